@@ -1,0 +1,56 @@
+//! What a packet is made of: addresses, ports, protocols, ICMP types, hardware addresses.
+//!
+//! Every type here parses from the one spelling that records use and prints it back (`parse(print(x)) == x`).
+//! Nothing here knows of rules, records or the machine.
+
+mod address;
+mod icmp;
+mod interface;
+mod mac;
+mod port;
+mod protocol;
+
+pub use address::{AddressSpec, Family};
+pub use icmp::IcmpType;
+pub use interface::InterfacePattern;
+pub use mac::MacAddress;
+pub use port::PortRange;
+pub use protocol::Protocol;
+
+/// Why a text is no value of the type that was asked for: lower case, no period, names the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+impl Malformed {
+    /// An error whose words are `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A type that travels as its text: serde and JSON Schema through `FromStr` and `Display`.
+macro_rules! as_text {
+    ($type:ty, $description:literal) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "description": $description })
+            }
+        }
+    };
+}
+pub(crate) use as_text;
