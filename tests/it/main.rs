@@ -1,0 +1,10 @@
+//! What AFO is held to from outside: the built commands, the committed files, the kernel.
+//!
+//! One binary, so that it links once. `UPDATE=1` rewrites what is generated or recorded (schemas, manual pages, completions,
+//! golden runs); without it a difference is a failure.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
+
+mod kernel;
+mod layers;
+mod tree;
