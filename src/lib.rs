@@ -7,6 +7,9 @@
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+pub mod cli;
+pub mod cmd;
 pub mod packet;
 pub mod record;
 pub mod rule;
+pub mod sys;

@@ -1,9 +1,12 @@
 //! Reading and writing one line.
 
 use super::Record;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The version of the wire that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -31,20 +34,77 @@ pub enum Unreadable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peek<'a> {
     pub kind: Cow<'a, str>,
-    pub version: u32,
+    /// Nothing where `v` is no version number.
+    pub version: Option<u32>,
+    pub run: Option<Cow<'a, str>>,
+}
+
+/// A value of which only a text or a whole number is of interest; all else is read over, whatever it is.
+#[derive(Default)]
+enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    Number(u64),
+    #[default]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(ScalarVisitor(PhantomData))
+    }
+}
+
+struct ScalarVisitor<'a>(PhantomData<&'a str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for ScalarVisitor<'a> {
+    type Value = Scalar<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Number(number))
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Other)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Other)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Other)
+    }
+    fn visit_unit<E>(self) -> Result<Scalar<'a>, E> {
+        Ok(Scalar::Other)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'a>, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Scalar::Other)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar<'a>, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Scalar::Other)
+    }
 }
 
 #[derive(Deserialize)]
 struct Head<'a> {
+    #[serde(borrow, default)]
+    kind: Scalar<'a>,
     #[serde(borrow)]
-    kind: Option<Cow<'a, str>>,
-    v: Option<u32>,
+    v: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    run: Scalar<'a>,
 }
 
-/// Reads `kind` and `v` of a line and checks that the whole of it is JSON.
+/// Reads `kind`, `v` and `run` of a line and checks that the whole of it is JSON.
 ///
 /// # Errors
-/// When the line is no JSON object or has no `kind`.
+/// When the line is no JSON object or has no `kind` that is a text.
 pub fn peek(line: &str) -> Result<Peek<'_>, Unreadable> {
     if !line.trim_start().starts_with('{') {
         return Err(Unreadable::NotAnObject);
@@ -53,8 +113,33 @@ pub fn peek(line: &str) -> Result<Peek<'_>, Unreadable> {
         serde_json::error::Category::Data => Unreadable::Field { path: "record".into(), cause: e.to_string() },
         _ => Unreadable::Broken(e.to_string()),
     })?;
-    let kind = head.kind.ok_or(Unreadable::NoKind)?;
-    Ok(Peek { kind, version: head.v.unwrap_or(VERSION) })
+    let Scalar::Text(kind) = head.kind else {
+        return Err(Unreadable::NoKind);
+    };
+    let version = match head.v {
+        None => Some(VERSION),
+        Some(Scalar::Number(number)) => u32::try_from(number).ok(),
+        Some(_) => None,
+    };
+    let run = match head.run {
+        Scalar::Text(run) => Some(run),
+        _ => None,
+    };
+    Ok(Peek { kind, version, run })
+}
+
+impl Peek<'_> {
+    /// Whether the record is of a version that is read here.
+    ///
+    /// # Errors
+    /// When it is a later one, or `v` is no number.
+    pub fn check_version(&self) -> Result<(), Unreadable> {
+        match self.version {
+            Some(version) if version <= VERSION => Ok(()),
+            Some(version) => Err(Unreadable::TooNew(version, self.kind.clone().into_owned())),
+            None => Err(Unreadable::Field { path: "v".into(), cause: format!("not a version number; {VERSION} is") }),
+        }
+    }
 }
 
 /// Reads a record of one kind. A field that is `null` is read as absent.
@@ -62,10 +147,7 @@ pub fn peek(line: &str) -> Result<Peek<'_>, Unreadable> {
 /// # Errors
 /// When the line is no JSON, of a later version, or a field holds what it cannot hold; the error names the field.
 pub fn parse<R: Record>(line: &str) -> Result<R, Unreadable> {
-    let head = peek(line)?;
-    if head.version > VERSION {
-        return Err(Unreadable::TooNew(head.version, R::KIND.to_owned()));
-    }
+    peek(line)?.check_version()?;
     if memchr::memmem::find(line.as_bytes(), b"null").is_some() {
         let mut value: Value = serde_json::from_str(line).map_err(|e| Unreadable::Broken(e.to_string()))?;
         drop_nulls(&mut value);
@@ -162,6 +244,10 @@ mod tests {
         assert_eq!(cause(r#"{"kind":"event","id":7}"#), "id: invalid type: integer `7`, expected a string");
         assert_eq!(peek("hello").expect_err("text"), Unreadable::NotAnObject);
         assert_eq!(peek(r#"{"a":1}"#).expect_err("no kind"), Unreadable::NoKind);
+        assert_eq!(peek(r#"{"kind":7}"#).expect_err("kind"), Unreadable::NoKind);
+        assert_eq!(cause(r#"{"kind":"event","v":"1"}"#), "v: not a version number; 1 is");
+        let odd = peek(r#"{"run":[1],"v":{"a":-1},"kind":"x"}"#).expect("others' records are theirs");
+        assert_eq!((odd.version, odd.run), (None, None));
         assert!(matches!(peek(r#"{"kind":"event""#), Err(Unreadable::Broken(_))));
         assert!(matches!(peek(&"{\"a\":".repeat(9999)), Err(Unreadable::Broken(_))));
     }

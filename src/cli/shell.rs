@@ -1,0 +1,235 @@
+//! What surrounds every command: arguments, environment, streams, the way it ends.
+
+use super::common::LogFormat;
+use super::{Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_terminal};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What the environment says; read once, in `cmd`.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// AFO_STATE
+    pub state: Option<PathBuf>,
+    /// NO_COLOR is set and not empty (no-color.org).
+    pub no_color: bool,
+    /// SSH_CONNECTION: the administrator's connection, as sshd tells it.
+    pub ssh_connection: Option<String>,
+    /// HOME
+    pub home: Option<PathBuf>,
+    /// XDG_CONFIG_HOME
+    pub config_home: Option<PathBuf>,
+    /// XDG_STATE_HOME
+    pub state_home: Option<PathBuf>,
+}
+
+/// One of AFO's programs: its arguments are the type, its work is [`run`](Self::run).
+pub trait Command: clap::Parser {
+    /// The program's name.
+    const NAME: &'static str;
+
+    /// The flags that every command has.
+    fn common(&self) -> &Common;
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// What ends the command; it is printed with the command's name.
+    fn run(self, shell: &Shell) -> Result<Exit, Failure>;
+}
+
+/// The surroundings of a running command.
+#[derive(Debug)]
+pub struct Shell {
+    name: &'static str,
+    /// What the environment says.
+    pub environment: Environment,
+    /// The flags that every command has.
+    pub common: Common,
+}
+
+impl Shell {
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a controlling terminal is there, which is what decides the meaning of SIGHUP.
+    pub fn has_controlling_terminal(&self) -> bool {
+        std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok()
+    }
+
+    fn format(&self) -> Format {
+        match self.common.format {
+            Some(format) => format,
+            None if self.common.json || !io::stdout().is_terminal() => Format::Json,
+            None => Format::Text,
+        }
+    }
+
+    /// The command's output.
+    pub fn out(&self) -> Out {
+        let terminal = io::stdout().is_terminal();
+        let style = Style::new(terminal && !self.environment.no_color);
+        Out::new(Box::new(RawStdout), self.name, self.format(), terminal, style)
+    }
+
+    /// Runs a stage over standard input.
+    ///
+    /// # Errors
+    /// As [`filter`].
+    pub fn filter(&self, stage: &mut impl Stage) -> Result<Exit, Failure> {
+        let mut out = self.out();
+        self.filter_into(stage, &mut out)
+    }
+
+    /// As [`filter`](Self::filter), into an output that holds something already.
+    ///
+    /// # Errors
+    /// As [`filter`].
+    pub fn filter_into(&self, stage: &mut impl Stage, out: &mut Out) -> Result<Exit, Failure> {
+        if io::stdin().is_terminal() && !self.common.quiet {
+            self.note("reads from the terminal; end with Ctrl-D, or see --help");
+        }
+        let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
+        filter(stage, Input::new(RawStdin, Some(signals)), out, self)
+    }
+
+    /// Writes out what is held back and says how the command ends.
+    ///
+    /// # Errors
+    /// When the output could not be written, other than because its reader went away.
+    pub fn close(&self, out: &mut Out) -> Result<Exit, Failure> {
+        out.flush();
+        match out.trouble() {
+            None => Ok(out.exit()),
+            Some(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::ClosedPipe),
+            Some(e) => Err(Failure::undecided(format!("cannot write standard output: {}", os_words(e)))),
+        }
+    }
+
+    /// Says on stderr what is wrong, and the next step.
+    pub fn complain(&self, message: &str, hint: Option<&str>) {
+        match self.common.log_format {
+            LogFormat::Json => {
+                let words =
+                    serde_json::json!({ "level": "ERROR", "stage": self.name, "message": message, "hint": hint });
+                to_stderr(&words.to_string());
+            }
+            LogFormat::Text => {
+                to_stderr(&lines(&format!("{}: error: ", self.name), message));
+                if let Some(hint) = hint {
+                    to_stderr(&lines(&format!("{}: hint: ", self.name), hint));
+                }
+            }
+        }
+    }
+
+    /// Says on stderr what a person may want to know.
+    pub fn note(&self, message: &str) {
+        match self.common.log_format {
+            _ if self.common.quiet => {}
+            LogFormat::Json => {
+                to_stderr(&serde_json::json!({ "level": "INFO", "stage": self.name, "message": message }).to_string());
+            }
+            LogFormat::Text => to_stderr(&lines(&format!("{}: ", self.name), message)),
+        }
+    }
+}
+
+/// The words of an operating system's error without its number.
+fn os_words(error: &io::Error) -> String {
+    let words = error.to_string();
+    words.split(" (os error").next().unwrap_or(&words).to_owned()
+}
+
+/// Lines of words, sanitised one by one, the first behind `head`, the others under it.
+fn lines(head: &str, words: &str) -> String {
+    let pad = " ".repeat(head.len());
+    let show = |(n, line)| format!("{}{}", if n == 0 { head } else { &pad }, for_terminal(line));
+    words.lines().enumerate().map(show).collect::<Vec<_>>().join("\n")
+}
+
+fn to_stderr(line: &str) {
+    // Nobody can be told when stderr is gone.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Standard input without the standard library's buffer, so that what is there and what is not can be told.
+#[derive(Debug)]
+struct RawStdin;
+
+impl io::Read for RawStdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
+    }
+}
+
+impl std::os::fd::AsFd for RawStdin {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+}
+
+/// Standard output without the standard library's line buffer.
+#[derive(Debug)]
+struct RawStdout;
+
+impl Write for RawStdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(rustix::stdio::stdout(), bytes)?)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The whole of a program: parses `arguments`, runs the command, prints what went wrong, says how it ended.
+pub fn main<C: Command>(arguments: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let command = match C::try_parse_from(arguments) {
+        Ok(command) => command,
+        Err(error) => return usage(C::NAME, &error).into(),
+    };
+    let shell = Shell { name: C::NAME, environment, common: command.common().clone() };
+    start_log(&shell.common);
+    let exit = command.run(&shell).unwrap_or_else(|failure| {
+        shell.complain(&failure.message, failure.hint.as_deref());
+        failure.exit
+    });
+    exit.into()
+}
+
+/// Help and version go to stdout and are no mistake; a mistake is told in the same form as every other.
+fn usage(name: &str, error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let text = error.render().to_string();
+        return match RawStdout.write_all(text.as_bytes()) {
+            Ok(()) => Exit::Clean,
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::ClosedPipe,
+            Err(_) => Exit::Undecided,
+        };
+    }
+    let words = error.render().to_string();
+    let safe: Vec<_> = words.trim_end().lines().map(for_terminal).collect();
+    to_stderr(&format!("{name}: {}", safe.join("\n")));
+    Exit::Undecided
+}
+
+fn start_log(common: &Common) {
+    use tracing::level_filters::LevelFilter;
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, 2) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let log =
+        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).with_ansi(false);
+    // A second start in one process (tests) keeps the first.
+    let _ = match common.log_format {
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => log.try_init(),
+    };
+}

@@ -1,0 +1,55 @@
+//! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
+
+use crate::cli::{self, Command, Environment, Shell};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// One of the programs, for documents, completions and the front door.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    /// Its arguments with their help.
+    pub clap: fn() -> clap::Command,
+}
+
+impl Row {
+    /// The program whose arguments are `C`.
+    pub const fn of<C: Command>() -> Self {
+        Self { name: C::NAME, clap: C::command }
+    }
+}
+
+/// Every program, in the order of the pipeline, then those beside it.
+pub const COMMANDS: &[Row] = &[];
+
+/// The main of a program.
+pub fn main<C: Command>() -> ExitCode {
+    cli::main::<C>(std::env::args_os(), environment())
+}
+
+/// Where the state is: `--state`, AFO_STATE, /var/lib/afo/state.db for root, else the user's state directory (XDG Base Directory).
+pub fn state_path(shell: &Shell) -> PathBuf {
+    let env = &shell.environment;
+    let given = shell.common.state.clone().or_else(|| env.state.clone());
+    let of_user = || {
+        let home = || env.home.clone().unwrap_or_else(|| PathBuf::from("/")).join(".local/state");
+        env.state_home.clone().unwrap_or_else(home).join("afo/state.db")
+    };
+    given.unwrap_or_else(|| match rustix::process::geteuid().is_root() {
+        true => PathBuf::from("/var/lib/afo/state.db"),
+        false => of_user(),
+    })
+}
+
+#[allow(clippy::disallowed_methods)] // the one place where it is read
+fn environment() -> Environment {
+    let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    Environment {
+        state: path("AFO_STATE"),
+        no_color: path("NO_COLOR").is_some(),
+        ssh_connection: std::env::var("SSH_CONNECTION").ok(),
+        home: path("HOME"),
+        config_home: path("XDG_CONFIG_HOME"),
+        state_home: path("XDG_STATE_HOME"),
+    }
+}

@@ -1,0 +1,6 @@
+//! The world: programs, files, sockets, the clock. It does what it is told and says what it saw; it never decides.
+#![allow(clippy::disallowed_methods)] // processes are started and the clock is read here
+
+pub mod clock;
+pub mod nft;
+pub mod process;
