@@ -4,6 +4,7 @@
 
 mod card;
 mod common;
+pub mod config;
 mod exit;
 mod failure;
 mod filter;
