@@ -6,7 +6,7 @@ use std::str::FromStr;
 ///
 /// At most 15 bytes (IFNAMSIZ less the end mark, linux/if.h). A star is a pattern only as the last character; a name with
 /// white space, quotes, a backslash, a slash, a star elsewhere or a control character is refused: such a name can be made
-/// on Linux, and cannot be written in every backend's text.
+/// on Linux, and cannot be written in every backend's text. So is a leading `!`, which negates a list of names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfacePattern {
     stem: String,
@@ -43,9 +43,9 @@ impl FromStr for InterfacePattern {
         let (stem, open) = text.strip_suffix('*').map_or((text, false), |stem| (stem, true));
         let fits = (1..=15).contains(&stem.len());
         let plain = stem.bytes().all(|b| b.is_ascii_graphic() && !br#"*"'`\/;{}$"#.contains(&b));
-        if !fits || !plain || stem == "." || stem == ".." {
+        if !fits || !plain || stem.starts_with('!') || stem == "." || stem == ".." {
             return Err(Malformed(format!(
-                "`{}` is not an interface name; 1 to 15 printable ASCII characters without quotes, slash or blanks are, with a * at the end for a pattern",
+                "`{}` is not an interface name; 1 to 15 printable ASCII characters without quotes, slash, blanks or a leading ! are, with a * at the end for a pattern",
                 text.escape_debug()
             )));
         }
@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn what_could_leave_its_place_is_refused() {
-        for text in ["", "*", "a\"b", "a b", "a;b", "a}b", "e*h0", "a\\*", "a\nb", "averylongname1234", "..", "é"] {
+        for text in
+            ["", "*", "a\"b", "a b", "a;b", "a}b", "e*h0", "a\\*", "a\nb", "averylongname1234", "..", "é", "!eth0"]
+        {
             assert!(text.parse::<InterfacePattern>().is_err(), "{text:?}");
         }
     }

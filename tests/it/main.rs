@@ -7,4 +7,6 @@
 
 mod kernel;
 mod layers;
+mod records;
+mod strategies;
 mod tree;
