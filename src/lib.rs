@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod cmd;
+pub mod deploy;
 pub mod packet;
 pub mod record;
 pub mod rule;

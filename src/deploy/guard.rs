@@ -1,0 +1,144 @@
+//! The lockout guard: which flow of the administrator's a rule would cut. It errs on the side of refusing: what it does not
+//! know of a packet counts as matching.
+
+use crate::packet::{AddressSpec, Family, PortRange, Protocol};
+use crate::rule::{ConnectionState, Direction, FamilyMatch, OneOf, Rule};
+
+/// Packets that must get through. What is not known matches everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// What it is, in words: "the ssh session from 192.0.2.7".
+    pub what: String,
+    pub direction: Direction,
+    pub source: Option<AddressSpec>,
+    pub destination: Option<AddressSpec>,
+    pub protocol: Protocol,
+    pub source_port: Option<PortRange>,
+    pub destination_port: Option<PortRange>,
+}
+
+/// A rule that would cut a flow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit<'a> {
+    pub rule: &'a Rule,
+    pub flow: &'a Flow,
+}
+
+/// The first of `rules` that may deny packets of one of `flows`.
+pub fn first_hit<'a>(rules: &'a [Rule], flows: &'a [Flow]) -> Option<Hit<'a>> {
+    let denials = rules.iter().filter(|rule| rule.enabled && may_deny(rule));
+    denials.flat_map(|rule| flows.iter().map(move |flow| Hit { rule, flow })).find(|hit| may_match(hit.rule, hit.flow))
+}
+
+/// Whether a rule keeps packets from their way; one with a limit does so beyond its rate, whatever its action.
+fn may_deny(rule: &Rule) -> bool {
+    rule.action.denies() || rule.rate_limit.is_some()
+}
+
+fn may_match(rule: &Rule, flow: &Flow) -> bool {
+    rule.direction == flow.direction
+        && family_matches(rule.family, flow)
+        && addresses_match(&rule.source_address, flow.source)
+        && addresses_match(&rule.destination_address, flow.destination)
+        && rule.protocol.matches(|p| *p == flow.protocol)
+        && ports_match(&rule.source_port, flow.source_port)
+        && ports_match(&rule.destination_port, flow.destination_port)
+        && rule.icmp_type.is_any()
+        && states_match(rule)
+}
+
+fn family_matches(family: FamilyMatch, flow: &Flow) -> bool {
+    let of_flow = flow.source.or(flow.destination).map(|a| a.family());
+    match family {
+        FamilyMatch::Any => true,
+        FamilyMatch::Ipv4 => of_flow != Some(Family::Ipv6),
+        FamilyMatch::Ipv6 => of_flow != Some(Family::Ipv4),
+    }
+}
+
+fn addresses_match(list: &OneOf<AddressSpec>, flow: Option<AddressSpec>) -> bool {
+    let Some(flow) = flow else { return true };
+    let inside = |item: &AddressSpec| item.contains(flow.first()) && item.contains(flow.last());
+    match list.is_negated() {
+        true => !list.items().iter().any(inside),
+        false => list.matches(|item| item.overlaps(&flow)),
+    }
+}
+
+fn ports_match(list: &OneOf<PortRange>, flow: Option<PortRange>) -> bool {
+    let Some(flow) = flow else { return true };
+    let inside = |item: &PortRange| item.contains(flow.first()) && item.contains(flow.last());
+    match list.is_negated() {
+        true => !list.items().iter().any(inside),
+        false => list.matches(|item| item.first() <= flow.last() && flow.first() <= item.last()),
+    }
+}
+
+/// A session has new and established packets. A limit on new ones alone leaves those that are there alone.
+fn states_match(rule: &Rule) -> bool {
+    let new = rule.connection_state.matches(|s| *s == ConnectionState::New);
+    let established = rule.connection_state.matches(|s| *s == ConnectionState::Established);
+    established || (new && rule.rate_limit.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse;
+
+    fn rule(fields: &str) -> Rule {
+        let line = format!(
+            r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{{"id":"r","direction":"input",{fields}}}]}}"#
+        );
+        let proposal: crate::record::Proposal = parse(&line).expect(fields);
+        proposal.rules[0].clone()
+    }
+
+    fn ssh() -> Flow {
+        Flow {
+            what: "the ssh session from 192.0.2.7".into(),
+            direction: Direction::Input,
+            source: "192.0.2.7".parse().ok(),
+            destination: "198.51.100.10".parse().ok(),
+            protocol: Protocol::TCP,
+            source_port: None,
+            destination_port: "22".parse().ok(),
+        }
+    }
+
+    #[test]
+    fn every_way_to_cut_the_session_is_seen() {
+        for fields in [
+            r#""action":"drop""#,
+            r#""action":"reject","source_address":["192.0.2.0/24"]"#,
+            r#""action":"drop","source_address":["!198.51.100.0/24"]"#,
+            r#""action":"drop","protocol":["tcp"],"destination_port":["1-1024"]"#,
+            r#""action":"drop","destination_port":["!80"]"#,
+            r#""action":"drop","connection_state":["established"]"#,
+            r#""action":"drop","interface_in":["eth0"]"#,
+            r#""action":"drop","connection_state":["new"]"#,
+            r#""action":"accept","destination_port":["22"],"rate_limit":{"count":6,"per":"minute"}"#,
+            r#""action":"drop","family":"ipv4""#,
+        ] {
+            assert!(first_hit(&[rule(fields)], &[ssh()]).is_some(), "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_session_alone_passes() {
+        for fields in [
+            r#""action":"accept""#,
+            r#""action":"drop","enabled":false"#,
+            r#""action":"drop","source_address":["203.0.113.0/24"]"#,
+            r#""action":"drop","source_address":["!192.0.2.0/24"]"#,
+            r#""action":"drop","protocol":["udp"]"#,
+            r#""action":"drop","destination_port":["80","443"]"#,
+            r#""action":"drop","destination_port":["!22"]"#,
+            r#""action":"drop","family":"ipv6""#,
+            r#""action":"drop","connection_state":["invalid"]"#,
+            r#""action":"accept","destination_port":["22"],"connection_state":["new"],"rate_limit":{"count":6,"per":"minute"}"#,
+        ] {
+            assert!(first_hit(&[rule(fields)], &[ssh()]).is_none(), "{fields}");
+        }
+    }
+}
