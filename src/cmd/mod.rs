@@ -1,6 +1,10 @@
 //! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
 
-use crate::cli::{self, Command, Environment, Shell};
+mod places;
+
+pub use places::{StatePlace, config, state_place};
+
+use crate::cli::{self, Command, Environment};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,20 +29,6 @@ pub const COMMANDS: &[Row] = &[];
 /// The main of a program.
 pub fn main<C: Command>() -> ExitCode {
     cli::main::<C>(std::env::args_os(), environment())
-}
-
-/// Where the state is: `--state`, AFO_STATE, /var/lib/afo/state.db for root, else the user's state directory (XDG Base Directory).
-pub fn state_path(shell: &Shell) -> PathBuf {
-    let env = &shell.environment;
-    let given = shell.common.state.clone().or_else(|| env.state.clone());
-    let of_user = || {
-        let home = || env.home.clone().unwrap_or_else(|| PathBuf::from("/")).join(".local/state");
-        env.state_home.clone().unwrap_or_else(home).join("afo/state.db")
-    };
-    given.unwrap_or_else(|| match rustix::process::geteuid().is_root() {
-        true => PathBuf::from("/var/lib/afo/state.db"),
-        false => of_user(),
-    })
 }
 
 #[allow(clippy::disallowed_methods)] // the one place where it is read

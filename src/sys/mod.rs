@@ -3,4 +3,6 @@
 
 pub mod clock;
 pub mod nft;
+pub mod probe;
 pub mod process;
+pub mod user;
