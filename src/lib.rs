@@ -14,3 +14,4 @@ pub mod packet;
 pub mod record;
 pub mod rule;
 pub mod sys;
+pub mod state;
