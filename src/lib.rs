@@ -13,5 +13,5 @@ pub mod deploy;
 pub mod packet;
 pub mod record;
 pub mod rule;
-pub mod sys;
 pub mod state;
+pub mod sys;
