@@ -5,8 +5,11 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
 
+mod cases;
 mod kernel;
 mod layers;
+mod manners;
 mod records;
+mod shell;
 mod strategies;
 mod tree;

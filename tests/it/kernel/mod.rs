@@ -68,7 +68,7 @@ impl Host {
 
     /// Loads text with `nft -f`; what became of it.
     pub fn try_nft(&self, text: &str) -> Output {
-        feed(Command::new("nft").args(["-f", "-"]), text)
+        feed(Command::new("nft").args(["-f", "-"]), text.as_bytes())
     }
 
     /// `nft list ruleset`, without counters and handles.
@@ -151,17 +151,17 @@ impl Drop for Peer {
     }
 }
 
-/// Runs a command with `text` as its input.
-pub fn feed(command: &mut Command, text: &str) -> Output {
+/// Runs a command with `input` on its standard input.
+pub fn feed(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let mut input = child.stdin.take().expect("piped");
-    let text = text.to_owned();
-    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, text.as_bytes()));
+    let mut stdin = child.stdin.take().expect("piped");
+    let bytes = input.to_vec();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &bytes));
     let out = child.wait_with_output().expect("output of a child");
     // A command that stops reading early is judged by its output and exit status.
     drop(writer.join().expect("the writing thread"));
