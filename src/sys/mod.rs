@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods)] // processes are started and the clock is read here
 
 pub mod clock;
+pub mod context;
+mod netlink;
 pub mod nft;
 pub mod probe;
 pub mod process;
