@@ -1,8 +1,11 @@
 //! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
 
+pub mod ctx;
+mod host;
 mod places;
 
-pub use places::{StatePlace, config, state_place};
+pub use host::{context_from, context_of, known, live_context};
+pub use places::{StatePlace, config, loaded, state_place};
 
 use crate::cli::{self, Command, Environment};
 use std::path::PathBuf;
@@ -24,7 +27,7 @@ impl Row {
 }
 
 /// Every program, in the order of the pipeline, then those beside it.
-pub const COMMANDS: &[Row] = &[];
+pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>()];
 
 /// The main of a program.
 pub fn main<C: Command>() -> ExitCode {

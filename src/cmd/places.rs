@@ -1,27 +1,43 @@
 //! Where the configuration and the state are, by flag, environment, configuration and default, in this order.
 
-use crate::cli::config::{Config, Places};
+use crate::cli::config::{Config, ConfigError, Loaded, Places};
 use crate::cli::{Failure, Shell};
 use std::path::{Path, PathBuf};
 
 /// The system's state: it belongs to root.
 const SYSTEM_STATE: &str = "/var/lib/afo/state.db";
 
-/// The configuration: `--config FILE` alone, else /etc/afo/afo.toml and over it the user's.
-///
-/// # Errors
-/// When a file holds what a configuration cannot hold (exit 2).
-pub fn config(shell: &Shell) -> Result<Config, Failure> {
+/// The system's configuration.
+pub const SYSTEM_CONFIG: &str = "/etc/afo/afo.toml";
+
+/// The user's own configuration file (XDG Base Directory), whether it is there or not; nothing without a home.
+pub fn user_config(shell: &Shell) -> Option<PathBuf> {
     let env = &shell.environment;
     let home = || env.home.as_deref().map(|home| home.join(".config"));
-    let of_user = env.config_home.clone().or_else(home).map(|dir| dir.join("afo/afo.toml"));
-    let usual = std::iter::once(PathBuf::from("/etc/afo/afo.toml")).chain(of_user).collect();
-    let places = Places { explicit: shell.common.config.clone(), usual };
-    let loaded = places.load().map_err(|e| {
-        let failure = Failure::undecided(e.to_string());
-        e.hint().into_iter().fold(failure, Failure::hint)
-    })?;
-    Ok(loaded.config)
+    env.config_home.clone().or_else(home).map(|dir| dir.join("afo/afo.toml"))
+}
+
+/// The configuration and the files that it is made of: `--config FILE` alone, else /etc/afo/afo.toml and over it the user's.
+///
+/// # Errors
+/// When a file cannot be read or holds what a configuration cannot hold (exit 2).
+pub fn loaded(shell: &Shell) -> Result<Loaded, Failure> {
+    let usual = std::iter::once(PathBuf::from(SYSTEM_CONFIG)).chain(user_config(shell)).collect();
+    Places { explicit: shell.common.config.clone(), usual }.load().map_err(|e| mistake(&e))
+}
+
+/// A mistake in the configuration as what ends a command.
+pub fn mistake(error: &ConfigError) -> Failure {
+    let failure = Failure::undecided(error.to_string());
+    error.hint().into_iter().fold(failure, Failure::hint)
+}
+
+/// The configuration, as [`loaded`].
+///
+/// # Errors
+/// As [`loaded`].
+pub fn config(shell: &Shell) -> Result<Config, Failure> {
+    loaded(shell).map(|loaded| loaded.config)
 }
 
 /// Where the state is kept.

@@ -31,7 +31,11 @@ impl NftError {
 }
 
 fn nft(arguments: &[&str], input: &str) -> Result<String, NftError> {
-    let done = run("nft", arguments, input.as_bytes(), LIMIT)?;
+    nft_within(arguments, input, LIMIT)
+}
+
+fn nft_within(arguments: &[&str], input: &str, limit: Duration) -> Result<String, NftError> {
+    let done = run("nft", arguments, input.as_bytes(), limit)?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
@@ -69,6 +73,14 @@ pub fn check(text: &str) -> Result<(), NftError> {
 /// As [`load`].
 pub fn list_ruleset_json() -> Result<String, NftError> {
     nft(&["-j", "list", "ruleset"], "")
+}
+
+/// As [`list_ruleset_json`], given up after `limit`: an interval set of a million elements takes more than a minute.
+///
+/// # Errors
+/// As [`load`]; also when it takes longer.
+pub fn list_ruleset_json_within(limit: Duration) -> Result<String, NftError> {
+    nft_within(&["-j", "list", "ruleset"], "", limit)
 }
 
 /// The whole ruleset as nft's JSON without the elements of sets: milliseconds however large they are.
