@@ -9,6 +9,9 @@ mod interface;
 mod mac;
 mod port;
 mod protocol;
+mod set;
+mod set_bits;
+mod set_range;
 
 pub use address::{AddressSpec, Family};
 pub use icmp::IcmpType;
@@ -16,6 +19,9 @@ pub use interface::InterfacePattern;
 pub use mac::MacAddress;
 pub use port::PortRange;
 pub use protocol::Protocol;
+pub use set::{Cell, Narrow, Wide, joined};
+pub use set_bits::Bits;
+pub use set_range::Ranges;
 
 /// Why a text is no value of the type that was asked for: lower case, no period, names the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

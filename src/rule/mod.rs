@@ -6,13 +6,16 @@
 mod id;
 mod limit;
 mod list;
+mod packet;
 mod position;
+pub mod ruleset;
 mod schedule;
 mod words;
 
 pub use id::Id;
 pub use limit::{Over, Per, RateLimit, Scope};
 pub use list::OneOf;
+pub use packet::{Packet, address_of, flag_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
 pub use words::{

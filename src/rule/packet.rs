@@ -1,0 +1,347 @@
+use super::ruleset::{name_number, number_name};
+use super::{ConnectionState, Direction, TcpFlag};
+use crate::packet::{Cell, Malformed, Narrow, Protocol, Wide};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// One packet on its way, with all that a rule can ask of it.
+///
+/// Written `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: direction, interface (two for a forwarded packet), source,
+/// destination, protocol, then flags, ICMP type (`8` or `3/4`), the state of its connection unless it is new, `mark 0x1`, and
+/// `fragment` for one without a transport header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    pub direction: Direction,
+    pub interface_in: Option<String>,
+    pub interface_out: Option<String>,
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub protocol: Protocol,
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub icmp: (u8, u8),
+    /// The byte of control bits: fin is 1, cwr 128.
+    pub tcp_flags: u8,
+    pub state: ConnectionState,
+    pub mark: u32,
+    pub fragment: bool,
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// The address that a number stands for in one family: 0 is IPv4.
+pub fn address_of(family: u8, number: u128) -> IpAddr {
+    match (family, u32::try_from(number)) {
+        (0, Ok(bits)) => Ipv4Addr::from_bits(bits).into(),
+        _ => Ipv6Addr::from_bits(number).into(),
+    }
+}
+
+fn state_at(value: u8) -> ConnectionState {
+    ConnectionState::ALL.get(usize::from(value)).copied().unwrap_or(ConnectionState::New)
+}
+
+fn name(value: u128) -> Option<String> {
+    number_name(value)
+}
+
+impl Packet {
+    /// The value of a wide field.
+    pub fn wide(&self, field: Wide) -> u128 {
+        let name = |name: &Option<String>| name.as_deref().map_or(0, name_number);
+        match field {
+            Wide::InInterface => name(&self.interface_in),
+            Wide::OutInterface => name(&self.interface_out),
+            Wide::Source => number(self.source),
+            Wide::Destination => number(self.destination),
+            Wide::SourcePort => self.source_port.into(),
+            Wide::DestinationPort => self.destination_port.into(),
+            Wide::Mark => self.mark.into(),
+        }
+    }
+
+    /// The value of a narrow field.
+    pub fn narrow(&self, field: Narrow) -> u8 {
+        match field {
+            Narrow::Family => u8::from(self.source.is_ipv6()),
+            Narrow::Protocol => self.protocol.0,
+            Narrow::State => self.state as u8,
+            Narrow::Fragment => u8::from(self.fragment),
+            Narrow::TcpFlags => self.tcp_flags,
+            Narrow::IcmpType => self.icmp.0,
+            Narrow::IcmpCode => self.icmp.1,
+        }
+    }
+
+    /// Whether it is in a cell, unread conditions apart.
+    pub fn is_in(&self, cell: &Cell) -> bool {
+        Narrow::ALL.iter().all(|f| cell.narrow(*f).contains(self.narrow(*f)))
+            && Wide::ALL.iter().all(|f| cell.wide(*f).contains(self.wide(*f)))
+    }
+
+    /// A packet of a cell, the most ordinary one that is in it.
+    pub fn from_cell(direction: Direction, cell: &Cell) -> Option<Self> {
+        let family = cell.narrow(Narrow::Family).iter().next().filter(|family| *family < 2)?;
+        let protocol = ordinary_narrow(cell, Narrow::Protocol, &[6, 17, if family == 0 { 1 } else { 58 }])?;
+        let flags: &[u8] = if protocol == 6 { &[2, 16, 18, 24] } else { &[0] };
+        let echo = if protocol == 58 { 128 } else { 8 };
+        let (near, far) = addresses(family, direction);
+        Some(Self {
+            direction,
+            interface_in: interface(cell, Wide::InInterface, direction != Direction::Output),
+            interface_out: interface(cell, Wide::OutInterface, direction != Direction::Input),
+            source: address_of(family, ordinary(cell, Wide::Source, far)?),
+            destination: address_of(family, ordinary(cell, Wide::Destination, near)?),
+            protocol: Protocol(protocol),
+            source_port: ordinary(cell, Wide::SourcePort, 40000)?.try_into().ok()?,
+            destination_port: ordinary(cell, Wide::DestinationPort, 22)?.try_into().ok()?,
+            icmp: (ordinary_narrow(cell, Narrow::IcmpType, &[echo])?, ordinary_narrow(cell, Narrow::IcmpCode, &[0])?),
+            tcp_flags: ordinary_narrow(cell, Narrow::TcpFlags, flags)?,
+            state: state_at(ordinary_narrow(cell, Narrow::State, &[0, 1])?),
+            mark: ordinary(cell, Wide::Mark, 0)?.try_into().ok()?,
+            fragment: ordinary_narrow(cell, Narrow::Fragment, &[0])? == 1,
+        })
+    }
+}
+
+/// Documentation addresses (RFC 5737, RFC 3849): of this host, and of the other side.
+fn addresses(family: u8, direction: Direction) -> (u128, u128) {
+    let (own, other) = match family {
+        0 => (number(Ipv4Addr::new(198, 51, 100, 10).into()), number(Ipv4Addr::new(203, 0, 113, 9).into())),
+        _ => (
+            number(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10).into()),
+            number(Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0, 9).into()),
+        ),
+    };
+    if direction == Direction::Output { (other, own) } else { (own, other) }
+}
+
+fn ordinary(cell: &Cell, field: Wide, liked: u128) -> Option<u128> {
+    let values = cell.wide(field);
+    if values.contains(liked) {
+        return Some(liked);
+    }
+    let (first, last) = *values.as_slice().first()?;
+    // The network's own address is no host's.
+    let host = matches!(field, Wide::Source | Wide::Destination) && last - first > 1;
+    Some(if host { first + 1 } else { first })
+}
+
+fn ordinary_narrow(cell: &Cell, field: Narrow, liked: &[u8]) -> Option<u8> {
+    let values = cell.narrow(field);
+    liked.iter().copied().find(|value| values.contains(*value)).or_else(|| values.iter().next())
+}
+
+/// The name of the interface, or nothing where the packet has none at all.
+fn interface(cell: &Cell, field: Wide, there: bool) -> Option<String> {
+    if !there {
+        return None;
+    }
+    let values = cell.wide(field);
+    let liked = ["eth0", "eth1", "eth2", "lo"].into_iter().find(|n| values.contains(name_number(n)));
+    let first = || values.as_slice().iter().find_map(|(first, last)| name(*first).or_else(|| between(*first, *last)));
+    liked.map(str::to_owned).or_else(first)
+}
+
+/// A printable name from a range that begins with an unprintable one.
+fn between(first: u128, last: u128) -> Option<String> {
+    (0..16).rev().map(|n| 8 * n).find_map(|shift| {
+        let stem = (first >> shift).checked_add(1)?.checked_shl(shift).filter(|n| (*n >> shift) > (first >> shift))?;
+        name(stem).filter(|_| stem > first && stem <= last)
+    })
+}
+
+fn with_port(f: &mut fmt::Formatter<'_>, address: IpAddr, port: Option<u16>) -> fmt::Result {
+    match (address, port) {
+        (_, None) => write!(f, "{address}"),
+        (IpAddr::V4(v4), Some(port)) => write!(f, "{v4}:{port}"),
+        (IpAddr::V6(v6), Some(port)) => write!(f, "[{v6}]:{port}"),
+    }
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports = self.protocol.has_ports() && !self.fragment;
+        write!(f, "{}", self.direction)?;
+        for (name, there) in [
+            (&self.interface_in, self.direction != Direction::Output),
+            (&self.interface_out, self.direction != Direction::Input),
+        ] {
+            if there {
+                write!(f, " {}", name.as_deref().unwrap_or("-"))?;
+            }
+        }
+        f.write_str(" ")?;
+        with_port(f, self.source, ports.then_some(self.source_port))?;
+        f.write_str(" > ")?;
+        with_port(f, self.destination, ports.then_some(self.destination_port))?;
+        write!(f, " {}", self.protocol)?;
+        if self.fragment {
+            f.write_str(" fragment")?;
+        } else if self.protocol == Protocol::TCP {
+            write!(f, " {}", flag_words(self.tcp_flags))?;
+        } else if matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6) {
+            match self.icmp {
+                (kind, 0) => write!(f, " {kind}")?,
+                (kind, code) => write!(f, " {kind}/{code}")?,
+            }
+        }
+        if self.state != ConnectionState::New {
+            write!(f, " {}", self.state)?;
+        }
+        if self.mark != 0 {
+            write!(f, " mark {:#x}", self.mark)?;
+        }
+        Ok(())
+    }
+}
+
+/// The control bits as words: `syn,ack`, or `none`.
+pub fn flag_words(bits: u8) -> String {
+    let on: Vec<_> =
+        TcpFlag::ALL.iter().filter(|flag| bits >> (**flag as u8) & 1 == 1).map(|flag| flag.as_str()).collect();
+    if on.is_empty() { "none".to_owned() } else { on.join(",") }
+}
+
+fn flag_bits(words: &str) -> Option<u8> {
+    if words == "none" {
+        return Some(0);
+    }
+    words.split(',').try_fold(0, |bits, word| Some(bits | 1 << (word.parse::<TcpFlag>().ok()? as u8)))
+}
+
+fn endpoint(text: &str) -> Result<(IpAddr, Option<u16>), Malformed> {
+    let bad = || Malformed(format!("`{}` is not an address with a port like 192.0.2.1:22", text.escape_debug()));
+    if let Ok(address) = text.parse() {
+        return Ok((address, None));
+    }
+    let (address, port) = text.rsplit_once(':').ok_or_else(bad)?;
+    let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+    Ok((bare.parse().map_err(|_| bad())?, Some(port.parse().map_err(|_| bad())?)))
+}
+
+impl FromStr for Packet {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let short = || {
+            Malformed(format!(
+                "`{}` is not a packet like `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`",
+                text.escape_debug()
+            ))
+        };
+        let (before, after) = text.split_once(" > ").ok_or_else(short)?;
+        let mut words = before.split_whitespace();
+        let direction: Direction = words.next().ok_or_else(short)?.parse()?;
+        let mut interface = |there: bool| match there {
+            true => words.next().map(|n| Some(n.to_owned()).filter(|n| n != "-")).ok_or_else(short),
+            false => Ok(None),
+        };
+        let interface_in = interface(direction != Direction::Output)?;
+        let interface_out = interface(direction != Direction::Input)?;
+        let (source, source_port) = endpoint(words.next().filter(|_| words.next().is_none()).ok_or_else(short)?)?;
+        let mut words = after.split_whitespace();
+        let (destination, destination_port) = endpoint(words.next().ok_or_else(short)?)?;
+        if source.is_ipv4() != destination.is_ipv4() {
+            return Err(Malformed(format!("a packet from {source} cannot go to {destination}")));
+        }
+        let protocol: Protocol = words.next().ok_or_else(short)?.parse()?;
+        let mut packet = Self {
+            direction,
+            interface_in,
+            interface_out,
+            source,
+            destination,
+            protocol,
+            source_port: source_port.unwrap_or(0),
+            destination_port: destination_port.unwrap_or(0),
+            icmp: (0, 0),
+            tcp_flags: 0,
+            state: ConnectionState::New,
+            mark: 0,
+            fragment: false,
+        };
+        while let Some(word) = words.next() {
+            packet.take(word, &mut words)?;
+        }
+        Ok(packet)
+    }
+}
+
+impl Packet {
+    fn take<'a>(&mut self, word: &str, more: &mut impl Iterator<Item = &'a str>) -> Result<(), Malformed> {
+        let icmp = matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6);
+        if word == "fragment" {
+            self.fragment = true;
+        } else if word == "mark" {
+            let value = more.next().unwrap_or_default();
+            self.mark = value.parse::<super::Mark>()?.value;
+        } else if let Ok(state) = word.parse() {
+            self.state = state;
+        } else if let Some(kind) = icmp.then(|| word.parse::<crate::packet::IcmpType>().ok()).flatten() {
+            self.icmp = (kind.kind, kind.code.unwrap_or(0));
+        } else if let Some(bits) = flag_bits(word).filter(|_| self.protocol == Protocol::TCP) {
+            self.tcp_flags = bits;
+        } else {
+            return Err(Malformed(format!(
+                "`{}` is no flag, ICMP type or connection state of a {} packet",
+                word.escape_debug(),
+                self.protocol
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Bits, Ranges};
+
+    #[test]
+    fn spellings_come_back() {
+        for text in [
+            "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn",
+            "forward eth0 wan 10.0.0.1 > 198.51.100.10 icmp 3/4 related",
+            "output eth0 [2001:db8::1]:5353 > [2001:db8::2]:53 udp established mark 0x1",
+            "input - 10.0.0.1 > 10.0.0.2 tcp fragment",
+            "input lo 10.0.0.1:1 > 10.0.0.2:2 tcp none untracked",
+        ] {
+            assert_eq!(text.parse::<Packet>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_is_meant() {
+        for (text, words) in [
+            ("hello", "`hello` is not a packet like `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`"),
+            ("input eth0 10.0.0.1 > ::1 tcp", "a packet from 10.0.0.1 cannot go to ::1"),
+            ("input eth0 10.0.0.1:x > 10.0.0.2 tcp", "`10.0.0.1:x` is not an address with a port like 192.0.2.1:22"),
+            (
+                "input eth0 10.0.0.1 > 10.0.0.2 udp syn",
+                "`syn` is no flag, ICMP type or connection state of a udp packet",
+            ),
+        ] {
+            assert_eq!(text.parse::<Packet>().expect_err(text).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn an_example_is_ordinary_and_in_its_cell() {
+        let any = Packet::from_cell(Direction::Input, &Cell::all()).expect("some packet");
+        assert_eq!(any.to_string(), "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn");
+        let odd = Cell::all()
+            .with_narrow(Narrow::Family, Bits::single(1))
+            .with_wide(Wide::InInterface, Ranges::one(name_number("eth0") + 1, name_number("eth9")))
+            .with_wide(Wide::DestinationPort, Ranges::one(8000, 8100));
+        let packet = Packet::from_cell(Direction::Input, &odd).expect("some packet");
+        assert!(packet.is_in(&odd), "{packet}");
+        assert!(packet.to_string().contains("[2001:db8::10]:8000"), "{packet}");
+    }
+}
