@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What could not be found out is said in `missing`; no privilege is needed for the rest.
 ///
 /// Examples:
-///   afo-ctx                          what this host is, for people
-///   afo-ctx | afo-gen "block ssh from the guest vlan"
-///   afo-ctx --ruleset rules.nft      with the rules of a file instead of the kernel's
+///   $ afo-ctx                        what this host is
+///   $ afo-ctx | afo-gen "block ssh from the guest vlan"
+///   $ afo-ctx --ruleset rules.nft    with the rules of a file instead of the kernel's
 ///
 /// Exit status:
 ///   0  the record is out, whatever it misses
