@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod cmd;
 pub mod deploy;
+pub mod detect;
 pub mod packet;
 pub mod record;
 pub mod rule;
