@@ -13,6 +13,7 @@ pub mod deploy;
 pub mod detect;
 pub mod packet;
 pub mod record;
+pub mod respond;
 pub mod rule;
 pub mod state;
 pub mod sys;
