@@ -1,0 +1,3 @@
+//! Packet filters: their text or listing to a ruleset and back. No processes, no network, no files.
+
+pub mod nftables;

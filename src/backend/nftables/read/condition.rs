@@ -1,0 +1,227 @@
+//! Conditions: `match` statements and the keys of verdict maps.
+
+use super::field::{Field, Kind, Subject, field, implied};
+use super::single;
+use super::value::{self, Sets};
+use super::words;
+use crate::packet::{Bits, Cell, Ranges, Wide};
+use crate::rule::ruleset::{Condition, TableFamily, Unread};
+use serde_json::Value;
+
+/// More products than this out of one set of concatenations are kept as unread: a rule of so many is no longer analysed in
+/// reasonable time.
+const MOST: usize = 4096;
+
+/// What a `match` statement asks.
+pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Vec<Condition> {
+    let empty = Value::Null;
+    let (left, right) = (body.get("left").unwrap_or(&empty), body.get("right").unwrap_or(&empty));
+    let op = body.get("op").and_then(Value::as_str).unwrap_or("");
+    known(op, left, right, family, sets).unwrap_or_else(|| unread(body, left, right, sets))
+}
+
+/// A condition that is kept with its text, and what it implies.
+fn unread(body: &Value, left: &Value, right: &Value, sets: &Sets) -> Vec<Condition> {
+    let field = steady(left).filter(|_| !sets.changes(right) && right != &Value::Null);
+    let mut all = implied(left);
+    all.push(Condition::Unread(Unread { text: words::comparison(body), field }));
+    all
+}
+
+/// The text of an expression that gives the same of the same packet, without its mask.
+fn steady(left: &Value) -> Option<String> {
+    let (kind, body) = single(left)?;
+    let key = || body.get("key").and_then(Value::as_str).unwrap_or("");
+    let same = match kind {
+        "&" | "|" | "^" | "<<" | ">>" => return steady(body.get(0)?),
+        "concat" => body.as_array()?.iter().all(|part| steady(part).is_some()),
+        "payload" | "exthdr" | "tcp option" | "ip option" | "sctp chunk" | "fib" | "rt" | "socket" | "ipsec" => true,
+        "meta" => !matches!(key(), "random" | "time" | "hour" | "day" | "cpu"),
+        "ct" => !matches!(key(), "bytes" | "packets" | "avgpkt" | "expiration"),
+        _ => false,
+    };
+    same.then(|| words::expression(left))
+}
+
+fn known(op: &str, left: &Value, right: &Value, family: TableFamily, sets: &Sets) -> Option<Vec<Condition>> {
+    if let Some(("concat", Value::Array(parts))) = single(left) {
+        return concatenation(op, parts, right, family, sets);
+    }
+    let (inner, mask) = match single(left) {
+        Some(("&", Value::Array(sides))) if sides.len() == 2 => (&sides[0], Some(&sides[1])),
+        _ => (left, None),
+    };
+    let Field { subject, implied: mut all } = field(inner, family)?;
+    if sets.changes(right) {
+        all.push(Condition::Chance(format!("{} {}", words::expression(left), words::expression(right))));
+        return Some(all);
+    }
+    all.push(match subject {
+        Subject::Wide(field, kind) => Condition::Wide(field, wide(op, kind, mask, right, sets)?),
+        _ => Condition::Narrow(subject.narrow(), narrow(op, subject, mask, right, sets)?),
+    });
+    Some(all)
+}
+
+fn wide(op: &str, kind: Kind, mask: Option<&Value>, right: &Value, sets: &Sets) -> Option<Ranges> {
+    let given = value::wide(kind, right, sets)?;
+    let values = match mask {
+        None => given,
+        Some(mask) => unmasked(kind, value::wide(kind, mask, sets)?.as_slice(), &given)?,
+    };
+    let (first, last) = values.hull().unwrap_or((1, 0));
+    let all = kind.all();
+    let end = all.hull()?.1;
+    Some(match op {
+        "==" => values,
+        "!=" => all.minus(&values),
+        _ if mask.is_some() || first != last => return None,
+        "<" => first.checked_sub(1).map_or(Ranges::none(), |end| Ranges::one(0, end)),
+        "<=" => Ranges::one(0, last),
+        ">" => last.checked_add(1).map_or(Ranges::none(), |start| Ranges::one(start, end)),
+        ">=" => Ranges::one(first, end),
+        _ => return None,
+    })
+}
+
+/// The values that are in `given` once all but the leading bits are cleared.
+fn unmasked(kind: Kind, mask: &[(u128, u128)], given: &Ranges) -> Option<Ranges> {
+    let [(mask, same)] = mask else { return None };
+    let free = kind.all().hull()?.1 & !mask;
+    let leading = mask == same && free & free.wrapping_add(1) == 0;
+    leading.then(|| {
+        Ranges::of(given.as_slice().iter().filter_map(|(first, last)| {
+            let start = first.checked_add(free).map(|n| n & !free)?;
+            (start <= *last).then(|| (start, last | free))
+        }))
+    })
+}
+
+fn narrow(op: &str, subject: Subject, mask: Option<&Value>, right: &Value, sets: &Sets) -> Option<Bits> {
+    let all = subject.narrow().all();
+    if subject == Subject::Fragment {
+        return fragment(op, mask?.as_u64()?, right.as_u64()?);
+    }
+    let masked = match mask {
+        Some(mask) => value::raw_scalar(subject, mask)?,
+        None => u64::MAX,
+    };
+    let common = |subject: Subject| {
+        let wanted = value::raw_scalar(subject, right).filter(|_| subject.is_flags() && mask.is_none())?;
+        Some(all.iter().filter(|value| subject.number(*value) & wanted != 0).collect::<Bits>())
+    };
+    match op {
+        "in" if !value::is_set(right) => return common(subject),
+        "!" => return common(subject).map(|bits| all.minus(bits)),
+        _ => {}
+    }
+    let ranges = value::raw(subject, right, sets)?;
+    let (first, last) = ranges.first().copied().unwrap_or((1, 0));
+    let one = first == last && ranges.len() == 1;
+    Some(match op {
+        "==" | "in" => value::narrow(subject, masked, &ranges),
+        "!=" => all.minus(value::narrow(subject, masked, &ranges)),
+        "<" if one => value::narrow(subject, masked, &[(0, first.checked_sub(1)?)]),
+        "<=" if one => value::narrow(subject, masked, &[(0, first)]),
+        ">" if one => value::narrow(subject, masked, &[(first + 1, u64::MAX)]),
+        ">=" if one => value::narrow(subject, masked, &[(first, u64::MAX)]),
+        _ => return None,
+    })
+}
+
+/// `ip frag-off & 0x1fff` is 0 in what has a transport header (RFC 791, 3.1).
+fn fragment(op: &str, mask: u64, right: u64) -> Option<Bits> {
+    match (op, mask, right) {
+        ("==", 0x1fff, 0) => Some(Bits::single(0)),
+        ("!=", 0x1fff, 0) => Some(Bits::single(1)),
+        _ => None,
+    }
+}
+
+fn concatenation(op: &str, parts: &[Value], right: &Value, family: TableFamily, sets: &Sets) -> Option<Vec<Condition>> {
+    let fields = parts.iter().map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
+    let mut all: Vec<_> = fields.iter().flat_map(|f| f.implied.clone()).collect();
+    if sets.changes(right) {
+        all.push(Condition::Chance(format!("{} {}", words::concatenated(parts), words::expression(right))));
+        return Some(all);
+    }
+    let elements = value::elements(right, sets).filter(|list| list.len() <= MOST)?;
+    let cells = elements.into_iter().map(|e| product(&fields, e, sets)).collect::<Option<Vec<_>>>()?;
+    match op {
+        "==" | "in" => all.push(Condition::AnyOf(cells)),
+        "!=" => all.push(Condition::AnyOf(outside(&cells)?)),
+        _ => return None,
+    }
+    Some(all)
+}
+
+/// What is in none of the products.
+fn outside(cells: &[Cell]) -> Option<Vec<Cell>> {
+    cells.iter().try_fold(vec![Cell::all()], |left, cell| {
+        let left: Vec<_> = left.iter().flat_map(|part| part.minus(cell)).collect();
+        (left.len() <= 256).then_some(left)
+    })
+}
+
+/// The product of one element of a set of concatenations.
+fn product(fields: &[Field], element: &Value, sets: &Sets) -> Option<Cell> {
+    let element = value::bare(element);
+    if element.as_str() == Some("*") {
+        return Some(Cell::all());
+    }
+    let Some(("concat", Value::Array(parts))) = single(element) else { return None };
+    if parts.len() != fields.len() {
+        return None;
+    }
+    let mut cell = Cell::all();
+    for (field, part) in fields.iter().zip(parts) {
+        keep(&mut cell, field.subject, value::bare(part), sets)?;
+    }
+    Some(cell)
+}
+
+fn keep(cell: &mut Cell, subject: Subject, part: &Value, sets: &Sets) -> Option<()> {
+    match subject {
+        Subject::Wide(field, kind) => cell.keep_wide(field, &value::wide(kind, part, sets)?),
+        Subject::Fragment => return None,
+        _ if part.as_str() == Some("*") => {}
+        _ => cell.keep_narrow(subject.narrow(), value::narrow(subject, u64::MAX, &value::raw(subject, part, sets)?)),
+    }
+    Some(())
+}
+
+/// The key of a verdict map: what looking at it implies, and the product that each element stands for.
+pub(super) fn key<'a>(
+    key: &Value,
+    data: &'a Value,
+    family: TableFamily,
+    sets: &'a Sets,
+) -> Option<(Vec<Condition>, Vec<(Cell, &'a Value)>)> {
+    let parts = match single(key) {
+        Some(("concat", Value::Array(parts))) => parts.as_slice(),
+        _ => std::slice::from_ref(key),
+    };
+    let fields = parts.iter().map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
+    let pairs = value::elements(data, sets).filter(|list| list.len() <= MOST)?;
+    let mut cells = Vec::new();
+    for pair in pairs {
+        let [from, to] = pair.as_array()?.as_slice() else { return None };
+        let from = value::bare(from);
+        let cell = match fields.as_slice() {
+            [one]
+                if from.as_str() != Some("*")
+                    || matches!(one.subject, Subject::Wide(Wide::InInterface | Wide::OutInterface, _)) =>
+            {
+                let mut cell = Cell::all();
+                keep(&mut cell, one.subject, from, sets)?;
+                cell
+            }
+            [_] => Cell::all(),
+            _ => product(&fields, from, sets)?,
+        };
+        cells.push((cell, to));
+    }
+    // What matches everything counts only where nothing else does.
+    cells.sort_by_key(|(cell, _)| *cell == Cell::all());
+    Some((fields.into_iter().flat_map(|f| f.implied).collect(), cells))
+}

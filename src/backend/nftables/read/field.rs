@@ -1,0 +1,289 @@
+//! What a condition looks at: fields of the packet that the model has, and what looking at them implies.
+//!
+//! nft leaves implied conditions out of its listing (`tcp dport 22` is also a test for tcp); here they are put back.
+
+use super::single;
+use crate::packet::{Bits, Narrow, Protocol, Ranges, Wide};
+use crate::rule::ruleset::{Condition, TableFamily, Unread};
+use serde_json::Value;
+
+/// How the values of a wide field are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    V4,
+    V6,
+    Port,
+    Name,
+    Mark,
+}
+
+impl Kind {
+    /// The length of a value.
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Self::V4 | Self::Mark => 32,
+            Self::Port => 16,
+            Self::V6 | Self::Name => 128,
+        }
+    }
+
+    /// Every value.
+    pub(super) fn all(self) -> Ranges {
+        Ranges::one(0, 1u128.checked_shl(self.bits()).map_or(u128::MAX, |end| end - 1))
+    }
+}
+
+/// A field of the model under one of its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Wide(Wide, Kind),
+    /// `meta nfproto`.
+    Family,
+    /// `meta protocol`, an ether type.
+    EtherType,
+    Protocol,
+    State,
+    TcpFlags,
+    IcmpType,
+    IcmpCode,
+    Icmp6Type,
+    Icmp6Code,
+    /// `ip frag-off`, for the one mask that tells later fragments apart.
+    Fragment,
+}
+
+/// A field and what is implied by looking at it.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) subject: Subject,
+    pub(super) implied: Vec<Condition>,
+}
+
+const STATE_NUMBERS: [u64; 5] = [8, 2, 4, 1, 64];
+
+impl Subject {
+    /// The narrow field; a wide one has none and is never asked.
+    pub(super) fn narrow(self) -> Narrow {
+        match self {
+            Self::Family | Self::EtherType | Self::Wide(..) => Narrow::Family,
+            Self::Protocol => Narrow::Protocol,
+            Self::State => Narrow::State,
+            Self::TcpFlags => Narrow::TcpFlags,
+            Self::IcmpType | Self::Icmp6Type => Narrow::IcmpType,
+            Self::IcmpCode | Self::Icmp6Code => Narrow::IcmpCode,
+            Self::Fragment => Narrow::Fragment,
+        }
+    }
+
+    /// The number that the kernel has for a value of the narrow field (linux/netfilter.h, nf_conntrack_common.h, if_ether.h).
+    pub(super) fn number(self, value: u8) -> u64 {
+        match self {
+            Self::Family => [2, 10, 0][usize::from(value.min(2))],
+            Self::EtherType => [0x0800, 0x86dd, 0][usize::from(value.min(2))],
+            Self::State => STATE_NUMBERS[usize::from(value.min(4))],
+            _ => value.into(),
+        }
+    }
+
+    /// The number that a word stands for.
+    pub(super) fn word(self, word: &str) -> Option<u64> {
+        match self {
+            Self::Wide(..) | Self::Fragment => None,
+            Self::Family => find(&[("ipv4", 2), ("ipv6", 10)], word),
+            Self::EtherType => find(&[("ip", 0x0800), ("ip6", 0x86dd)], word),
+            Self::Protocol => protocol(word),
+            Self::State => {
+                find(&[("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)], word)
+            }
+            Self::TcpFlags => ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]
+                .iter()
+                .position(|flag| *flag == word || (*flag == "ecn" && word == "ece"))
+                .map(|bit| 1 << bit),
+            Self::IcmpType => find(ICMP_TYPES, word),
+            Self::Icmp6Type => find(ICMP6_TYPES, word),
+            Self::IcmpCode => find(ICMP_CODES, word),
+            Self::Icmp6Code => find(ICMP6_CODES, word),
+        }
+    }
+
+    /// Whether a comparison without an operator asks for a common bit.
+    pub(super) fn is_flags(self) -> bool {
+        matches!(self, Self::State | Self::TcpFlags)
+    }
+}
+
+fn find(words: &[(&str, u64)], word: &str) -> Option<u64> {
+    words.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
+}
+
+/// Names of /etc/protocols that nft prints and [`Protocol`] spells otherwise.
+fn protocol(word: &str) -> Option<u64> {
+    let other = [
+        ("ipv6-icmp", 58),
+        ("ipencap", 4),
+        ("ospf", 89),
+        ("ospfigp", 89),
+        ("comp", 108),
+        ("encap", 98),
+        ("ip", 0),
+        ("hopopt", 0),
+        ("ggp", 3),
+        ("st", 5),
+        ("egp", 8),
+        ("igp", 9),
+        ("ipv6-route", 43),
+        ("ipv6-frag", 44),
+        ("ipv6-nonxt", 59),
+        ("ipv6-opts", 60),
+        ("mobility-header", 135),
+        ("udplite", 136),
+        ("mpls-in-ip", 137),
+    ];
+    find(&other, word).or_else(|| word.parse::<Protocol>().ok().map(|p| p.0.into()))
+}
+
+const ICMP_TYPES: &[(&str, u64)] = &[
+    ("echo-reply", 0),
+    ("destination-unreachable", 3),
+    ("source-quench", 4),
+    ("redirect", 5),
+    ("echo-request", 8),
+    ("router-advertisement", 9),
+    ("router-solicitation", 10),
+    ("time-exceeded", 11),
+    ("parameter-problem", 12),
+    ("timestamp-request", 13),
+    ("timestamp-reply", 14),
+    ("info-request", 15),
+    ("info-reply", 16),
+    ("address-mask-request", 17),
+    ("address-mask-reply", 18),
+];
+
+const ICMP6_TYPES: &[(&str, u64)] = &[
+    ("destination-unreachable", 1),
+    ("packet-too-big", 2),
+    ("time-exceeded", 3),
+    ("parameter-problem", 4),
+    ("echo-request", 128),
+    ("echo-reply", 129),
+    ("mld-listener-query", 130),
+    ("mld-listener-report", 131),
+    ("mld-listener-done", 132),
+    ("mld-listener-reduction", 132),
+    ("nd-router-solicit", 133),
+    ("nd-router-advert", 134),
+    ("nd-neighbor-solicit", 135),
+    ("nd-neighbor-advert", 136),
+    ("nd-redirect", 137),
+    ("router-renumbering", 138),
+    ("ind-neighbor-solicit", 141),
+    ("ind-neighbor-advert", 142),
+    ("mld2-listener-report", 143),
+];
+
+const ICMP_CODES: &[(&str, u64)] = &[
+    ("net-unreachable", 0),
+    ("host-unreachable", 1),
+    ("prot-unreachable", 2),
+    ("port-unreachable", 3),
+    ("frag-needed", 4),
+    ("net-prohibited", 9),
+    ("host-prohibited", 10),
+    ("admin-prohibited", 13),
+];
+
+const ICMP6_CODES: &[(&str, u64)] = &[
+    ("no-route", 0),
+    ("admin-prohibited", 1),
+    ("addr-unreachable", 3),
+    ("port-unreachable", 4),
+    ("policy-fail", 5),
+    ("reject-route", 6),
+];
+
+fn is(field: Narrow, value: u8) -> Condition {
+    Condition::Narrow(field, Bits::single(value))
+}
+
+/// The field that an expression looks at; nothing where the model has none.
+pub(super) fn field(left: &Value, family: TableFamily) -> Option<Field> {
+    let (kind, body) = single(left)?;
+    let word = |key: &str| body.get(key).and_then(Value::as_str);
+    match kind {
+        "payload" => payload(word("protocol")?, word("field")?),
+        "meta" => meta(word("key")?, family),
+        "ct" if word("key") == Some("state") && body.get("dir").is_none() => Some(plain(Subject::State)),
+        _ => None,
+    }
+}
+
+fn plain(subject: Subject) -> Field {
+    Field { subject, implied: Vec::new() }
+}
+
+fn meta(key: &str, family: TableFamily) -> Option<Field> {
+    let ip = || Condition::Narrow(Narrow::Family, Bits::below(2));
+    Some(match key {
+        "iifname" | "iif" => plain(Subject::Wide(Wide::InInterface, Kind::Name)),
+        "oifname" | "oif" => plain(Subject::Wide(Wide::OutInterface, Kind::Name)),
+        "mark" => plain(Subject::Wide(Wide::Mark, Kind::Mark)),
+        "l4proto" => Field { subject: Subject::Protocol, implied: vec![ip()] },
+        "nfproto" if !matches!(family, TableFamily::Bridge | TableFamily::Netdev) => plain(Subject::Family),
+        "protocol" => plain(Subject::EtherType),
+        _ => return None,
+    })
+}
+
+fn payload(protocol: &str, field: &str) -> Option<Field> {
+    let first = || is(Narrow::Fragment, 0);
+    let port = match field {
+        "sport" => Some(Subject::Wide(Wide::SourcePort, Kind::Port)),
+        "dport" => Some(Subject::Wide(Wide::DestinationPort, Kind::Port)),
+        _ => None,
+    };
+    let (subject, implied) = match (protocol, field) {
+        ("ip", "saddr") => (Subject::Wide(Wide::Source, Kind::V4), vec![is(Narrow::Family, 0)]),
+        ("ip", "daddr") => (Subject::Wide(Wide::Destination, Kind::V4), vec![is(Narrow::Family, 0)]),
+        ("ip6", "saddr") => (Subject::Wide(Wide::Source, Kind::V6), vec![is(Narrow::Family, 1)]),
+        ("ip6", "daddr") => (Subject::Wide(Wide::Destination, Kind::V6), vec![is(Narrow::Family, 1)]),
+        ("ip", "protocol") => (Subject::Protocol, vec![is(Narrow::Family, 0)]),
+        // True of what has no extension header, which the model does not know of.
+        ("ip6", "nexthdr") => (Subject::Protocol, vec![is(Narrow::Family, 1), no_extension()]),
+        ("ip", "frag-off") => (Subject::Fragment, vec![is(Narrow::Family, 0)]),
+        ("tcp", "flags") => (Subject::TcpFlags, vec![is(Narrow::Protocol, 6), first()]),
+        ("th", _) => (port?, vec![first()]),
+        ("icmp", "type") => (Subject::IcmpType, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), first()]),
+        ("icmp", "code") => (Subject::IcmpCode, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), first()]),
+        ("icmpv6", "type") => (Subject::Icmp6Type, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), first()]),
+        ("icmpv6", "code") => (Subject::Icmp6Code, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), first()]),
+        ("tcp" | "udp" | "sctp" | "dccp" | "udplite", _) => {
+            (port?, vec![is(Narrow::Protocol, protocol.parse::<Protocol>().ok()?.0), first()])
+        }
+        _ => return None,
+    };
+    Some(Field { subject, implied })
+}
+
+/// What is implied by looking at a field that the model does not have.
+pub(super) fn implied(left: &Value) -> Vec<Condition> {
+    let Some((kind, body)) = single(left) else { return Vec::new() };
+    match (kind, body.get("protocol").and_then(Value::as_str)) {
+        ("&" | "|" | "^" | "<<" | ">>", _) => body.get(0).map(implied).unwrap_or_default(),
+        ("concat", _) => body.as_array().map(|parts| parts.iter().flat_map(implied).collect()).unwrap_or_default(),
+        ("tcp option", _) => vec![is(Narrow::Protocol, 6), is(Narrow::Fragment, 0)],
+        ("ip option", _) | ("payload", Some("ip")) => vec![is(Narrow::Family, 0)],
+        ("exthdr", _) | ("payload", Some("ip6")) => vec![is(Narrow::Family, 1)],
+        ("payload", Some("th")) => vec![is(Narrow::Fragment, 0)],
+        ("payload", Some(name @ ("tcp" | "udp" | "sctp" | "dccp" | "udplite"))) => {
+            let number = protocol(name).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
+            vec![is(Narrow::Protocol, number), is(Narrow::Fragment, 0)]
+        }
+        _ => field(left, TableFamily::Inet).map(|f| f.implied).unwrap_or_default(),
+    }
+}
+
+fn no_extension() -> Condition {
+    let text = "the IPv6 header has no extension header".to_owned();
+    Condition::Unread(Unread { field: Some(text.clone()), text })
+}

@@ -1,0 +1,148 @@
+//! One rule: its statements in order, as conditions, alterations and an outcome.
+
+use super::value::Sets;
+use super::{condition, single, words};
+use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, TableFamily, Unread, Verdict};
+use serde_json::Value;
+
+/// Reads the body of a `rule` object.
+pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
+    let none = Vec::new();
+    let statements = body.get("expr").and_then(Value::as_array).unwrap_or(&none);
+    let mut line = Line {
+        handle: body.get("handle").and_then(Value::as_u64),
+        comment: body.get("comment").and_then(Value::as_str).map(str::to_owned),
+        text: words::rule(statements),
+        conditions: Vec::new(),
+        alters: Vec::new(),
+        outcome: Outcome::Next,
+    };
+    for statement in statements {
+        let place = Place { family, sets };
+        place.take(&mut line, statement);
+    }
+    line
+}
+
+struct Place<'a> {
+    family: TableFamily,
+    sets: &'a Sets,
+}
+
+impl Place<'_> {
+    fn take(&self, line: &mut Line, statement: &Value) {
+        let Some((kind, body)) = single(statement) else {
+            unknown(line, statement);
+            return;
+        };
+        match kind {
+            "match" => line.conditions.extend(condition::read(body, self.family, self.sets)),
+            "vmap" => self.vmap(line, body),
+            "mangle" => mangle(line, body),
+            "notrack" => line.alters.push(Alteration::Untracked),
+            "counter" | "log" | "dup" | "flow" | "last" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
+            }
+            // A set that is full, or an element that is not there, ends the rule (nft_dynset_eval).
+            "limit" | "quota" | "ct count" | "set" | "map" | "meter" => {
+                line.conditions.push(Condition::Chance(words::statement(kind, body)));
+            }
+            "tproxy" | "reset" => line.alters.push(Alteration::Field(words::statement(kind, body))),
+            "queue" | "fwd" | "synproxy" => line.outcome = Outcome::Unread(words::statement(kind, body)),
+            "xt" => extension(line, body),
+            _ => match verdict(kind, body) {
+                Some(verdict) => line.outcome = Outcome::Verdict(verdict),
+                None => unknown(line, statement),
+            },
+        }
+    }
+
+    fn vmap(&self, line: &mut Line, body: &Value) {
+        let (Some(key), Some(data)) = (body.get("key"), body.get("data")) else {
+            unknown(line, body);
+            return;
+        };
+        let read = || {
+            let (implied, pairs) = condition::key(key, data, self.family, self.sets)?;
+            let verdicts = pairs
+                .into_iter()
+                .map(|(cell, to)| single(to).and_then(|(kind, body)| Some((cell, verdict(kind, body)?))))
+                .collect::<Option<Vec<_>>>()?;
+            (!self.sets.changes(data)).then_some((implied, verdicts))
+        };
+        match read() {
+            Some((implied, verdicts)) => {
+                line.conditions.extend(implied);
+                line.outcome = Outcome::ByKey(verdicts);
+            }
+            None => line.outcome = Outcome::Unread(words::statement("vmap", body)),
+        }
+    }
+}
+
+/// The verdict that a statement is.
+pub(super) fn verdict(kind: &str, body: &Value) -> Option<Verdict> {
+    let target = || body.get("target").and_then(Value::as_str).map(str::to_owned);
+    Some(match kind {
+        "accept" => Verdict::Accept,
+        "drop" => Verdict::Drop,
+        "reject" => Verdict::Reject,
+        "return" => Verdict::Return,
+        "continue" => Verdict::Continue,
+        "jump" => Verdict::Jump(target()?),
+        "goto" => Verdict::Goto(target()?),
+        "dnat" | "snat" | "masquerade" | "redirect" => Verdict::Translate(words::statement(kind, body)),
+        _ => return None,
+    })
+}
+
+fn mangle(line: &mut Line, body: &Value) {
+    let name = body.get("key").map(words::expression).unwrap_or_default();
+    let number = body.get("value").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let plain = body.get("value").is_some_and(|v| v.is_number() || v.is_string() || v.is_array());
+    if !plain {
+        // A lookup that finds nothing ends the rule.
+        line.conditions.push(Condition::Chance(words::statement("mangle", body)));
+    }
+    line.alters.push(match number.filter(|_| name == "meta mark") {
+        Some(mark) => Alteration::Mark(mark),
+        None => Alteration::Field(name),
+    });
+}
+
+/// A match or target of iptables-nft, of which the listing shows the name alone.
+fn extension(line: &mut Line, body: &Value) {
+    let word = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("");
+    let text = words::statement("xt", body);
+    match (word("type"), word("name")) {
+        ("match", "comment") => {}
+        ("match" | "", name) if name != "" || word("type") == "match" => {
+            line.conditions.push(Condition::Unread(Unread { text, field: None }));
+        }
+        ("target", "LOG" | "NFLOG" | "ULOG" | "TRACE" | "AUDIT" | "LED" | "TEE" | "CHECKSUM" | "RATEEST") => {}
+        ("target", "MARK" | "CONNMARK") => line.alters.push(Alteration::Field("meta mark".to_owned())),
+        ("target", "CT") => line.alters.push(Alteration::Untracked),
+        (
+            "target",
+            "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "HL" | "TCPMSS" | "TCPOPTSTRIP" | "SET" | "SECMARK" | "ECN",
+        ) => {
+            line.alters.push(Alteration::Field(text));
+        }
+        ("target", "REJECT") => line.outcome = Outcome::Verdict(Verdict::Reject),
+        ("target", "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP") => {
+            line.outcome = Outcome::Verdict(Verdict::Translate(text));
+        }
+        ("target", _) => line.outcome = Outcome::Unread(text),
+        // Older listings do not even say which of the two it is.
+        _ => {
+            line.conditions.push(Condition::Unread(Unread { text: text.clone(), field: None }));
+            line.outcome = Outcome::Unread(text);
+        }
+    }
+}
+
+/// A statement that nobody knows may be a condition and may end the way of the packet.
+fn unknown(line: &mut Line, statement: &Value) {
+    let text = words::clip(statement);
+    line.conditions.push(Condition::Unread(Unread { text: text.clone(), field: None }));
+    line.outcome = Outcome::Unread(text);
+}

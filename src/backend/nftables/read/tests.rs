@@ -1,0 +1,202 @@
+use super::*;
+use crate::packet::{Narrow, Wide};
+use crate::rule::ruleset::{Condition, Line, Outcome, Verdict};
+use proptest::prelude::*;
+
+const EVERY_FORM: &str = include_str!("../../../../tests/rulesets/every-form.json");
+
+fn lines(json: &str) -> Vec<Line> {
+    read(json).expect("a listing").lines().map(|(_, line)| line.clone()).collect()
+}
+
+fn rule(statements: &str) -> Line {
+    let json = format!(
+        r#"{{"nftables":[{{"table":{{"family":"inet","name":"t"}}}},{{"chain":{{"family":"inet","table":"t","name":"c"}}}},
+            {{"set":{{"family":"inet","table":"t","name":"s","type":"ipv4_addr","elem":["192.0.2.1",{{"elem":{{"val":"192.0.2.2","timeout":9}}}}]}}}},
+            {{"set":{{"family":"inet","table":"t","name":"d","type":"ipv4_addr","flags":["dynamic"]}}}},
+            {{"rule":{{"family":"inet","table":"t","chain":"c","handle":7,"expr":[{statements}]}}}}]}}"#
+    );
+    lines(&json).remove(0)
+}
+
+fn matched(left: &str, op: &str, right: &str) -> Vec<Condition> {
+    rule(&format!(r#"{{"match":{{"op":"{op}","left":{left},"right":{right}}}}}"#)).conditions
+}
+
+/// The values that a narrow field is restricted to.
+fn narrow(conditions: &[Condition], field: Narrow) -> Vec<u8> {
+    let of = |c: &Condition| match c {
+        Condition::Narrow(f, bits) if *f == field => Some(*bits),
+        _ => None,
+    };
+    conditions.iter().filter_map(of).last().expect("the field is asked for").iter().collect()
+}
+
+fn wide(conditions: &[Condition], field: Wide) -> Vec<(u128, u128)> {
+    let of = |c: &Condition| match c {
+        Condition::Wide(f, ranges) if *f == field => Some(ranges.as_slice().to_vec()),
+        _ => None,
+    };
+    conditions.iter().find_map(of).expect("the field is asked for")
+}
+
+#[test]
+fn a_listing_of_every_form_is_read() {
+    let ruleset = read(EVERY_FORM).expect("a listing");
+    assert_eq!(ruleset.unread, Vec::<String>::new());
+    assert_eq!(ruleset.tables.len(), 4);
+    let unread: Vec<_> = ruleset
+        .lines()
+        .flat_map(|(_, line)| &line.conditions)
+        .filter_map(|c| if let Condition::Unread(unread) = c { Some(unread.text.as_str()) } else { None })
+        .collect();
+    assert_eq!(
+        unread,
+        [
+            "the IPv6 header has no extension header",
+            "meta mark & 255 == 1",
+            "ct mark 1",
+            "fib daddr type local",
+            "ether saddr 52:54:00:12:34:56",
+            "meta pkttype multicast",
+            "meta skuid 0",
+            "ip ttl 10",
+            "ip dscp cs1",
+            "tcp option maxseg size 500",
+            "meta hour 10:00-12:00",
+            "ct direction original",
+            "ether type arp",
+            "vlan id 5",
+            "arp operation request"
+        ]
+    );
+}
+
+#[test]
+fn connection_states_are_tested_by_mask_or_exactly() {
+    let state = r#"{"ct":{"key":"state"}}"#;
+    for (op, right, states) in [
+        ("in", r#"["established","related"]"#, vec![1, 2]),
+        ("in", r#""new""#, vec![0]),
+        ("==", r#"{"set":["established","new"]}"#, vec![0, 1]),
+        ("!=", r#"{"set":["established","new"]}"#, vec![2, 3, 4]),
+        // No packet has two states: this is always true (`cmp neq reg 1 0x00000006`).
+        ("!=", r#"{"|":["established","related"]}"#, vec![0, 1, 2, 3, 4]),
+        ("!=", r#""invalid""#, vec![0, 1, 2, 4]),
+    ] {
+        assert_eq!(narrow(&matched(state, op, right), Narrow::State), states, "{op} {right}");
+    }
+    let masked = matched(r#"{"&":[{"ct":{"key":"state"}},["established","new"]]}"#, "==", r#""new""#);
+    assert_eq!(narrow(&masked, Narrow::State), [0]);
+}
+
+#[test]
+fn tcp_flags_are_tested_by_mask_or_exactly() {
+    let flags = r#"{"payload":{"protocol":"tcp","field":"flags"}}"#;
+    let count = |op, right| narrow(&matched(flags, op, right), Narrow::TcpFlags).len();
+    assert_eq!(count("in", r#""syn""#), 128);
+    assert_eq!(count("==", r#""syn""#), 1);
+    assert_eq!(count("!=", r#""syn""#), 255);
+    assert_eq!(count("!", r#"["fin","syn"]"#), 64);
+    assert_eq!(count("==", r#"{"set":[{"|":["syn","ack"]},"syn"]}"#), 2);
+    let masked = format!(r#"{{"&":[{flags},["fin","syn","rst","ack"]]}}"#);
+    assert_eq!(narrow(&matched(&masked, "==", r#""syn""#), Narrow::TcpFlags).len(), 16);
+    assert_eq!(narrow(&matched(flags, "in", r#""syn""#), Narrow::Protocol), [6]);
+}
+
+#[test]
+fn addresses_ports_and_names() {
+    let saddr = r#"{"payload":{"protocol":"ip","field":"saddr"}}"#;
+    let net = matched(saddr, "==", r#"{"prefix":{"addr":"10.0.0.0","len":8}}"#);
+    assert_eq!(wide(&net, Wide::Source), [(0x0a00_0000, 0x0aff_ffff)]);
+    assert_eq!(narrow(&net, Narrow::Family), [0]);
+    assert_eq!(wide(&matched(saddr, "==", r#""@s""#), Wide::Source), [(0xc000_0201, 0xc000_0202)]);
+    let masked = format!(r#"{{"&":[{saddr},"255.255.255.0"]}}"#);
+    assert_eq!(wide(&matched(&masked, "==", r#""192.0.2.0""#), Wide::Source), [(0xc000_0200, 0xc000_02ff)]);
+    assert_eq!(wide(&matched(&masked, "==", r#""192.0.2.9""#), Wide::Source), []);
+    let dport = r#"{"payload":{"protocol":"tcp","field":"dport"}}"#;
+    assert_eq!(wide(&matched(dport, "!=", r#"{"range":[22,25]}"#), Wide::DestinationPort), [(0, 21), (26, 65535)]);
+    assert_eq!(wide(&matched(dport, ">=", "1024"), Wide::DestinationPort), [(1024, 65535)]);
+    assert_eq!(wide(&matched(dport, "<", "0"), Wide::DestinationPort), []);
+    let names = matched(r#"{"meta":{"key":"iifname"}}"#, "==", r#"{"set":["eth*","lo"]}"#);
+    assert_eq!(wide(&names, Wide::InInterface).len(), 2);
+}
+
+#[test]
+fn what_may_fail_and_what_is_not_read_is_told_apart() {
+    let saddr = r#"{"payload":{"protocol":"ip","field":"saddr"}}"#;
+    assert!(matches!(matched(saddr, "==", r#""@d""#).last(), Some(Condition::Chance(text)) if text == "ip saddr @d"));
+    assert!(matches!(matched(saddr, "==", r#""@missing""#).last(), Some(Condition::Chance(_))));
+    assert!(matches!(matched(saddr, "==", r#""example.org""#).last(), Some(Condition::Unread(u)) if u.field.is_some()));
+    let chance = rule(r#"{"limit":{"rate":5,"per":"minute"}},{"accept":null}"#);
+    assert_eq!(chance.conditions, [Condition::Chance("limit rate 5/minute".to_owned())]);
+    let odd = rule(r#"{"newthing":{"a":1}},"text",{"drop":null}"#);
+    assert_eq!(odd.outcome, Outcome::Verdict(Verdict::Drop));
+    assert!(odd.conditions.iter().all(|c| matches!(c, Condition::Unread(u) if u.field.is_none())));
+    assert_eq!(odd.conditions.len(), 2);
+    let xt =
+        rule(r#"{"xt":{"type":"match","name":"conntrack"}},{"counter":null},{"xt":{"type":"target","name":"REJECT"}}"#);
+    assert_eq!(xt.outcome, Outcome::Verdict(Verdict::Reject));
+    assert_eq!(xt.text, "xt match conntrack counter xt target REJECT");
+}
+
+#[test]
+fn text_that_is_no_listing_is_refused() {
+    for (text, words) in [
+        ("", "not JSON: EOF while parsing a value at line 1 column 0"),
+        ("{}", "not a listing of nft: there is no array `nftables` at the top"),
+        ("[1]", "not a listing of nft: there is no array `nftables` at the top"),
+    ] {
+        assert_eq!(read(text).expect_err(text).to_string(), words);
+    }
+}
+
+#[test]
+fn nothing_is_lost() {
+    let odd = r#"{"nftables":[{"gadget":{"x":1}},{"rule":{"family":"martian"}},7,{"chain":{"family":"ip","table":"t","name":"c","hook":"new","prio":0,"type":"filter"}}]}"#;
+    let ruleset = read(odd).expect("a listing");
+    assert_eq!(ruleset.unread.len(), 4, "{:?}", ruleset.unread);
+}
+
+/// A change at one place of a value.
+fn spoil(value: &mut Value, path: &mut impl Iterator<Item = usize>, with: &Value) {
+    let Some(step) = path.next() else {
+        *value = with.clone();
+        return;
+    };
+    match value {
+        Value::Array(list) if !list.is_empty() => {
+            let at = step % list.len();
+            spoil(&mut list[at], path, with);
+        }
+        Value::Object(map) if !map.is_empty() => {
+            let at = step % map.len();
+            let (_, inner) = map.iter_mut().nth(at).expect("in range");
+            spoil(inner, path, with);
+        }
+        other => *other = with.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn a_spoiled_listing_is_read_or_refused(
+        path in proptest::collection::vec(0usize..200, 2..9),
+        with in prop_oneof![
+            Just(Value::Null), Just(serde_json::json!([])), Just(serde_json::json!({"a":{"b":[]}})), Just(serde_json::json!("@a")),
+            Just(serde_json::json!(-1)), Just(serde_json::json!(u64::MAX)), Just(serde_json::json!({"range":[9,1]})),
+            Just(serde_json::json!({"prefix":{"addr":"::","len":999}})), "[ -~]{0,12}".prop_map(Value::String),
+        ],
+    ) {
+        let mut listing: Value = serde_json::from_str(EVERY_FORM).expect("the sample");
+        spoil(&mut listing, &mut path.into_iter(), &with);
+        let _ = read(&listing.to_string());
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
+        let _ = read(&text);
+        let _ = read(&format!(r#"{{"nftables":[{text}]}}"#));
+    }
+}
