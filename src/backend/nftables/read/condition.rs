@@ -190,13 +190,11 @@ fn keep(cell: &mut Cell, subject: Subject, part: &Value, sets: &Sets) -> Option<
     Some(())
 }
 
+/// What looking at the key of a map implies, and each element's product with what it leads to.
+type Key<'a> = (Vec<Condition>, Vec<(Cell, &'a Value)>);
+
 /// The key of a verdict map: what looking at it implies, and the product that each element stands for.
-pub(super) fn key<'a>(
-    key: &Value,
-    data: &'a Value,
-    family: TableFamily,
-    sets: &'a Sets,
-) -> Option<(Vec<Condition>, Vec<(Cell, &'a Value)>)> {
+pub(super) fn key<'a>(key: &Value, data: &'a Value, family: TableFamily, sets: &'a Sets) -> Option<Key<'a>> {
     let parts = match single(key) {
         Some(("concat", Value::Array(parts))) => parts.as_slice(),
         _ => std::slice::from_ref(key),

@@ -115,7 +115,7 @@ fn extension(line: &mut Line, body: &Value) {
     let text = words::statement("xt", body);
     match (word("type"), word("name")) {
         ("match", "comment") => {}
-        ("match" | "", name) if name != "" || word("type") == "match" => {
+        ("match" | "", name) if !name.is_empty() || word("type") == "match" => {
             line.conditions.push(Condition::Unread(Unread { text, field: None }));
         }
         ("target", "LOG" | "NFLOG" | "ULOG" | "TRACE" | "AUDIT" | "LED" | "TEE" | "CHECKSUM" | "RATEEST") => {}

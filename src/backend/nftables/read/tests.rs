@@ -29,7 +29,7 @@ fn narrow(conditions: &[Condition], field: Narrow) -> Vec<u8> {
         Condition::Narrow(f, bits) if *f == field => Some(*bits),
         _ => None,
     };
-    conditions.iter().filter_map(of).last().expect("the field is asked for").iter().collect()
+    conditions.iter().filter_map(of).next_back().expect("the field is asked for").iter().collect()
 }
 
 fn wide(conditions: &[Condition], field: Wide) -> Vec<(u128, u128)> {
