@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
 
 mod cases;
+mod docs;
 mod kernel;
 mod layers;
 mod manners;

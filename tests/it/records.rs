@@ -31,7 +31,10 @@ fn schemas_equal_the_types() {
     for kind in KINDS {
         must_equal(&directory.join(format!("{kind}.schema.json")), &schema_text(kind));
     }
-    must_hold(&directory, "json", &KINDS.iter().map(|kind| format!("{kind}.schema.json")).collect::<Vec<_>>());
+    let config = serde_json::to_string_pretty(&afo::cli::config::Config::schema()).expect("a schema is JSON") + "\n";
+    must_equal(&directory.join("config.schema.json"), &config);
+    let names = KINDS.iter().chain(&["config"]).map(|kind| format!("{kind}.schema.json"));
+    must_hold(&directory, "json", &names.collect::<Vec<_>>());
 }
 
 /// Reads a sample as its type, writes it and reads it again.

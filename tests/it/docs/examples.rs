@@ -3,7 +3,7 @@
 //! In what is claimed `…` and `[..]` stand for anything within a line; a line of `…` alone for any lines. A host of the examples has the
 //! interface eth0 (198.51.100.10/24), behind which 203.0.113.0/24 lies. `UPDATE=1` writes what was printed, ids and times as `…`.
 
-use crate::kernel::{Host, in_namespace};
+use crate::kernel::{Host, Peer, in_namespace};
 use crate::shell::on_terminal;
 use crate::tree::{read, root};
 use std::path::Path;
@@ -105,9 +105,13 @@ fn claimable(line: &str) -> String {
     text
 }
 
-fn surroundings(host: &Host, scratch: &Path) {
-    host.sh("ip link add eth0 type veth peer name far0; ip addr add 198.51.100.10/24 dev eth0; ip link set eth0 up
-             ip link set far0 up; ip route add default via 198.51.100.1 dev eth0");
+/// A host with one interface and a client behind it; the client stays as long as the value.
+fn surroundings(host: &Host, scratch: &Path) -> Peer {
+    let peer = host.peer("eth0", [198, 51, 100, 10].into(), [198, 51, 100, 1].into(), 24);
+    peer.sh("ip addr add 203.0.113.9/24 dev eth0");
+    host.sh(
+        "ip link set eth0 addrgenmode none; ip -6 addr flush dev eth0; ip route add default via 198.51.100.1 dev eth0",
+    );
     std::fs::create_dir_all(scratch.join("tests")).expect("scratch");
     for shared in ["scripts", "tests/rulesets", "contrib"] {
         let (from, to) = (root().join(shared), scratch.join(shared));
@@ -115,6 +119,15 @@ fn surroundings(host: &Host, scratch: &Path) {
             std::os::unix::fs::symlink(from, to).expect("link");
         }
     }
+    peer
+}
+
+/// What a terminal was sent, without colours and carriage returns.
+fn bare(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
+    rest.fold(first, |text, part| text + part).replace('\r', "")
 }
 
 /// Runs the examples of one document; what does not print what is claimed.
@@ -122,17 +135,16 @@ fn faults(file: &str, markup: &Markup, host: &Host) -> Vec<String> {
     let path = root().join(file);
     let text = read(&path);
     let scratch = tempfile::tempdir().expect("scratch");
-    surroundings(host, scratch.path());
+    let _client = surroundings(host, scratch.path());
     let state = scratch.path().join("state.db");
     let home = scratch.path().join("home");
-    let environment =
-        [("NO_COLOR", "1"), ("AFO_STATE", state.to_str().expect("UTF-8")), ("HOME", home.to_str().expect("UTF-8"))];
+    let environment = [("AFO_STATE", state.to_str().expect("UTF-8")), ("HOME", home.to_str().expect("UTF-8"))];
     let (mut found, mut lines) = (Vec::new(), text.lines().map(str::to_owned).collect::<Vec<_>>());
     let all = examples(&text, markup);
     assert!(!all.is_empty(), "{file} has no example");
     let mut printed = Vec::new();
     for example in &all {
-        let out = on_terminal(&example.command, scratch.path(), &environment).replace('\r', "");
+        let out = bare(&on_terminal(&example.command, scratch.path(), &environment));
         let shown: Vec<&str> = out.trim_end_matches('\n').lines().collect();
         if !fits(&example.claimed, &shown) {
             found.push(format!(
