@@ -1,8 +1,12 @@
 //! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
 
+pub mod afo;
+pub mod config;
 pub mod ctx;
+mod doctor;
 mod host;
 mod places;
+mod status;
 
 pub use host::{context_from, context_of, known, live_context};
 pub use places::{StatePlace, config, loaded, state_place};
@@ -27,7 +31,7 @@ impl Row {
 }
 
 /// Every program, in the order of the pipeline, then those beside it.
-pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>()];
+pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>(), Row::of::<afo::Args>()];
 
 /// The main of a program.
 pub fn main<C: Command>() -> ExitCode {

@@ -3,6 +3,8 @@
 
 pub mod clock;
 pub mod context;
+pub mod exec;
+pub mod logs;
 mod netlink;
 pub mod nft;
 pub mod probe;

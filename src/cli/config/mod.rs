@@ -78,6 +78,10 @@ pub struct Respond {
     #[serde(deserialize_with = "minutes_cap")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub cap_per_hour: u32,
+    /// For how many seconds nothing is blocked without a person once such a limit was reached.
+    #[serde(deserialize_with = "window")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub pause_seconds: u32,
     /// The widest IPv4 network that is blocked without a person, as the length of its prefix.
     #[serde(deserialize_with = "network_v4")]
     #[schemars(range(min = 8, max = 32))]
@@ -103,6 +107,7 @@ impl Default for Respond {
             never_block: Vec::new(),
             cap_per_minute: 30,
             cap_per_hour: 300,
+            pause_seconds: 600,
             max_prefix_v4: 24,
             max_prefix_v6: 48,
             ttl_growth: 2,
@@ -230,7 +235,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 22);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 23);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

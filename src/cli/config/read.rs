@@ -4,6 +4,7 @@
 //! the earlier's, key by key (lists as a whole, the entries of `names` one by one).
 
 use super::Config;
+use crate::cli::nearest;
 use serde_path_to_error::{Path as KeyPath, Segment};
 use std::fs;
 use std::io::ErrorKind;
@@ -234,25 +235,8 @@ impl<'a> Unknown<'a> {
     }
 
     fn nearest(&self) -> Option<&'a str> {
-        let distance = |word: &str| edit_distance(self.found, word);
-        let near = self.allowed.iter().map(|word| (distance(word), *word)).min()?;
-        (near.0 <= 1 + self.found.chars().count() / 4).then_some(near.1)
+        nearest(self.found, self.allowed.iter().copied())
     }
-}
-
-/// How many characters must be put in, taken out or replaced to make `b` of `a` (Levenshtein).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let other: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -270,7 +254,7 @@ mod tests {
         let cases = [
             (
                 "[respond]\nautonomi = \"auto\"",
-                "2:1: respond.autonomi: there is no such key; allowed here: autonomy, never_block, cap_per_minute, cap_per_hour, max_prefix_v4, max_prefix_v6, ttl_growth, ttl_max_seconds",
+                "2:1: respond.autonomi: there is no such key; allowed here: autonomy, never_block, cap_per_minute, cap_per_hour, pause_seconds, max_prefix_v4, max_prefix_v6, ttl_growth, ttl_max_seconds",
                 Some("did you mean `autonomy`?"),
             ),
             (

@@ -1,0 +1,164 @@
+//! `afo status` and `afo backends`: what AFO holds, and which packet filters there are.
+
+use super::{StatePlace, config, known, state_place};
+use crate::cli::config::Config;
+use crate::cli::{Exit, Failure, Shell};
+use crate::record::{Answer, Backend, Context, Status, Timestamp};
+use crate::state::{Access, Block, DeploymentRow, Span, State, StateError};
+use crate::sys::clock;
+use crate::sys::context::{Depth, context};
+use std::fs;
+use std::path::Path;
+
+/// Where afo-daemon writes its process id when it runs as root.
+pub const DAEMON_PID: &str = "/run/afo/daemon.pid";
+
+/// The backends that AFO writes rules for.
+const WRITTEN: &[&str] = &["nftables"];
+
+/// `afo status`: an `answer` made from the state; 0 also when nothing was ever deployed.
+///
+/// # Errors
+/// When the configuration is wrong or the state cannot be read.
+pub fn run(shell: &Shell) -> Result<Exit, Failure> {
+    let config = config(shell)?;
+    let answer = match held(&state_place(shell, &config))? {
+        Some(held) => held.answer(clock::now(), &config),
+        None => Held::default().answer(clock::now(), &config),
+    };
+    let mut out = shell.out();
+    out.record(&answer);
+    shell.close(&mut out)
+}
+
+/// What the state says of the firewall.
+#[derive(Debug, Default)]
+struct Held {
+    rules: usize,
+    blocks: Vec<Block>,
+    unfinished: Vec<DeploymentRow>,
+    last: Option<DeploymentRow>,
+}
+
+fn held(place: &StatePlace) -> Result<Option<Held>, Failure> {
+    let StatePlace::File(path) = place else { return Ok(None) };
+    match State::open(path, Access::Read).and_then(|state| read(&state)) {
+        Ok(held) => Ok(Some(held)),
+        Err(StateError::Missing { .. }) => Ok(None),
+        Err(e) => {
+            let failure = Failure::refused(e.to_string());
+            Err(e.hint().into_iter().fold(failure, Failure::hint))
+        }
+    }
+}
+
+fn read(state: &State) -> Result<Held, StateError> {
+    let now = clock::now();
+    let rules = state.policy_rules()?;
+    Ok(Held {
+        rules: rules.iter().filter(|rule| rule.expires.is_none_or(|end| end > now)).count(),
+        blocks: state.live_blocks(now)?,
+        unfinished: state.unfinished()?,
+        last: state.deployments(&Span::default())?.pop(),
+    })
+}
+
+impl Held {
+    fn answer(&self, now: Timestamp, config: &Config) -> Answer {
+        let open: Vec<_> = self.unfinished.iter().filter(|row| row.status == Status::Applied).collect();
+        let window = match open.len() {
+            0 => "no change waits for its confirmation".to_owned(),
+            1 => "a change waits for its confirmation".to_owned(),
+            n => format!("{n} changes wait for their confirmation"),
+        };
+        let text = format!("{}, {}; {window}", counted(self.rules, "rule"), counted(self.blocks.len(), "block"));
+        let mut evidence: Vec<String> = open.iter().map(|row| window_words(row)).collect();
+        evidence.extend(self.blocks.iter().take(10).map(|block| block_words(block, now)));
+        evidence.extend((self.blocks.len() > 10).then(|| "the others: `afo deploy list`".to_owned()));
+        evidence
+            .extend(self.last.as_ref().map(|row| format!("last change {} {} {}", row.id, row.status.as_str(), row.ts)));
+        evidence.push(format!("autonomy {}", config.respond.autonomy.as_str()));
+        evidence.push(daemon(Path::new(DAEMON_PID)));
+        Answer { text, evidence, request: None, run: None }
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn window_words(row: &DeploymentRow) -> String {
+    let end = row.confirm_by.map(|end| format!(" before {end}")).unwrap_or_default();
+    format!("change {}: `afo deploy confirm {}`{end}, or it goes away", row.id, row.id)
+}
+
+fn block_words(block: &Block, now: Timestamp) -> String {
+    let left = block.remaining(now).map_or("without end".to_owned(), |seconds| format!("for {seconds} s more"));
+    format!("{} is blocked {left}: {}", block.address, block.reason)
+}
+
+/// Whether the process that the file names is alive and is afo-daemon.
+fn daemon(file: &Path) -> String {
+    let pid = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let line = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    match pid.filter(|pid| String::from_utf8_lossy(&line(*pid)).contains("afo-daemon")) {
+        Some(pid) => format!("afo-daemon runs as process {pid}"),
+        None => "afo-daemon does not run".to_owned(),
+    }
+}
+
+/// `afo backends`: for people a line each, else a `context` record with nothing but the backends.
+///
+/// # Errors
+/// When the configuration is wrong or the output cannot be written.
+pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
+    let found = context(&known(shell, &config(shell)?), Depth::Full);
+    let mut out = shell.out();
+    if out.is_text() {
+        let style = out.style();
+        let text: String = found.backends.iter().map(|b| style.plain(&backend_words(b)) + "\n").collect();
+        out.text(if text.is_empty() { "no packet filter is installed\n" } else { &text });
+    } else {
+        let of_backends = |missing: &String| missing.starts_with("backends: ");
+        let missing = found.missing.into_iter().filter(of_backends).collect();
+        out.record(&Context { backends: found.backends, missing, ts: found.ts, ..Context::default() });
+    }
+    shell.close(&mut out)
+}
+
+fn backend_words(backend: &Backend) -> String {
+    let version = backend.version.as_deref().unwrap_or("?");
+    let active = if backend.active { "holds rules" } else { "holds no rules" };
+    let written = if WRITTEN.contains(&backend.name.as_str()) { "AFO writes for it" } else { "AFO only sees it" };
+    format!("{:<11}{version:<9}{active:<16}{written}", backend.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_deployed_is_an_answer() {
+        let now = Timestamp::UNIX_EPOCH;
+        let answer = Held::default().answer(now, &Config::default());
+        assert_eq!(answer.text, "0 rules, 0 blocks; no change waits for its confirmation");
+        assert_eq!(answer.evidence[0], "autonomy propose");
+        let absent = StatePlace::File("/nowhere/afo/state.db".into());
+        assert!(held(&absent).expect("no state is no failure").is_none());
+    }
+
+    #[test]
+    fn a_process_of_another_name_is_no_daemon() {
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        std::io::Write::write_all(&mut file, std::process::id().to_string().as_bytes()).expect("written");
+        assert_eq!(daemon(file.path()), "afo-daemon does not run");
+        assert_eq!(daemon(Path::new("/nowhere/pid")), "afo-daemon does not run");
+    }
+
+    #[test]
+    fn what_afo_writes_for_is_told() {
+        let backend = |name: &str| Backend { name: name.into(), version: None, active: true, capabilities: vec![] };
+        assert_eq!(backend_words(&backend("nftables")), "nftables   ?        holds rules     AFO writes for it");
+        assert!(backend_words(&backend("ufw")).ends_with("AFO only sees it"));
+    }
+}
