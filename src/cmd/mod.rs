@@ -5,6 +5,7 @@ pub mod config;
 pub mod ctx;
 mod doctor;
 mod host;
+pub mod log;
 mod places;
 mod status;
 
@@ -31,7 +32,7 @@ impl Row {
 }
 
 /// Every program, in the order of the pipeline, then those beside it.
-pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>(), Row::of::<afo::Args>()];
+pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>(), Row::of::<log::Args>(), Row::of::<afo::Args>()];
 
 /// The main of a program.
 pub fn main<C: Command>() -> ExitCode {

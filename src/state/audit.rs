@@ -13,7 +13,7 @@ use super::change::Change;
 use super::row::{micros, parsed};
 use super::{Result, Span, State, StateError};
 use crate::record::{Id, Timestamp};
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -166,6 +166,11 @@ impl AuditEntry {
     }
 }
 
+fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    let (body, hash): (String, String) = (row.get("body")?, row.get("hash")?);
+    AuditEntry::read(&body, hash).map_err(|e| super::row::unreadable("audit", e))
+}
+
 /// How many entries there are and the hash of the last one: `7:9f86d0…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -247,11 +252,17 @@ impl State {
     /// # Errors
     /// When the state cannot be read or an entry is no entry ([`verify`](Self::verify) says more).
     pub fn audit_entries(&self, span: &Span) -> Result<Vec<AuditEntry>> {
-        let read = |row: &Row<'_>| {
-            let (body, hash): (String, String) = (row.get("body")?, row.get("hash")?);
-            AuditEntry::read(&body, hash).map_err(|e| super::row::unreadable("audit", e))
-        };
-        self.rows(&span.sql("audit", "seq"), span.params(), read)
+        self.rows(&span.sql("audit", "seq"), span.params(), entry)
+    }
+
+    /// At most a thousand entries inside `span` after the entry `seq`, oldest first: to read a long trail without holding all of it, nor a snapshot.
+    ///
+    /// # Errors
+    /// As [`audit_entries`](Self::audit_entries).
+    pub fn audit_page(&self, span: &Span, seq: u64) -> Result<Vec<AuditEntry>> {
+        let after = i64::try_from(seq).unwrap_or(i64::MAX);
+        let sql = span.page("audit", "seq > ?", "seq");
+        self.rows(&sql, span.page_params([after.into()]), entry)
     }
 
     /// Checks the whole trail, entry by entry, as it is at one moment. With `known`, a head from earlier, also that the trail still goes through it.
@@ -260,10 +271,8 @@ impl State {
     /// When the state cannot be read. A broken trail is no error but an answer.
     pub fn verify(&self, known: Option<&Head>) -> Result<Verified> {
         // Entries and head are read in one transaction: a writer in between would look like a broken trail.
-        let reading = match self.db.is_autocommit() {
-            true => Some(self.db.unchecked_transaction().map_err(|e| self.fault(&e))?),
-            false => None,
-        };
+        let begin = || Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred);
+        let reading = self.db.is_autocommit().then(begin).transpose().map_err(|e| self.fault(&e))?;
         let walked = self.walk(known).map_err(|e| self.fault(&e))?;
         let verified = match walked {
             Ok(chain) => chain.end(self.head())?,
@@ -376,6 +385,8 @@ mod tests {
         assert_eq!(state.verify(None), Ok(Ok(head.clone())));
         assert_eq!(state.verify(Some(&head)), Ok(Ok(head)));
         assert!(State::memory().expect("memory").verify(None).expect("readable").is_ok());
+        let page = state.audit_page(&Span { since: None, run: Some(id("run-1")) }, 3).expect("entries");
+        assert_eq!(page.iter().map(|e| e.seq).collect::<Vec<_>>(), [4, 5]);
         let entry = &state.audit_entries(&Span::default()).expect("entries")[4];
         assert_eq!((entry.seq, entry.object.as_str(), entry.action.as_str()), (5, "key5", "config"));
     }

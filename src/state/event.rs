@@ -15,17 +15,29 @@ pub struct Span {
 
 impl Span {
     pub(super) fn sql(&self, table: &str, order: &str) -> String {
+        format!("SELECT * FROM {table}{} ORDER BY {order}", self.filter(None))
+    }
+
+    /// As [`sql`](Self::sql), at most a thousand rows that also fit `after`.
+    pub(super) fn page(&self, table: &str, after: &str, order: &str) -> String {
+        format!("SELECT * FROM {table}{} ORDER BY {order} LIMIT 1000", self.filter(Some(after)))
+    }
+
+    fn filter(&self, after: Option<&str>) -> String {
         let since = self.since.map(|_| "ts >= ?");
         let run = self.run.as_ref().map(|_| "run = ?");
-        let wanted: Vec<&str> = since.into_iter().chain(run).collect();
-        let filter = if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) };
-        format!("SELECT * FROM {table}{filter} ORDER BY {order}")
+        let wanted: Vec<&str> = since.into_iter().chain(run).chain(after).collect();
+        if wanted.is_empty() { String::new() } else { format!(" WHERE {}", wanted.join(" AND ")) }
     }
 
     pub(super) fn params(&self) -> impl rusqlite::Params {
+        self.page_params([])
+    }
+
+    pub(super) fn page_params<const N: usize>(&self, after: [Value; N]) -> impl rusqlite::Params + use<N> {
         let since = self.since.map(|ts| Value::Integer(micros(ts)));
         let run = self.run.as_ref().map(|id| Value::Text(id.to_string()));
-        rusqlite::params_from_iter(since.into_iter().chain(run))
+        rusqlite::params_from_iter(since.into_iter().chain(run).chain(after))
     }
 }
 
@@ -62,6 +74,16 @@ impl State {
     pub fn stored_events(&self, span: &Span) -> Result<Vec<Event>> {
         self.rows(&span.sql("events", "ts, id"), span.params(), |row| json(row, "json"))
     }
+
+    /// At most a thousand stored events inside `span` after `last`, oldest first; from the oldest on where there is no last.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn event_page(&self, span: &Span, last: Option<&Event>) -> Result<Vec<Event>> {
+        let (ts, id) = last.map_or((i64::MIN, String::new()), |event| (micros(event.ts), event.id.to_string()));
+        let sql = span.page("events", "(ts, id) > (?, ?)", "ts, id");
+        self.rows(&sql, span.page_params([ts.into(), id.into()]), |row| json(row, "json"))
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +111,9 @@ mod tests {
         assert_eq!(names(&Span::default()), ["e1", "e2", "e3"]);
         assert_eq!(names(&Span { since: Some(at(20)), run: None }), ["e2", "e3"]);
         assert_eq!(names(&Span { since: Some(at(20)), run: Some(id("run-1")) }), ["e2"]);
+        let after = change.event_page(&Span::default(), Some(&all[1])).expect("events");
+        assert_eq!(after, [all[0].clone(), all[2].clone()]);
+        assert_eq!(change.event_page(&Span::default(), None).expect("events").len(), 3);
         assert_eq!(change.forget_events(at(30)), Ok(2));
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn file(path: &Path, access: Access, seconds: u64) -> Result<State> {
 /// writes, and the database file alone is the whole state.
 fn unreachable_log(db: &Connection) -> bool {
     let first = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-    first.is_err_and(|e| e.sqlite_error_code() == Some(ErrorCode::CannotOpen))
+    first.is_err_and(|e| matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)))
 }
 
 fn immutable(path: &Path) -> String {

@@ -1,0 +1,172 @@
+//! The state between processes and on disks that fail.
+
+use crate::kernel::in_namespace;
+use afo::record::Timestamp;
+use afo::state::{Access, Action, Actor, Head, NewBlock, Note, State, StateError};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const ROLE: &str = "AFO_TEST_STATE_ROLE";
+const FILE: &str = "AFO_TEST_STATE_FILE";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("time")
+}
+
+fn open(path: &Path) -> State {
+    State::open(path, Access::Write).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// This program again, as another process that works on the state: see [`other_process`].
+fn start(role: &str, path: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+    command.args(["--exact", "state::other_process", "--nocapture", "--include-ignored"]);
+    command.env(ROLE, role).env(FILE, path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().expect("this program")
+}
+
+/// Waits for a word of the other process.
+fn hear(child: &mut Child, word: &str) {
+    let out = child.stdout.as_mut().expect("piped");
+    let found = BufReader::new(out).lines().any(|line| line.is_ok_and(|line| line.contains(word)));
+    assert!(found, "the other process never said {word}");
+}
+
+fn append(state: &mut State, name: &str, n: i64) {
+    let change = state.begin(at(n), &Actor::program(name)).unwrap_or_else(|e| panic!("{name} {n}: {e}"));
+    let note = Note::new(Action::Config, format!("key{n}"), "said so").with("n", n);
+    change.audit(&note).unwrap_or_else(|e| panic!("{name} {n}: {e}"));
+    change.commit().unwrap_or_else(|e| panic!("{name} {n}: {e}"));
+}
+
+/// No test by itself: what [`start`] runs.
+#[test]
+fn other_process() {
+    let Some(role) = std::env::var(ROLE).ok() else { return };
+    let path = std::env::var_os(FILE).expect("the file");
+    let mut state = open(Path::new(&path));
+    match role.as_str() {
+        "write" => (0..500).for_each(|n| append(&mut state, &role, n)),
+        "write until killed" => {
+            println!("begun");
+            (0..).for_each(|n| append(&mut state, &role, n));
+        }
+        "hold" => {
+            let change = state.begin(at(0), &Actor::program("hold")).expect("the lock");
+            println!("held");
+            let _ = std::io::stdin().read(&mut [0]);
+            drop(change);
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+#[test]
+fn four_processes_append_and_no_entry_is_lost_or_torn() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let writers: Vec<Child> = (0..4).map(|_| start("write", &path)).collect();
+    for writer in writers {
+        let out = writer.wait_with_output().expect("ended");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    }
+    let head = open(&path).verify(None).expect("readable").expect("whole");
+    assert_eq!(head.count, 2000);
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_leaves_a_whole_trail() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let mut known = Head { count: 0, hash: "0".repeat(64) };
+    for _ in 0..5 {
+        let mut writer = start("write until killed", &path);
+        hear(&mut writer, "begun");
+        let mut state = open(&path);
+        while state.head().expect("head").count < known.count + 20 {
+            std::thread::yield_now();
+        }
+        writer.kill().and_then(|()| writer.wait()).expect("killed");
+        append(&mut state, "after", 1);
+        let earlier = (known.count > 0).then_some(&known);
+        known = state.verify(earlier).expect("readable").expect("whole");
+    }
+}
+
+#[test]
+fn who_holds_the_lock_is_named_and_readers_do_not_wait() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    drop(open(&path));
+    let mut other = start("hold", &path);
+    hear(&mut other, "held");
+    let mut state = State::open_patient(&path, Access::Write, 1).expect("opened while another one writes");
+    assert!(state.verify(None).expect("readable").is_ok());
+    let error = state.begin(at(0), &Actor::program("second")).expect_err("locked");
+    let holder = format!(" (pid {}) for more than 1 s", other.id());
+    assert!(error.to_string().ends_with(&holder), "{error} does not name pid {}", other.id());
+    drop(other.stdin.take());
+    assert!(other.wait().expect("ended").success());
+    append(&mut state, "second", 1);
+}
+
+/// A state on a file system of its own of `size`.
+fn on_small_disk(host: &crate::kernel::Host, size: &str) -> State {
+    host.sh(&format!("mkdir -p /run/state && mount -t tmpfs -o size={size} tmpfs /run/state"));
+    open(Path::new("/run/state/state.db"))
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_of_the_change_is_kept() {
+    in_namespace(|host| {
+        let mut state = on_small_disk(host, "2m");
+        append(&mut state, "before", 1);
+        let before = state.verify(None).expect("readable").expect("whole");
+        host.sh("head -c 4m /dev/zero > /run/state/filler || true");
+        let mut fill = |n: i64| {
+            let change = state.begin(at(n), &Actor::program("fill"))?;
+            let address = "203.0.113.9".parse().expect("address");
+            change.block(&NewBlock::new(address, Some(at(n + 1)), "x".repeat(4000)))?;
+            change.commit()
+        };
+        let error = (2..2000).find_map(|n| fill(n).err()).expect("the disk is full");
+        assert_eq!(
+            error.to_string(),
+            "cannot write the state /run/state/state.db: no space is left on its file system"
+        );
+        assert_eq!(error.hint().expect("a hint"), "nothing was changed; free some space (df /run/state) and try again");
+        let after = state.verify(Some(&before)).expect("still readable").expect("still whole");
+        host.sh("rm /run/state/filler");
+        append(&mut state, "after", 3);
+        let end = state.verify(Some(&after)).expect("readable").expect("whole");
+        assert_eq!(end.count, after.count + 1);
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_beginning_is_told() {
+    in_namespace(|host| {
+        host.sh("mkdir -p /run/state && mount -t tmpfs -o size=64k tmpfs /run/state && head -c 1m /dev/zero > /run/state/filler || true");
+        let error = State::open(Path::new("/run/state/state.db"), Access::Write).expect_err("full");
+        assert_eq!(error, StateError::Full { path: "/run/state/state.db".into() });
+    });
+}
+
+#[test]
+fn a_file_system_that_is_read_only_is_told() {
+    in_namespace(|host| {
+        let mut state = on_small_disk(host, "4m");
+        append(&mut state, "before", 1);
+        drop(state);
+        host.sh("mount -o remount,ro /run/state");
+        let path = Path::new("/run/state/state.db");
+        let error = State::open(path, Access::Write).expect_err("read-only");
+        assert_eq!(
+            error.to_string(),
+            "cannot write the state /run/state/state.db: it was opened for reading, or its file system is read-only"
+        );
+        let state = State::open(path, Access::Read).unwrap_or_else(|e| panic!("it can be read: {e}"));
+        assert_eq!(state.verify(None).expect("readable").expect("whole").count, 1);
+    });
+}
