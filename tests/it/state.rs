@@ -50,7 +50,7 @@ fn other_process() {
         "write" => (0..500).for_each(|n| append(&mut state, &role, n)),
         "write until killed" => {
             println!("begun");
-            (0..).for_each(|n| append(&mut state, &role, n));
+            (0..i64::MAX).for_each(|n| append(&mut state, &role, n));
         }
         "hold" => {
             let change = state.begin(at(0), &Actor::program("hold")).expect("the lock");
