@@ -117,13 +117,15 @@ fn rate_limit() -> impl Strategy<Value = RateLimit> {
     let per = select(vec![Per::Second, Per::Minute, Per::Hour, Per::Day]);
     let scope = select(vec![Scope::Total, Scope::Source]);
     let over = select(vec![Over::Drop, Over::Reject]);
-    (1u32.., per, of(any::<u32>()), scope, over).prop_map(|(count, per, burst, scope, over)| RateLimit {
-        count: NonZeroU32::new(count).expect("at least 1"),
-        per,
-        burst,
-        scope,
-        over,
-    })
+    (prop_oneof![3 => 1u32..1_000_000, 1 => 1u32..], per, of(any::<u32>()), scope, over).prop_map(
+        |(count, per, burst, scope, over)| RateLimit {
+            count: NonZeroU32::new(count).expect("at least 1"),
+            per,
+            burst,
+            scope,
+            over,
+        },
+    )
 }
 
 fn log() -> impl Strategy<Value = Log> {

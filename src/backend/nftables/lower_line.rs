@@ -269,7 +269,7 @@ fn port_match(
 fn flags(rule: &Rule) -> Vec<Statement> {
     let words = |flags: &[TcpFlag]| -> Vec<&'static str> {
         let set: BTreeSet<&TcpFlag> = flags.iter().collect();
-        set.into_iter().map(|flag| flag.as_str()).collect()
+        set.into_iter().map(|flag| flag_word(*flag)).collect()
     };
     rule.tcp_flags
         .iter()
@@ -280,6 +280,11 @@ fn flags(rule: &Rule) -> Vec<Statement> {
             is(Key::Masked(Box::new(Key::Payload("tcp", "flags")), mask), Right::One(right))
         })
         .collect()
+}
+
+/// nft calls ECE by the name of what it signals (nft(8), TCP HEADER EXPRESSION).
+fn flag_word(flag: TcpFlag) -> &'static str {
+    if flag == TcpFlag::Ece { "ecn" } else { flag.as_str() }
 }
 
 /// Connection state, hardware address and mark.

@@ -6,6 +6,7 @@
 
 mod context;
 mod nftables;
+mod rules;
 mod scheme;
 
 use crate::tree::bin;
