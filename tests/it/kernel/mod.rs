@@ -114,6 +114,7 @@ impl Host {
              nsenter -t {pid} -n ip route add default via {own} dev eth0",
             pid = peer.holder.id()
         ));
+        peer.wait_for_the_way_to(own);
         peer
     }
 }
@@ -128,6 +129,15 @@ impl Peer {
     /// Whether a TCP connection from the peer to `address` is made within a second.
     pub fn connects(&self, address: SocketAddr) -> bool {
         self.inside(move || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
+    }
+
+    /// Waits until packets come and go: the host then refuses what nobody listens to, rather than being silent.
+    fn wait_for_the_way_to(&self, own: IpAddr) {
+        let answers = move || {
+            let attempt = || TcpStream::connect_timeout(&SocketAddr::new(own, 9), Duration::from_millis(200));
+            (0..50).any(|_| attempt().map_or_else(|e| e.kind() == std::io::ErrorKind::ConnectionRefused, |_| true))
+        };
+        assert!(self.inside(answers), "no way from the peer to {own}");
     }
 
     /// Runs a shell script in the peer's network namespace, which must succeed; what it printed.
