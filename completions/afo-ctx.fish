@@ -1,7 +1,7 @@
 complete -c afo-ctx -l ruleset -d 'Put the rules of FILE into the record instead of the kernel\'s: nft JSON, nft text or iptables-save' -r -F
 complete -c afo-ctx -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-ctx -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-ctx -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-ctx -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-ctx -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"

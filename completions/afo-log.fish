@@ -28,7 +28,7 @@ complete -c afo-log -n "__fish_afo_log_needs_command" -l since -d 'Only what is 
 complete -c afo-log -n "__fish_afo_log_needs_command" -l run -d 'Only what belongs to one request or one attack' -r
 complete -c afo-log -n "__fish_afo_log_needs_command" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-log -n "__fish_afo_log_needs_command" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-log -n "__fish_afo_log_needs_command" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-log -n "__fish_afo_log_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -46,7 +46,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l since -d 'Onl
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l run -d 'Only what belongs to one request or one attack' -r
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -58,7 +58,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l since -d
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l run -d 'Only what belongs to one request or one attack' -r
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -70,7 +70,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l since -d 'Only
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l run -d 'Only what belongs to one request or one attack' -r
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -83,7 +83,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l since -d 'Onl
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l run -d 'Only what belongs to one request or one attack' -r
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"

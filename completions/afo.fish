@@ -26,7 +26,7 @@ end
 
 complete -c afo -n "__fish_afo_needs_command" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_needs_command" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_needs_command" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -43,7 +43,7 @@ complete -c afo -n "__fish_afo_needs_command" -f -a "backends" -d 'List the pack
 complete -c afo -n "__fish_afo_needs_command" -f -a "help" -d 'Show the help of COMMAND'
 complete -c afo -n "__fish_afo_using_subcommand status" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand status" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand status" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand status" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand status" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -53,7 +53,7 @@ complete -c afo -n "__fish_afo_using_subcommand status" -s q -l quiet -d 'Say no
 complete -c afo -n "__fish_afo_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand doctor" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand doctor" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -63,7 +63,7 @@ complete -c afo -n "__fish_afo_using_subcommand doctor" -s q -l quiet -d 'Say no
 complete -c afo -n "__fish_afo_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand schema" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand schema" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand schema" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand schema" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -74,7 +74,7 @@ complete -c afo -n "__fish_afo_using_subcommand schema" -s q -l quiet -d 'Say no
 complete -c afo -n "__fish_afo_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -89,7 +89,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subc
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -f -a "sources" -d 'Print what afo-daemon watches: the configured sources, else those that this host has'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -99,7 +99,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -109,7 +109,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -120,7 +120,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l file -d 'Change FILE [default: --config, else /etc/afo/afo.toml for root, else the user\'s]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -130,7 +130,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -140,7 +140,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand backends" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand backends" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand backends" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand backends" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand backends" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"
@@ -150,7 +150,7 @@ complete -c afo -n "__fish_afo_using_subcommand backends" -s q -l quiet -d 'Say 
 complete -c afo -n "__fish_afo_using_subcommand backends" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo -n "__fish_afo_using_subcommand help" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
-complete -c afo -n "__fish_afo_using_subcommand help" -l config -d 'Read the configuration from FILE instead of /etc/afo/afo.toml and the user\'s' -r -F
+complete -c afo -n "__fish_afo_using_subcommand help" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand help" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo -n "__fish_afo_using_subcommand help" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
 json\t''"

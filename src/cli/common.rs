@@ -9,7 +9,9 @@ pub struct Common {
     /// Put out records or readable text [default: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT", global = true, hide_short_help = true)]
     pub format: Option<Format>,
-    /// Read the configuration from FILE instead of /etc/afo/afo.toml and the user's
+    /// Read the configuration from FILE
+    ///
+    /// Instead of /etc/afo/afo.toml and, over it, the user's.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user's state directory]

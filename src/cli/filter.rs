@@ -34,6 +34,19 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Told of each line that was bad, whether the stage or the loop found it so.
+    fn spoilt(&mut self, cause: &str) {
+        let _ = cause;
+    }
+
+    /// Told that a signal ends the input before its end; [`finish`](Self::finish) follows.
+    fn interrupted(&mut self) {}
+
+    /// Whether the run ends when nobody reads its output any more.
+    fn needs_reader(&self) -> bool {
+        true
+    }
+
     /// Reads configuration again: SIGHUP without a controlling terminal.
     ///
     /// # Errors
@@ -80,12 +93,17 @@ pub fn filter<R: Read + AsFd>(
             Chunk::Signal(Signal::HangUp) if !shell.has_controlling_terminal() => {
                 stage.reload().map_err(|e| (Trouble::Stop(e), &[][..]))
             }
-            Chunk::Signal(_) | Chunk::End => break,
+            Chunk::Signal(_) => {
+                stage.interrupted();
+                break;
+            }
+            Chunk::End => break,
         };
         if let Err((trouble, bytes)) = outcome {
-            report(trouble, number, bytes, out, shell)?;
+            let cause = report(trouble, number, bytes, out, shell)?;
+            stage.spoilt(&cause);
         }
-        if out.trouble().is_some() {
+        if out.trouble().is_some() && stage.needs_reader() {
             break;
         }
     }
@@ -119,7 +137,8 @@ fn taken(stage: &mut impl Stage, head: &Peek, line: &str, out: &mut Out) -> Resu
     stage.record(&head.kind, line, out)
 }
 
-fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Shell) -> Result<(), Failure> {
+/// Tells of a bad line on stderr and in the stream; the words of it.
+fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Shell) -> Result<String, Failure> {
     let (message, hint) = match trouble {
         Trouble::Stop(failure) => {
             out.flush();
@@ -127,7 +146,8 @@ fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Sh
         }
         Trouble::Bad { message, hint } => (message, hint),
     };
-    shell.complain(&format!("-:{number}: {message}"), hint.as_deref());
+    let cause = format!("-:{number}: {message}");
+    shell.complain(&cause, hint.as_deref());
     out.error(&ErrorRecord {
         stage: out.stage().to_owned(),
         line: Some(number),
@@ -137,7 +157,7 @@ fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Sh
         run: None,
     });
     out.ends(Exit::Undecided);
-    Ok(())
+    Ok(cause)
 }
 
 /// A line as the text of a JSON string: bytes that are no UTF-8 as `\xNN`, at most 64 KiB.

@@ -3,6 +3,7 @@
 pub mod afo;
 pub mod config;
 pub mod ctx;
+pub mod deploy;
 mod doctor;
 mod host;
 pub mod log;
@@ -32,7 +33,13 @@ impl Row {
 }
 
 /// Every program, in the order of the pipeline, then those beside it.
-pub const COMMANDS: &[Row] = &[Row::of::<ctx::Args>(), Row::of::<log::Args>(), Row::of::<afo::Args>()];
+#[rustfmt::skip] // a row a line, so that two new commands do not meet
+pub const COMMANDS: &[Row] = &[
+    Row::of::<ctx::Args>(),
+    Row::of::<deploy::Args>(),
+    Row::of::<afo::Args>(),
+    Row::of::<log::Args>(),
+];
 
 /// The main of a program.
 pub fn main<C: Command>() -> ExitCode {

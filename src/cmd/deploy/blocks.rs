@@ -1,0 +1,196 @@
+//! Blocks for a time: into the journal, then into the kernel's live sets. The kernel ends them by itself.
+
+use super::kernel;
+use super::site::{Site, failure};
+use super::split::{end, target};
+use super::transaction::reread;
+use crate::backend::nftables::{Ban, Block, Live, extend, never, unblock};
+use crate::cli::{Exit, Failure, Out};
+use crate::packet::AddressSpec;
+use crate::record::{Id, Proposal, Rule, Status, Timestamp};
+use crate::respond::{Growth, NeverBlock};
+use crate::state::{Blocked, DeploymentRow, End, NewBlock, Outcome, Step};
+use crate::sys::{clock, nft};
+
+/// Blocks to be made, and on whose behalf.
+#[derive(Debug)]
+pub struct Order<'a> {
+    pub proposals: &'a [Proposal],
+    /// The rules that the bans come from.
+    pub rules: Vec<Rule>,
+    pub bans: Vec<Block>,
+    pub reason: String,
+    /// How the time grows for those who come back; none for what a person asked for.
+    pub growth: Option<Growth>,
+}
+
+/// Why one of the bans may not be: the last word on it, whatever was decided before.
+pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
+    bans.iter().find_map(|block| never.forbids(&target(&block.ban).0)).map(|why| why.to_string())
+}
+
+/// Journals blocks, puts them into the kernel and journals that.
+///
+/// # Errors
+/// When the state cannot be written or the kernel refuses; then none of them holds.
+pub fn apply(site: &mut Site, order: &Order) -> Result<DeploymentRow, Failure> {
+    let row = new_row(site, order);
+    let (made, fresh) = journal(site, order, &row)?;
+    let live = kernel::look()?;
+    let now = clock::now();
+    let blocks: Vec<Block> = made.iter().map(|(ban, until)| Block { ban: *ban, seconds: rest(*until, now) }).collect();
+    let text = text(&blocks, site, &live);
+    if let Err(error) = nft::load(&text) {
+        undo(site, &row.id, &fresh, &error.to_string())?;
+        return Err(kernel::failure(&error));
+    }
+    let outcome = Outcome { applied_at: Some(clock::now()), ..Outcome::default() };
+    let change = site.begin()?;
+    change.transition(&row.id, Status::Pending, Status::Confirmed, &outcome, "each ends by itself").map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+fn text(blocks: &[Block], site: &Site, live: &Live) -> String {
+    format!("{}{}", never(&site.protected()), extend(blocks, live))
+}
+
+/// Prints the exact text to be loaded; what it adds ends by itself.
+///
+/// # Errors
+/// When the kernel cannot be looked at.
+pub fn show(order: &Order, site: &Site, out: &mut Out) -> Result<(), Failure> {
+    let text = text(&order.bans, site, &kernel::look()?);
+    out.text(&format!("# to be loaded; each block ends by itself\n{text}"));
+    Ok(())
+}
+
+fn new_row(site: &Site, order: &Order) -> DeploymentRow {
+    let mut row = DeploymentRow::new(clock::new_id(), "nftables", clock::now(), &site.actor);
+    row.run = order.proposals.iter().find_map(|p| p.run.clone());
+    row.proposals = order.proposals.iter().map(|p| p.id.clone()).collect();
+    row.rules = order.rules.iter().map(|rule| rule.id.clone()).collect();
+    row.blocks = order.bans.iter().map(describe).collect();
+    row
+}
+
+/// A ban in words: `192.0.2.7 for 600 s`, `192.0.2.7 tcp/22 for 600 s`.
+fn describe(block: &Block) -> String {
+    let (address, protocol, ports) = target(&block.ban);
+    let port = protocol.zip(ports.first()).map(|(protocol, port)| format!(" {protocol}/{port}")).unwrap_or_default();
+    let time = block.seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
+    format!("{address}{port}{time}")
+}
+
+type Made = Vec<(Ban, Option<Timestamp>)>;
+
+/// Writes the blocks into the state: each with the end that it will have, and which of them are new.
+fn journal(site: &mut Site, order: &Order, row: &DeploymentRow) -> Result<(Made, Vec<AddressSpec>), Failure> {
+    let (mut made, mut fresh) = (Vec::new(), Vec::new());
+    let change = site.begin()?;
+    for proposal in order.proposals {
+        change.proposal(proposal).map_err(failure)?;
+    }
+    change.deployment(row).map_err(failure)?;
+    change.attempt(&row.id, Status::Pending, Step::Applying, &order.reason).map_err(failure)?;
+    for block in &order.bans {
+        let (address, protocol, ports) = target(&block.ban);
+        let earlier = change.offences(&address, None).map_err(failure)?;
+        let grown = |seconds| order.growth.as_ref().map_or(seconds, |growth| growth.seconds(seconds, earlier));
+        let until = end(block.seconds.map(grown), change.now());
+        let mut new = NewBlock::new(address, until, &order.reason);
+        (new.protocol, new.ports) = (protocol, ports);
+        (new.run, new.deployment) = (row.run.clone(), Some(row.id.clone()));
+        new.assessment = order.proposals.iter().find_map(|p| p.origin.assessment.clone());
+        let until = match change.block(&new).map_err(failure)? {
+            Blocked::New { .. } => {
+                fresh.push(address);
+                until
+            }
+            Blocked::Extended { until, .. } | Blocked::Unchanged { until } => until,
+        };
+        made.push((block.ban, until));
+    }
+    change.commit().map_err(failure)?;
+    Ok((made, fresh))
+}
+
+fn undo(site: &mut Site, id: &Id, fresh: &[AddressSpec], words: &str) -> Result<(), Failure> {
+    let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
+    let change = site.begin()?;
+    change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
+    for address in fresh {
+        change.unblock(address, End::Failed, "the kernel refused it").map_err(failure)?;
+    }
+    change.commit().map_err(failure)
+}
+
+/// Seconds until `until`, at least one; none where there is no end.
+fn rest(until: Option<Timestamp>, now: Timestamp) -> Option<u64> {
+    until.map(|until| u64::try_from(until.duration_since(now).as_secs()).unwrap_or(0).max(1))
+}
+
+/// The bans that the state's live blocks come to, each with what is left of its time.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn standing(site: &Site, now: Timestamp) -> Result<Vec<Block>, Failure> {
+    let blocks = site.state.live_blocks(now).map_err(failure)?;
+    Ok(blocks
+        .iter()
+        .flat_map(|block| bans(block).into_iter().map(|ban| Block { ban, seconds: rest(block.until, now) }))
+        .collect())
+}
+
+fn bans(block: &crate::state::Block) -> Vec<Ban> {
+    match (block.address, block.protocol, block.address.as_single()) {
+        (_, Some(protocol), Some(address)) => {
+            block.ports.iter().filter_map(|p| p.as_single()).map(|port| Ban::Port(address, protocol, port)).collect()
+        }
+        (AddressSpec::Net(net), None, _) => vec![Ban::Source(net)],
+        _ => vec![],
+    }
+}
+
+/// Puts the state's blocks back into the kernel, each for the rest of its time.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn restore(site: &Site, live: &Live) -> Result<usize, Failure> {
+    let blocks = standing(site, clock::now())?;
+    if blocks.is_empty() {
+        return Ok(0);
+    }
+    nft::load(&text(&blocks, site, live)).map_err(|e| kernel::failure(&e))?;
+    Ok(blocks.len())
+}
+
+/// Ends the blocks of an address, in the journal and in the kernel.
+///
+/// # Errors
+/// When there is none (exit 1), or the kernel or the state refuses.
+pub fn lift(site: &mut Site, address: &AddressSpec, mistake: bool) -> Result<usize, Failure> {
+    let (end, reason) =
+        if mistake { (End::Mistake, "it was a mistake") } else { (End::Unblocked, "unblocked by hand") };
+    let change = site.begin()?;
+    let ended = change.unblock(address, end, reason).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    if ended.is_empty() {
+        return Err(Failure::new(Exit::No, format!("{address} is not blocked")).hint("afo-deploy list"));
+    }
+    free(&ended)?;
+    Ok(ended.len())
+}
+
+/// Takes blocks that have ended in the journal out of the kernel.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn free(ended: &[crate::state::Block]) -> Result<(), Failure> {
+    let bans: Vec<Ban> = ended.iter().flat_map(bans).collect();
+    let live = kernel::look()?;
+    if bans.is_empty() || !live.table {
+        return Ok(());
+    }
+    nft::load(&unblock(&bans, &live).to_string()).map_err(|e| kernel::failure(&e))
+}

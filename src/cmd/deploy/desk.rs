@@ -1,0 +1,249 @@
+//! A proposal's way into the kernel: what may be done, by whom, and the doing of it.
+
+use super::plan::{Plan, plan};
+use super::recover::recover;
+use super::site::{Site, failure};
+use super::split::split;
+use super::window::{End, Terminal, wait};
+use super::{Args, blocks, kernel, transaction};
+use crate::cli::{Exit, Failure, Out, Shell, Signals};
+use crate::record::{Alert, Id, Proposal, Severity, Status};
+use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, Widths, decide, judge, timed_blocks};
+use crate::state::DeploymentRow;
+use crate::sys::clock;
+use jiff::SignedDuration;
+
+/// How long nothing is blocked after the cap was exceeded, in seconds.
+const PAUSE: u32 = 600;
+
+/// Where proposals for this host are decided and done.
+pub struct Desk<'a> {
+    shell: &'a Shell,
+    args: &'a Args,
+    site: Site,
+    breaker: Breaker,
+}
+
+impl<'a> Desk<'a> {
+    /// A desk for this host, which is first brought in order.
+    ///
+    /// # Errors
+    /// When the state or the kernel cannot be used.
+    pub fn open(shell: &'a Shell, args: &'a Args) -> Result<Self, Failure> {
+        let mut site = if args.dry_run { Site::look(shell)? } else { Site::open(shell)? };
+        if !args.dry_run {
+            recover(&mut site)?.iter().for_each(|words| shell.note(words));
+        }
+        let breaker = breaker(&site)?;
+        Ok(Self { shell, args, site, breaker })
+    }
+
+    fn autonomy(&self) -> Autonomy {
+        match (self.args.autonomy, self.args.confirm) {
+            (Some(level), _) => level,
+            (None, Some(_)) => Autonomy::Auto,
+            (None, None) => configured(self.site.config.respond.autonomy),
+        }
+    }
+
+    /// A proposal that no person brought.
+    pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
+        let respond = &self.site.config.respond;
+        let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
+        let timed = timed_blocks(proposal, &widths);
+        let wanted = timed.as_ref().map_or(0, Vec::len);
+        let level = self.autonomy();
+        let admission = match (level, &timed) {
+            (Autonomy::Auto, Ok(_)) => self.breaker.ask(clock::now(), u32::try_from(wanted).unwrap_or(u32::MAX)),
+            _ => Admission::Admitted,
+        };
+        let facts = Facts {
+            effect: None,
+            cut: None,
+            timed: timed.as_deref(),
+            evidence: proposal.origin.assessment.is_some(),
+            never: &self.site.never,
+            admission: &admission,
+        };
+        let verdict = decide(level, &judge(&facts), timed.is_ok(), &admission);
+        match verdict.decision {
+            Decision::Act => self.block(std::slice::from_ref(proposal), true, out),
+            Decision::Queue => self.tell(proposal, &format!("waits for a person ({})", verdict.reason), out),
+            Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
+        }
+    }
+
+    /// Records what is not done and tells people.
+    pub fn tell(&mut self, proposal: &Proposal, words: &str, out: &mut Out) -> Result<(), Failure> {
+        if !self.args.dry_run {
+            let change = self.site.begin()?;
+            change.proposal(proposal).map_err(failure)?;
+            change.commit().map_err(failure)?;
+        }
+        let what = if proposal.explanation.is_empty() { "a proposal" } else { &proposal.explanation };
+        let message = format!("{what}: {words}");
+        let assessment = proposal.origin.assessment.clone();
+        out.record(&Alert { level: Severity::High, message, assessment, run: proposal.run.clone() });
+        out.ends(Exit::No);
+        Ok(())
+    }
+
+    /// Applies the timed blocks of proposals.
+    fn block(&mut self, proposals: &[Proposal], grow: bool, out: &mut Out) -> Result<(), Failure> {
+        let split = match split(proposals) {
+            Ok(split) => split,
+            Err(refused) => return self.refuse(proposals, &refused[0].to_string(), out),
+        };
+        if let Some(why) = blocks::forbidden(&split.bans, &self.site.never) {
+            return self.refuse(proposals, &why, out);
+        }
+        let respond = &self.site.config.respond;
+        let growth = Growth { factor: respond.ttl_growth, longest: respond.ttl_max_seconds.into() };
+        let reason = proposals.iter().map(|p| p.explanation.as_str()).collect::<Vec<_>>().join(" ");
+        let growth = grow.then_some(growth);
+        let order = blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth };
+        if self.args.dry_run {
+            return blocks::show(&order, &self.site, out);
+        }
+        let row = blocks::apply(&mut self.site, &order)?;
+        out.record(&row.record());
+        Ok(())
+    }
+
+    /// Journals a refusal and puts it out.
+    pub fn refuse(&mut self, proposals: &[Proposal], why: &str, out: &mut Out) -> Result<(), Failure> {
+        let mut row = DeploymentRow::new(clock::new_id(), "nftables", clock::now(), &self.site.actor);
+        row.run = proposals.iter().find_map(|p| p.run.clone());
+        row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
+        (row.status, row.error) = (Status::Refused, Some(why.to_owned()));
+        if !self.args.dry_run {
+            let change = self.site.begin()?;
+            for proposal in proposals {
+                change.proposal(proposal).map_err(failure)?;
+            }
+            change.deployment(&row).map_err(failure)?;
+            change.commit().map_err(failure)?;
+        }
+        self.shell.complain(&format!("refused: {why}"), Some("nothing was changed"));
+        out.record(&row.record());
+        out.ends(Exit::No);
+        Ok(())
+    }
+
+    /// A person's whole input.
+    pub fn person(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
+        let id = clock::new_id();
+        let plan = match plan(&self.site, proposals, &id, &self.args.allow_lockout)? {
+            Ok(plan) => plan,
+            Err(why) => return self.refuse(proposals, &why, out),
+        };
+        let mut terminal = Terminal::find();
+        if plan.split.changes_policy() && self.args.confirm.is_none() && !terminal.is_there() && !self.args.dry_run {
+            let why = "this is no block for a time, and there is neither a terminal to ask at nor --confirm";
+            return self.refuse(proposals, why, out);
+        }
+        if !plan.split.bans.is_empty() {
+            self.block(proposals, false, out)?;
+        }
+        match () {
+            () if !plan.split.changes_policy() => Ok(()),
+            () if self.args.dry_run => self.show(&plan, &id, proposals, out),
+            () if !plan.changes_policy() => self.again(&plan, out),
+            () => self.window(&plan, &id, proposals, &mut terminal, out),
+        }
+    }
+
+    /// Everything that was asked for holds already: it is one deployment, that one.
+    fn again(&mut self, plan: &Plan, out: &mut Out) -> Result<(), Failure> {
+        let holder = plan.after.iter().find(|p| plan.split.policy.contains(&p.rule)).map(|p| p.deployment.clone());
+        if let Some(id) = holder {
+            out.record(&transaction::reread(&self.site, &id)?.record());
+        }
+        Ok(())
+    }
+
+    fn seconds(&self) -> u64 {
+        let given = self.args.confirm.flatten();
+        u64::from(given.unwrap_or(self.site.config.deploy.confirm_seconds))
+    }
+
+    /// Prints the exact text to be loaded and to be put back.
+    fn show(&mut self, plan: &Plan, id: &Id, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
+        let row = plan.row(&self.site, id, proposals, self.seconds());
+        let (apply, revert) = transaction::texts(&row, &kernel::look()?, &self.site.protected(), plan.widens)?;
+        out.text(&format!("# to be loaded\n{apply}\n# to be put back when it is not confirmed\n{revert}"));
+        Ok(())
+    }
+
+    /// Arms the change, waits for its window to end, and does what ended it.
+    fn window(
+        &mut self,
+        plan: &Plan,
+        id: &Id,
+        proposals: &[Proposal],
+        terminal: &mut Terminal,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
+        let live = kernel::look()?;
+        if live.pending.is_some() {
+            return Err(Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status"));
+        }
+        let mut row = plan.row(&self.site, id, proposals, self.seconds());
+        let (apply, revert) = transaction::texts(&row, &live, &self.site.protected(), plan.widens)?;
+        (row.generation_old, row.generation_new) = (live.generation, Some(live.next()));
+        row.backup = Some(kernel::backup()?);
+        (row.apply_text, row.revert_text) = (Some(apply), Some(revert));
+        let change = self.site.begin()?;
+        for proposal in proposals {
+            change.proposal(proposal).map_err(failure)?;
+        }
+        change.commit().map_err(failure)?;
+        let row = transaction::open_window(&mut self.site, &row)?;
+        out.record(&row.record());
+        out.flush();
+        let end = wait(&self.site, id, self.seconds(), terminal, &signals);
+        self.end(&row, end, out)
+    }
+
+    fn end(&mut self, row: &DeploymentRow, end: End, out: &mut Out) -> Result<(), Failure> {
+        let ended = match end {
+            End::Confirm { by, heartbeat } => transaction::confirm(&mut self.site, &row.id, &by, heartbeat),
+            End::TakeBack(why) => transaction::take_back(&mut self.site, row, &why),
+            End::Lapsed => transaction::lapse(&mut self.site, row),
+            End::Elsewhere(_) => transaction::reread(&self.site, &row.id),
+        };
+        let row = match ended {
+            Ok(row) => row,
+            // Another process may have ended it at the same moment: the journal tells.
+            Err(failure) => match transaction::reread(&self.site, &row.id)? {
+                row if matches!(row.status, Status::Confirmed | Status::RolledBack) => row,
+                _ => return Err(failure),
+            },
+        };
+        out.record(&row.record());
+        if row.status != Status::Confirmed {
+            let why = row.error.as_deref().unwrap_or("it was not confirmed");
+            self.shell.complain(&format!("deployment {} was taken back: {why}", row.id), None);
+            out.ends(Exit::PutBack);
+        }
+        Ok(())
+    }
+}
+
+fn configured(level: crate::cli::config::Autonomy) -> Autonomy {
+    match level {
+        crate::cli::config::Autonomy::Alert => Autonomy::Alert,
+        crate::cli::config::Autonomy::Propose => Autonomy::Propose,
+        crate::cli::config::Autonomy::Auto => Autonomy::Auto,
+    }
+}
+
+/// The rate cap as the state remembers it: a new process does not begin with an empty count.
+fn breaker(site: &Site) -> Result<Breaker, Failure> {
+    let respond = &site.config.respond;
+    let cap = Cap { per_minute: respond.cap_per_minute, per_hour: respond.cap_per_hour };
+    let hour_ago = clock::now().checked_sub(SignedDuration::from_hours(1)).unwrap_or(clock::now());
+    let earlier = site.state.block_times(hour_ago).map_err(failure)?;
+    Ok(Breaker::new(cap, PAUSE, earlier))
+}

@@ -1,0 +1,162 @@
+//! afo-deploy: proposals into the kernel, in one transaction, taken back unless somebody confirms.
+//!
+//! It trusts no enrichment of a record: what is applied is computed here from the rules. Every step is in the state and the
+//! audit trail before it is done, and the rollback is the kernel's own, so that it survives the death of every process.
+
+mod blocks;
+mod desk;
+mod kernel;
+mod plan;
+mod protect;
+mod recover;
+mod show;
+mod site;
+mod split;
+mod stage;
+mod transaction;
+mod undo;
+mod window;
+
+use crate::cli::{Command, Common, Exit, Failure, Shell};
+use crate::cmd::config;
+use crate::packet::AddressSpec;
+use crate::record::Id;
+use crate::respond::Autonomy;
+use crate::sys::nft;
+use site::Site;
+
+/// Apply proposals in one transaction and take them back unless they are confirmed
+///
+/// Reads proposals, proves each from its rules alone, and loads them into AFO's own table. A change of policy holds
+/// for a window; unless `afo-deploy confirm` comes before its end, the kernel itself goes back to what was there,
+/// whichever process has died meanwhile. Blocks for a time are applied at once and end by themselves.
+/// What would cut off the administrator's own connection is refused.
+///
+/// Examples:
+///   echo "block ssh from 203.0.113.0/24" | afo-gen | afo-deploy --confirm=60
+///   afo-deploy confirm
+///   afo-watch | afo-assess | afo-gen | afo-deploy --autonomy auto
+///   afo-deploy unblock 203.0.113.9
+///
+/// Exit status:
+///   0  done
+///   1  refused, or a person must decide; nothing was changed
+///   2  a bad record or wrong usage; nothing was changed
+///   3  no permission, no nft, or the kernel or the state refused; nothing was changed
+///   4  it was changed and is put back
+///   5  it was changed and is not put back, or that is not known
+#[derive(Debug, clap::Parser)]
+#[command(name = "afo-deploy", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Take the change back unless confirmed in time [default: 30]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    confirm: Option<Option<u32>>,
+    /// What is done without a person: alert, propose or auto
+    ///
+    /// Of what answers a threat, `alert` only tells, `propose` also records, `auto` applies blocks for a time. Default: respond.autonomy of
+    /// the configuration; auto with --confirm, which a person types.
+    #[arg(long, value_name = "LEVEL", value_parser = autonomy)]
+    autonomy: Option<Autonomy>,
+    /// Print the text to be loaded and to be put back, change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// The packet filter to write for
+    #[arg(long, value_name = "BACKEND", default_value = "nftables", value_parser = ["nftables"], hide_short_help = true)]
+    backend: String,
+    /// Allow the rule ID to cut off an administrator's connection
+    #[arg(long, value_name = "ID", hide_short_help = true)]
+    allow_lockout: Vec<Id>,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// What else can be done with deployments.
+#[derive(Debug, clap::Subcommand)]
+enum Task {
+    /// Keep a change for good
+    Confirm { id: Option<Id> },
+    /// Take a change back
+    Rollback { id: Option<Id> },
+    /// Show what waits for confirmation and what is in the kernel
+    Status,
+    /// List rules and blocks with counters, time left and reason
+    List,
+    /// Bring kernel and state together after a crash, a reboot or a flush
+    Recover,
+    /// End blocks and rules that have had their time
+    Expire,
+    /// End the block of an address or network
+    Unblock {
+        address: AddressSpec,
+        /// It was blocked wrongly: do not count it as an offence
+        #[arg(long)]
+        mistake: bool,
+    },
+    /// Remove all of AFO from the kernel, the panic button
+    FlushAfo,
+}
+
+fn autonomy(text: &str) -> Result<Autonomy, String> {
+    let level = [Autonomy::Alert, Autonomy::Propose, Autonomy::Auto].into_iter().find(|level| level.as_str() == text);
+    level.ok_or_else(|| "alert, propose and auto are allowed".to_owned())
+}
+
+impl Command for Args {
+    const NAME: &'static str = "afo-deploy";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Exit, Failure> {
+        if let Some(task) = &self.task {
+            return task.run(shell);
+        }
+        // A mistake in the configuration is told before anything is read.
+        config(shell)?;
+        let mut deployer = stage::Deployer::new(shell, &self);
+        let mut out = shell.out();
+        let exit = shell.filter_into(&mut deployer, &mut out);
+        // What was deployed stands, whether or not somebody still reads of it.
+        exit.map(|exit| if exit == Exit::ClosedPipe { out.exit() } else { exit })
+    }
+}
+
+impl Task {
+    fn run(&self, shell: &Shell) -> Result<Exit, Failure> {
+        match self {
+            Self::FlushAfo => flush(shell),
+            Self::Status => show::status(shell),
+            Self::List => show::list(shell),
+            Self::Confirm { id } => undo::confirm(shell, id.as_ref()),
+            Self::Rollback { id } => undo::rollback(shell, id.as_ref()),
+            Self::Recover => told(shell, recover::recover),
+            Self::Expire => told(shell, recover::expire),
+            Self::Unblock { address, mistake } => {
+                let mut site = Site::open(shell)?;
+                let count = blocks::lift(&mut site, address, *mistake)?;
+                tracing::info!(%address, count, "unblocked");
+                Ok(Exit::Clean)
+            }
+        }
+    }
+}
+
+/// Runs a task over the state and says on stderr what it did, where it did something.
+fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) -> Result<Exit, Failure> {
+    let mut site = Site::open(shell)?;
+    task(&mut site)?.iter().for_each(|words| shell.note(words));
+    Ok(Exit::Clean)
+}
+
+/// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened.
+fn flush(shell: &Shell) -> Result<Exit, Failure> {
+    nft::load("add table inet afo\ndelete table inet afo\n").map_err(|e| kernel::failure(&e))?;
+    let journalled = Site::open(shell).and_then(|mut site| undo::forget(&mut site));
+    if let Err(failure) = journalled {
+        shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
+    }
+    Ok(Exit::Clean)
+}

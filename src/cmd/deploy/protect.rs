@@ -1,0 +1,157 @@
+//! What no change may cut off: the administrator's sessions, the management networks, the resolvers, loopback.
+
+use crate::cli::config::Config;
+use crate::deploy::{Flow, first_hit};
+use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
+use crate::record::{Context, Id, Rule, Session};
+use crate::rule::{Direction, OneOf};
+use std::net::IpAddr;
+
+/// Every flow that must survive, both ways of each.
+pub fn flows(context: &Context, config: &Config) -> Vec<Flow> {
+    let sessions = context.management.iter().flat_map(session);
+    let networks = config.management.networks.iter().flat_map(|network| management(*network, &config.management.ports));
+    let resolvers = context.resolvers.iter().filter(|address| !address.is_loopback()).flat_map(|a| resolver(*a));
+    sessions.chain(networks).chain(resolvers).collect()
+}
+
+/// Ports that a client takes for itself (Linux 32768 to 60999, RFC 6335 49152 to 65535).
+fn ephemeral() -> Option<PortRange> {
+    PortRange::new(32768, 65535).ok()
+}
+
+/// A flow towards this host and its answers.
+fn both_ways(inbound: Flow) -> [Flow; 2] {
+    let answers = Flow {
+        what: format!("the answers to {}", inbound.what),
+        direction: Direction::Output,
+        source: inbound.destination,
+        destination: inbound.source,
+        protocol: inbound.protocol,
+        source_port: inbound.destination_port,
+        destination_port: inbound.source_port,
+    };
+    [inbound, answers]
+}
+
+fn session(session: &Session) -> [Flow; 2] {
+    both_ways(Flow {
+        what: format!("the session from {} to port {}", session.source, session.port),
+        direction: Direction::Input,
+        source: Some(AddressSpec::single(session.source)),
+        destination: session.destination.map(AddressSpec::single),
+        protocol: session.protocol,
+        source_port: ephemeral(),
+        destination_port: Some(PortRange::single(session.port)),
+    })
+}
+
+fn management(network: AddressSpec, ports: &[u16]) -> Vec<Flow> {
+    let flow = |port: &u16| {
+        both_ways(Flow {
+            what: format!("management from {network} on port {port}"),
+            direction: Direction::Input,
+            source: Some(network),
+            destination: None,
+            protocol: Protocol::TCP,
+            source_port: ephemeral(),
+            destination_port: Some(PortRange::single(*port)),
+        })
+    };
+    ports.iter().flat_map(flow).collect()
+}
+
+fn resolver(address: IpAddr) -> [Flow; 2] {
+    let asked = Flow {
+        what: format!("name resolution by {address}"),
+        direction: Direction::Output,
+        source: None,
+        destination: Some(AddressSpec::single(address)),
+        protocol: Protocol::UDP,
+        source_port: ephemeral(),
+        destination_port: Some(PortRange::single(53)),
+    };
+    let answers = Flow {
+        what: format!("the answers of the resolver {address}"),
+        direction: Direction::Input,
+        source: asked.destination,
+        destination: None,
+        source_port: asked.destination_port,
+        destination_port: ephemeral(),
+        ..asked.clone()
+    };
+    [asked, answers]
+}
+
+/// Why one of `rules` would cut off what must survive: the rule, the flow, the way around.
+pub fn lockout(rules: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
+    let judged: Vec<Rule> = rules.iter().filter(|rule| !allowed.contains(&rule.id)).cloned().collect();
+    let loopback = judged.iter().find(|rule| rule.enabled && rule.action.denies() && names_loopback(rule));
+    if let Some(rule) = loopback {
+        return Some(format!("rule {} would cut off loopback, which programs of this host talk over", rule.id));
+    }
+    let hit = first_hit(&judged, flows)?;
+    let action = if hit.rule.rate_limit.is_some() { "limit" } else { hit.rule.action.as_str() };
+    Some(format!("rule {} would {action} {}", hit.rule.id, hit.flow.what))
+}
+
+fn names_loopback(rule: &Rule) -> bool {
+    let names = |list: &OneOf<InterfacePattern>| !list.is_any() && list.matches(|pattern| pattern.matches("lo"));
+    names(&rule.interface_in) || names(&rule.interface_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Proposal, parse};
+
+    fn rule(fields: &str) -> Vec<Rule> {
+        let line = format!(
+            r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{{"id":"r1",{fields}}}]}}"#
+        );
+        parse::<Proposal>(&line).expect(fields).rules
+    }
+
+    fn surroundings() -> Vec<Flow> {
+        let context = parse::<Context>(
+            r#"{"kind":"context","management":[{"source":"203.0.113.70","destination":"198.51.100.10","protocol":"tcp","port":22}],"resolvers":["192.0.2.53"]}"#,
+        );
+        let mut config = Config::default();
+        config.management.networks = vec!["198.18.0.0/24".parse().expect("network")];
+        flows(&context.expect("context"), &config)
+    }
+
+    #[test]
+    fn each_refusal_names_rule_and_flow() {
+        for (fields, words) in [
+            (
+                r#""action":"drop","direction":"input","protocol":["tcp"],"destination_port":["22"]"#,
+                "rule r1 would drop the session from 203.0.113.70 to port 22",
+            ),
+            (
+                r#""action":"drop","direction":"output","destination_address":["203.0.113.0/24"]"#,
+                "rule r1 would drop the answers to the session from 203.0.113.70 to port 22",
+            ),
+            (
+                r#""action":"reject","direction":"input","source_address":["198.18.0.9"]"#,
+                "rule r1 would reject management from 198.18.0.0/24 on port 22",
+            ),
+            (
+                r#""action":"drop","direction":"output","destination_port":["53"]"#,
+                "rule r1 would drop name resolution by 192.0.2.53",
+            ),
+            (
+                r#""action":"drop","direction":"input","interface_in":["lo"]"#,
+                "rule r1 would cut off loopback, which programs of this host talk over",
+            ),
+        ] {
+            assert_eq!(lockout(&rule(fields), &surroundings(), &[]).as_deref(), Some(words), "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_was_allowed_by_name_passes() {
+        let rules = rule(r#""action":"drop","direction":"input""#);
+        assert_eq!(lockout(&rules, &surroundings(), &["r1".parse().expect("id")]), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! What AFO has in the kernel, for people and programs.
+
+use super::kernel;
+use super::site::{Site, failure};
+use super::split::standing;
+use crate::backend::nftables::Live;
+use crate::cli::{Exit, Failure, Out, Shell, Style};
+use crate::record::Timestamp;
+use crate::state::{Block, DeploymentRow};
+use crate::sys::{clock, nft};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// `afo-deploy status`: the window that is open, the live generation, how much there is.
+pub fn status(shell: &Shell) -> Result<Exit, Failure> {
+    let site = Site::look(shell)?;
+    let now = clock::now();
+    let live = kernel::look()?;
+    let waiting = site.state.unfinished().map_err(failure)?;
+    let rules = site.state.policy_rules().map_err(failure)?.len();
+    let blocks = site.state.live_blocks(now).map_err(failure)?.len();
+    let mut out = shell.out();
+    if out.is_text() {
+        let style = out.style();
+        out.text(&status_text(&live, &waiting, rules, blocks, now, style));
+    } else {
+        waiting.iter().for_each(|row| out.record(&row.record()));
+        let generation = json!({ "live": live.generation, "armed": live.pending });
+        let line = json!({ "kind": "status", "v": 1, "table": live.table, "generation": generation, "rules": rules, "blocks": blocks });
+        out.line(&line.to_string());
+    }
+    shell.close(&mut out)
+}
+
+fn status_text(
+    live: &Live,
+    waiting: &[DeploymentRow],
+    rules: usize,
+    blocks: usize,
+    now: Timestamp,
+    s: Style,
+) -> String {
+    let mut lines = Vec::new();
+    lines.push(match (live.table, live.generation) {
+        (false, _) => "AFO has no table in the kernel".to_owned(),
+        (true, None) => "AFO's table is in the kernel, without rules".to_owned(),
+        (true, Some(generation)) => format!("AFO's table is in the kernel, generation {generation}"),
+    });
+    lines.push(format!("{rules} rules are confirmed, {blocks} blocks stand"));
+    for row in waiting {
+        let left = row.confirm_by.map_or(0, |by| by.duration_since(now).as_secs().max(0));
+        lines.push(s.warn(&format!(
+            "deployment {} is {}: {left} s left to `afo-deploy confirm {}`",
+            row.id, row.status, row.id
+        )));
+    }
+    if waiting.is_empty() {
+        lines.push("nothing waits for a confirmation".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// `afo-deploy list`: rules and blocks with counters, remaining time and reason.
+pub fn list(shell: &Shell) -> Result<Exit, Failure> {
+    let site = Site::look(shell)?;
+    let now = clock::now();
+    let counters = counters()?;
+    let mut out = shell.out();
+    for policy in standing(&site.state.policy_rules().map_err(failure)?, now) {
+        let hits = counters.get(policy.rule.id.as_str()).copied();
+        let left = policy.rule.ttl_seconds;
+        let line = json!({
+            "kind": "rule", "v": 1, "rule": policy.rule, "deployment": policy.deployment, "packets": hits, "remaining_seconds": left,
+        });
+        let words = || rule_words(&line, hits, left);
+        put(&mut out, &line, words);
+    }
+    for block in site.state.live_blocks(now).map_err(failure)? {
+        let line = json!({
+            "kind": "block", "v": 1, "address": block.address, "protocol": block.protocol, "ports": block.ports,
+            "since": block.since, "until": block.until, "remaining_seconds": block.remaining(now), "reason": block.reason,
+            "offence": block.offence, "assessment": block.assessment, "run": block.run, "deployment": block.deployment,
+        });
+        put(&mut out, &line, || block_words(&block, now));
+    }
+    shell.close(&mut out)
+}
+
+fn put(out: &mut Out, line: &Value, words: impl Fn() -> String) {
+    if out.is_text() {
+        let text = out.style().plain(&words());
+        out.text(&text);
+    } else {
+        out.line(&line.to_string());
+    }
+}
+
+fn rule_words(line: &Value, hits: Option<u64>, left: Option<u64>) -> String {
+    let hits = hits.map_or("not in the kernel".to_owned(), |n| format!("{n} packets"));
+    let left = left.map(|s| format!(", {s} s left")).unwrap_or_default();
+    let rule = &line["rule"];
+    format!(
+        "rule {} {} {} ({hits}{left})",
+        rule["id"].as_str().unwrap_or(""),
+        rule["direction"].as_str().unwrap_or(""),
+        rule["action"].as_str().unwrap_or("")
+    )
+}
+
+fn block_words(block: &Block, now: Timestamp) -> String {
+    let port = block.protocol.map(|p| format!(" {p}")).unwrap_or_default();
+    let ports: Vec<String> = block.ports.iter().map(ToString::to_string).collect();
+    let left = block.remaining(now).map_or("without end".to_owned(), |s| format!("{s} s left"));
+    format!(
+        "block {}{port}{}{} {left}: {}",
+        block.address,
+        if ports.is_empty() { "" } else { "/" },
+        ports.join(","),
+        block.reason
+    )
+}
+
+/// Packets by rule id: the counters of AFO's rules, which carry their id in the comment. Several rules of the kernel may be one of AFO's.
+fn counters() -> Result<BTreeMap<String, u64>, Failure> {
+    let json = match nft::list(&["-j", "-t", "list", "table", "inet", "afo"]) {
+        Ok(json) => json,
+        Err(nft::NftError::Said(words)) if words.contains("No such file or directory") => return Ok(BTreeMap::new()),
+        Err(error) => return Err(kernel::failure(&error)),
+    };
+    Ok(packets_by_comment(&serde_json::from_str(&json).unwrap_or_default()))
+}
+
+fn packets_by_comment(listing: &Value) -> BTreeMap<String, u64> {
+    let mut counters = BTreeMap::new();
+    let objects = listing["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for rule in objects.iter().filter_map(|object| object.get("rule")) {
+        let packets = rule["expr"].as_array().into_iter().flatten().find_map(|e| e["counter"]["packets"].as_u64());
+        if let (Some(comment), Some(packets)) = (rule["comment"].as_str(), packets) {
+            *counters.entry(comment.to_owned()).or_insert(0) += packets;
+        }
+    }
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_one_rule_are_added_up() {
+        let listing = json!({ "nftables": [
+            { "metainfo": {} },
+            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 2, "bytes": 1 } }, { "drop": null }] } },
+            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 3, "bytes": 1 } }] } },
+            { "rule": { "expr": [{ "counter": { "packets": 9 } }] } },
+        ] });
+        assert_eq!(packets_by_comment(&listing), BTreeMap::from([("r1".to_owned(), 5)]));
+    }
+}

@@ -1,0 +1,86 @@
+//! What every part of afo-deploy works with: the configuration, the state, who acts.
+
+use crate::cli::config::Config;
+use crate::cli::{Exit, Failure, Shell};
+use crate::cmd::{StatePlace, config, live_context, state_place};
+use crate::packet::AddressSpec;
+use crate::record::Context;
+use crate::respond::NeverBlock;
+use crate::state::{Access, Actor, Change, State, StateError};
+use crate::sys::{clock, user};
+
+/// A machine that is about to be changed.
+#[derive(Debug)]
+pub struct Site {
+    pub config: Config,
+    pub state: State,
+    pub actor: Actor,
+    pub context: Context,
+    /// What no block may touch: what the context shows and what is configured.
+    pub never: NeverBlock,
+}
+
+impl Site {
+    /// Opens the state for writing.
+    ///
+    /// # Errors
+    /// When the configuration or the state cannot be used; what changes a firewall needs a state that survives it.
+    pub fn open(shell: &Shell) -> Result<Self, Failure> {
+        let config = config(shell)?;
+        let path = match state_place(shell, &config) {
+            StatePlace::File(path) => path,
+            StatePlace::None | StatePlace::Memory => {
+                let words =
+                    "a change of the firewall needs a state that survives it; `none` and `:memory:` are for --dry-run";
+                return Err(Failure::undecided(words).hint("afo-deploy --state FILE, or afo-deploy -n"));
+            }
+        };
+        let state = State::open(&path, Access::Write).map_err(failure)?;
+        Ok(Self::with(shell, config, state))
+    }
+
+    /// As [`open`](Self::open), for a look or for a dry run: a state that is not kept, or not there yet, is an empty one.
+    ///
+    /// # Errors
+    /// When the configuration or the state cannot be used.
+    pub fn look(shell: &Shell) -> Result<Self, Failure> {
+        let config = config(shell)?;
+        let state = match state_place(shell, &config) {
+            StatePlace::File(path) if path.exists() => State::open(&path, Access::Read),
+            _ => State::memory(),
+        };
+        Ok(Self::with(shell, config, state.map_err(failure)?))
+    }
+
+    fn with(shell: &Shell, config: Config, state: State) -> Self {
+        let context = live_context(shell, &config);
+        let mut never = NeverBlock::of(&context);
+        config.respond.never_block.iter().for_each(|a| never.protect(*a, "configured in respond.never_block"));
+        config.management.networks.iter().for_each(|a| never.protect(*a, "configured in management.networks"));
+        Self { config, state, actor: actor(), context, never }
+    }
+
+    /// The protected addresses, for the kernel's own list.
+    pub fn protected(&self) -> Vec<AddressSpec> {
+        self.never.entries().into_iter().map(|(spec, _)| spec).collect()
+    }
+
+    /// Begins a change of the state, now, on behalf of who runs the command.
+    ///
+    /// # Errors
+    /// When the state is for reading only, was deleted, or another process keeps it locked.
+    pub fn begin(&mut self) -> Result<Change<'_>, Failure> {
+        self.state.begin(clock::now(), &self.actor).map_err(failure)
+    }
+}
+
+fn actor() -> Actor {
+    let user = user::current();
+    Actor::user(user.name, user.uid)
+}
+
+/// A fault of the state, in the words of the command line: nothing was changed (exit 3).
+pub fn failure(error: StateError) -> Failure {
+    let failure = Failure::new(Exit::Refused, error.to_string());
+    error.hint().into_iter().fold(failure, |failure, hint| failure.hint(hint))
+}

@@ -1,0 +1,123 @@
+//! What a proposal's rules come to: bans for a time, which are elements of live sets, and policy, which is switched as a whole.
+
+use crate::backend::nftables::{Ban, Block, Refused, lower};
+use crate::packet::{AddressSpec, PortRange, Protocol};
+use crate::record::{Change, Proposal, Rule};
+use crate::state::PolicyRule;
+use jiff::{SignedDuration, Timestamp};
+
+/// The rules of a batch, by how they are put into the kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Split {
+    pub policy: Vec<Rule>,
+    pub changes: Vec<Change>,
+    pub bans: Vec<Block>,
+    /// The rules that the bans come from.
+    pub ban_rules: Vec<Rule>,
+}
+
+/// Sorts the rules of `proposals`.
+///
+/// # Errors
+/// Every reason why a rule cannot be had in nftables.
+pub fn split(proposals: &[Proposal]) -> Result<Split, Vec<Refused>> {
+    let mut split = Split::default();
+    let mut refused = Vec::new();
+    for proposal in proposals {
+        split.changes.extend(proposal.changes.iter().cloned());
+        for rule in &proposal.rules {
+            match lower(rule) {
+                Ok(lowered) if !lowered.blocks.is_empty() => {
+                    split.bans.extend(lowered.blocks);
+                    split.ban_rules.push(rule.clone());
+                }
+                Ok(_) => split.policy.push(rule.clone()),
+                Err(why) => refused.extend(why),
+            }
+        }
+    }
+    split.bans.sort_unstable();
+    split.bans.dedup();
+    if refused.is_empty() { Ok(split) } else { Err(refused) }
+}
+
+impl Split {
+    /// Whether the policy changes.
+    pub fn changes_policy(&self) -> bool {
+        !self.policy.is_empty() || !self.changes.is_empty()
+    }
+}
+
+/// What is banned: addresses, and where the ban is of one port, protocol and port.
+pub fn target(ban: &Ban) -> (AddressSpec, Option<Protocol>, Vec<PortRange>) {
+    match ban {
+        Ban::Source(net) | Ban::Destination(net) => (AddressSpec::from(*net), None, vec![]),
+        Ban::Port(address, protocol, port) => {
+            (AddressSpec::single(*address), Some(*protocol), vec![PortRange::single(*port)])
+        }
+    }
+}
+
+/// The confirmed rules that still hold at `now`, each with the time that it has left.
+pub fn standing(policy: &[PolicyRule], now: Timestamp) -> Vec<PolicyRule> {
+    let holds = |p: &&PolicyRule| p.expires.is_none_or(|end| end > now);
+    policy.iter().filter(holds).map(|p| with_rest(p, now)).collect()
+}
+
+fn with_rest(policy: &PolicyRule, now: Timestamp) -> PolicyRule {
+    let mut policy = policy.clone();
+    if let Some(end) = policy.expires {
+        let left = end.duration_since(now).as_secs().max(1);
+        policy.rule.ttl_seconds = u64::try_from(left).ok();
+    }
+    policy
+}
+
+/// When a rule with a time to live ends, if it begins at `now`; a time beyond the calendar is no end.
+pub fn end(ttl_seconds: Option<u64>, now: Timestamp) -> Option<Timestamp> {
+    let seconds = i64::try_from(ttl_seconds?).ok()?;
+    now.checked_add(SignedDuration::from_secs(seconds)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("time")
+    }
+
+    fn proposal(rules: &str) -> Proposal {
+        let line = format!(r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}]}}"#);
+        parse(&line).expect("proposal")
+    }
+
+    #[test]
+    fn a_ban_for_a_time_is_no_policy() {
+        let ban = r#"{"id":"a","action":"drop","direction":"input","source_address":["192.0.2.7"],"ttl_seconds":60}"#;
+        let rule = r#"{"id":"b","action":"drop","direction":"input","source_address":["192.0.2.7"]}"#;
+        let split = split(&[proposal(&format!("{ban},{rule}"))]).expect("both can be had");
+        assert_eq!(split.bans, [Block { ban: Ban::Source("192.0.2.7/32".parse().expect("net")), seconds: Some(60) }]);
+        assert_eq!(split.policy.len(), 1);
+        assert!(split.changes_policy());
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused() {
+        let odd = r#"{"id":"a","action":"drop","direction":"input","family":"ipv4","source_address":["2001:db8::1"]}"#;
+        let refused = split(&[proposal(odd)]).expect_err("a family that the address is not of");
+        assert_eq!(refused[0].rule.as_str(), "a");
+    }
+
+    #[test]
+    fn a_rule_keeps_the_time_it_has_left() {
+        let rule = proposal(r#"{"id":"a","action":"accept","direction":"input","protocol":["tcp"],"ttl_seconds":600}"#);
+        let rule = rule.rules[0].clone();
+        let expires = end(rule.ttl_seconds, at(1000));
+        let policy = [PolicyRule { rule, deployment: "d".parse().expect("id"), expires }];
+        assert_eq!(standing(&policy, at(1400))[0].rule.ttl_seconds, Some(200));
+        assert!(standing(&policy, at(1600)).is_empty());
+        assert_eq!(end(Some(u64::MAX), at(0)), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! The stage: a person's input as one batch, each answer to an assessment as one of its own.
+
+use super::Args;
+use super::desk::Desk;
+use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::deploy::{Batch, Principal, principal};
+use crate::record::{Proposal, parse};
+
+/// The deploying stage.
+pub struct Deployer<'a> {
+    shell: &'a Shell,
+    args: &'a Args,
+    /// Opened for the first proposal: what only passes through needs neither state nor kernel.
+    desk: Option<Desk<'a>>,
+    batch: Batch,
+}
+
+impl<'a> Deployer<'a> {
+    /// A stage that has seen nothing yet.
+    pub fn new(shell: &'a Shell, args: &'a Args) -> Self {
+        Self { shell, args, desk: None, batch: Batch::default() }
+    }
+
+    fn desk(&mut self) -> Result<&mut Desk<'a>, Failure> {
+        match &mut self.desk {
+            Some(desk) => Ok(desk),
+            closed => Ok(closed.insert(Desk::open(self.shell, self.args)?)),
+        }
+    }
+}
+
+impl Stage for Deployer<'_> {
+    fn takes(&self, kind: &str) -> bool {
+        kind == "proposal"
+    }
+
+    fn record(&mut self, _kind: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
+        let proposal: Proposal = parse(line)?;
+        match principal(&proposal) {
+            Principal::Person => self.batch.add(proposal),
+            Principal::Machine if !proposal.ok => {
+                let words = proposal.error.as_ref().map_or("it holds no rules", |e| e.message.as_str());
+                self.desk()?.tell(&proposal, &format!("refused: {words}"), out)?;
+            }
+            Principal::Machine => self.desk()?.machine(&proposal, out)?,
+        }
+        Ok(())
+    }
+
+    fn spoilt(&mut self, cause: &str) {
+        self.batch.spoil(format!("the input holds a bad record: {cause}"));
+    }
+
+    fn interrupted(&mut self) {
+        if !self.batch.is_empty() {
+            self.batch.spoil("a signal came before the end of the input".to_owned());
+        }
+    }
+
+    fn needs_reader(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match batch.close() {
+            Ok(proposals) => self.desk()?.person(&proposals, out),
+            Err(why) => {
+                self.shell.complain(&format!("refused: {why}"), Some("nothing was changed"));
+                out.ends(Exit::No);
+                Ok(())
+            }
+        }
+    }
+}

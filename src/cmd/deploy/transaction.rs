@@ -1,0 +1,311 @@
+//! The steps of a change of policy, each journalled before it is done: arm, confirm, take back, and what recovery makes of a
+//! step that was cut short.
+
+use super::kernel;
+use super::site::{Site, failure};
+use super::split::standing;
+use crate::backend::nftables::{Live, Policy, Window, arm, confirm as confirm_text, install, never, revert};
+use crate::cli::{Exit, Failure};
+use crate::deploy::{Recovery, recovery};
+use crate::packet::AddressSpec;
+use crate::record::{HeartbeatCheck, Id, Rule, Status, Timestamp};
+use crate::state::{DeploymentRow, Outcome, PolicyRule, Step};
+use crate::sys::{clock, nft};
+use jiff::SignedDuration;
+
+/// The generation that the state's policy is in the kernel, as the journal knows it.
+pub const GENERATION: &str = "generation";
+
+/// A policy in nft's terms. What the state holds was lowered before, so a refusal means that the state is of another program version.
+///
+/// # Errors
+/// When a rule cannot be had in nftables.
+pub fn lowered(policy: &[PolicyRule]) -> Result<Policy, Failure> {
+    let rules: Vec<Rule> = standing(policy, clock::now()).into_iter().map(|p| p.rule).collect();
+    Policy::of(&rules).map_err(|refused| {
+        let words: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        Failure::new(Exit::No, words.join("; "))
+    })
+}
+
+/// How the journal and the kernel stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Story {
+    /// The kernel holds what the journal says.
+    Same,
+    /// The kernel holds less or older rules: a reboot, a flush by another program, a switch that was cut short.
+    Behind,
+}
+
+/// Compares the kernel's generation with the journal's.
+///
+/// # Errors
+/// When the kernel holds rules that this state does not know: they would be lost.
+pub fn story(site: &Site, live: &Live) -> Result<Story, Failure> {
+    let known = site.state.setting(GENERATION).map_err(failure)?.and_then(|text| text.parse::<u64>().ok());
+    match (live.generation, known) {
+        (Some(generation), known) if known.is_none_or(|known| generation > known) => {
+            let words =
+                format!("the kernel holds rules of AFO (generation {generation}) that this state does not know");
+            let hint = "name the state that they came from with --state FILE, or begin anew: afo-deploy flush-afo";
+            Err(Failure::refused(words).hint(hint))
+        }
+        (generation, known) if generation == known => Ok(Story::Same),
+        _ => Ok(Story::Behind),
+    }
+}
+
+/// The text that arms `row`'s policy, and how it is taken back.
+///
+/// # Errors
+/// When a rule cannot be had in nftables.
+pub fn texts(
+    row: &DeploymentRow,
+    live: &Live,
+    protected: &[AddressSpec],
+    remember: bool,
+) -> Result<(String, String), Failure> {
+    let seconds = row.window_seconds.unwrap_or(1);
+    let after = lowered(&row.policy_after)?;
+    let apply = format!("{}{}", never(protected), arm(&after, live, Window { seconds, remember }));
+    let armed = Live { pending: Some(live.next()), armed: true, table: true, ..live.clone() };
+    Ok((apply, revert(&armed, None).to_string()))
+}
+
+/// Journals `row`, arms it in the kernel and journals that; the row as it is then.
+///
+/// # Errors
+/// When the state cannot be written, or the kernel refuses; nothing is different then.
+pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let change = site.begin()?;
+    change.deployment(row).map_err(failure)?;
+    change.attempt(&row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch").map_err(failure)?;
+    change.commit().map_err(failure)?;
+    let text = row.apply_text.as_deref().unwrap_or_default();
+    if let Err(error) = nft::load(text) {
+        return Err(not_applied(site, &row.id, &error.to_string(), kernel::failure(&error)));
+    }
+    let now = clock::now();
+    let seconds = i64::try_from(row.window_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
+    let confirm_by = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    let outcome = Outcome { applied_at: Some(now), confirm_by, ..Outcome::default() };
+    let change = site.begin()?;
+    change
+        .transition(&row.id, Status::Pending, Status::Applied, &outcome, "the kernel holds it until its window ends")
+        .map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+fn not_applied(site: &mut Site, id: &Id, words: &str, failed: Failure) -> Failure {
+    let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
+    let journalled = site.begin().and_then(|change| {
+        change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
+        change.commit().map_err(failure)
+    });
+    let failed = match words.contains("File exists") {
+        true => Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status"),
+        false => failed,
+    };
+    journalled.err().unwrap_or(failed)
+}
+
+/// The row of a deployment as the state has it.
+///
+/// # Errors
+/// When there is none, or the state cannot be read.
+pub fn reread(site: &Site, id: &Id) -> Result<DeploymentRow, Failure> {
+    let row = site.state.deployment_row(id).map_err(failure)?;
+    row.ok_or_else(|| Failure::new(Exit::No, format!("there is no deployment {id}")).hint("afo-log deployments"))
+}
+
+/// Makes an armed deployment the policy for good.
+///
+/// # Errors
+/// When its window is over (exit 4: it was taken back), or the kernel or the state refuses.
+pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck>) -> Result<DeploymentRow, Failure> {
+    let row = reread(site, id)?;
+    if row.status == Status::Confirmed {
+        return Ok(row);
+    }
+    if row.status != Status::Applied {
+        return Err(too_late(&row));
+    }
+    let live = kernel::look()?;
+    let observed = kernel::observe(&live)?;
+    if observed.window != row.generation_new || !observed.armed {
+        return Err(too_late(&settle(site, &row)?));
+    }
+    step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
+    let text = confirm_text(&lowered(&row.policy_after)?, &live).to_string();
+    if nft::load(&text).is_err() {
+        // The kernel's time was over first, or somebody else was faster: what it holds now tells which.
+        abandon(site, id, "the kernel refused the confirmation")?;
+        return Err(too_late(&settle(site, &reread(site, id)?)?));
+    }
+    complete(site, &row, by, heartbeat)
+}
+
+fn too_late(row: &DeploymentRow) -> Failure {
+    let words = format!("deployment {} is {} and cannot be confirmed any more", row.id, row.status);
+    let exit = if row.status == Status::RolledBack { Exit::PutBack } else { Exit::No };
+    Failure::new(exit, words).hint("propose it again, and confirm inside the window")
+}
+
+fn step(site: &mut Site, id: &Id, from: Status, step: Step, reason: &str) -> Result<(), Failure> {
+    let change = site.begin()?;
+    change.attempt(id, from, step, reason).map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+fn abandon(site: &mut Site, id: &Id, reason: &str) -> Result<(), Failure> {
+    let change = site.begin()?;
+    change.abandon(id, reason).map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+/// Journals what the kernel has confirmed.
+fn complete(
+    site: &mut Site,
+    row: &DeploymentRow,
+    by: &str,
+    heartbeat: Vec<HeartbeatCheck>,
+) -> Result<DeploymentRow, Failure> {
+    let outcome = Outcome { confirmed_by: Some(by.to_owned()), heartbeat, ..Outcome::default() };
+    let generation = row.generation_new.unwrap_or_default().to_string();
+    let change = site.begin()?;
+    change
+        .transition(&row.id, row.status, Status::Confirmed, &outcome, &format!("confirmed by {by}"))
+        .map_err(failure)?;
+    change.policy(&row.policy_after, &format!("deployment {}", row.id)).map_err(failure)?;
+    change.set(GENERATION, &generation).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// Takes an armed deployment out of the kernel, its window open or over.
+///
+/// # Errors
+/// When the kernel refuses while the change still holds (exit 5), or the state cannot be written.
+pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<DeploymentRow, Failure> {
+    step(site, &row.id, row.status, Step::Reverting, reason)?;
+    let live = kernel::look()?;
+    let before = lowered(&row.policy_before)?;
+    if live.pending == row.generation_new
+        && let Err(error) = nft::load(&revert(&live, Some(&before)).to_string())
+    {
+        abandon(site, &row.id, "the kernel refused to take it back")?;
+        let holds = kernel::look().and_then(|live| kernel::observe(&live)).map_or(true, |k| k.armed);
+        let exit = if holds { Exit::Unknown } else { Exit::Refused };
+        let words = format!("deployment {} could not be taken back: {error}", row.id);
+        return Err(Failure::new(exit, words)
+            .hint("the kernel ends it by itself when its window is over; then: afo-deploy recover"));
+    }
+    let outcome = Outcome { error: Some(reason.to_owned()), ..Outcome::default() };
+    let change = site.begin()?;
+    change.transition(&row.id, row.status, Status::RolledBack, &outcome, reason).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// Ends a window whose time is over.
+///
+/// # Errors
+/// As [`take_back`]; also when it was ended elsewhere meanwhile.
+pub fn lapse(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    take_back(site, &reread(site, &row.id)?, "it was not confirmed inside its window")
+}
+
+/// Brings the journal and the kernel together for a deployment that is not at its end.
+///
+/// # Errors
+/// When the kernel or the state refuses.
+pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let Some(new) = row.generation_new else { return Ok(row.clone()) };
+    let observed = kernel::observe(&kernel::look()?)?;
+    let what = recovery(row.status, new, row.confirm_by, &observed, clock::now());
+    if what != Recovery::Wait && row.step.is_some() {
+        abandon(site, &row.id, "its process has not ended it")?;
+    }
+    match what {
+        Recovery::Wait => Ok(row.clone()),
+        Recovery::Fail => fail(site, row),
+        Recovery::Complete => {
+            applied_first(site, row)?;
+            complete(site, &reread(site, &row.id)?, "the kernel, before its process ended", vec![])
+        }
+        Recovery::TakeBack => take_back(site, &reread(site, &row.id)?, "its window ended without a confirmation"),
+        Recovery::Wiped => wiped(site, row),
+    }
+}
+
+fn fail(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let outcome = Outcome { error: Some("it never reached the kernel".to_owned()), ..Outcome::default() };
+    let change = site.begin()?;
+    change.transition(&row.id, row.status, Status::Failed, &outcome, "it never reached the kernel").map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// A change that the kernel confirmed was applied, even if its process did not live to say so.
+fn applied_first(site: &mut Site, row: &DeploymentRow) -> Result<(), Failure> {
+    if row.status != Status::Pending {
+        return Ok(());
+    }
+    let change = site.begin()?;
+    change
+        .transition(&row.id, Status::Pending, Status::Applied, &Outcome::default(), "the kernel holds it")
+        .map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+/// Somebody removed AFO's table inside the window: what was armed is gone, and is never confirmed.
+fn wiped(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let words = "another program removed AFO's table inside the window";
+    let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
+    let change = site.begin()?;
+    change.transition(&row.id, row.status, Status::RolledBack, &outcome, words).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// Puts `policy` into the kernel at once, without a window, and makes it the state's. The state is first: what was cut short in between is
+/// done again by recovery.
+///
+/// # Errors
+/// When a window is open, or the kernel or the state refuses.
+pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str) -> Result<(), Failure> {
+    let live = kernel::look()?;
+    if live.pending.is_some() {
+        return Err(Failure::refused("a change is waiting for its confirmation").hint("afo-deploy status"));
+    }
+    let text = format!("{}{}", never(&site.protected()), install(&lowered(policy)?, &live));
+    let old = site.state.policy_rules().map_err(failure)?;
+    write_policy(site, policy, live.next(), reason)?;
+    if let Err(error) = nft::load(&text) {
+        write_policy(site, &old, live.generation.unwrap_or(0), "the kernel refused the new policy")?;
+        return Err(kernel::failure(&error));
+    }
+    Ok(())
+}
+
+fn write_policy(site: &mut Site, policy: &[PolicyRule], generation: u64, reason: &str) -> Result<(), Failure> {
+    let change = site.begin()?;
+    change.policy(policy, reason).map_err(failure)?;
+    change.set(GENERATION, &generation.to_string()).map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+/// Whether rules added or changed can let something through that was kept out.
+pub fn widens(added: &[Rule], changes: usize) -> bool {
+    changes > 0 || added.iter().any(|rule| rule.enabled && !rule.action.denies())
+}
+
+/// The rules as the state will hold them: what is there keeps its deployment and its end, what is new gets this one's.
+pub fn owned(rules: Vec<Rule>, before: &[PolicyRule], deployment: &Id, now: Timestamp) -> Vec<PolicyRule> {
+    let own = |rule: Rule| match before.iter().find(|p| p.rule == rule) {
+        Some(there) => there.clone(),
+        None => PolicyRule { expires: super::split::end(rule.ttl_seconds, now), deployment: deployment.clone(), rule },
+    };
+    rules.into_iter().map(own).collect()
+}

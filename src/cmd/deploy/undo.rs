@@ -1,0 +1,137 @@
+//! Ending a deployment from another shell: confirm, take back, forget.
+
+use super::blocks;
+use super::protect::{flows, lockout};
+use super::recover::recover;
+use super::site::{Site, failure};
+use super::transaction::{self, reread};
+use crate::cli::{Exit, Failure, Shell};
+use crate::record::{Id, Rule, Status};
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Span, Step};
+
+/// The deployment that is meant: `id`, else the one that waits for its confirmation.
+fn meant(site: &Site, id: Option<&Id>) -> Result<Option<DeploymentRow>, Failure> {
+    match id {
+        Some(id) => reread(site, id).map(Some),
+        None => {
+            Ok(site.state.unfinished().map_err(failure)?.into_iter().rev().find(|row| row.generation_new.is_some()))
+        }
+    }
+}
+
+/// `afo-deploy confirm [ID]`.
+pub fn confirm(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
+    let mut site = Site::open(shell)?;
+    let Some(row) = meant(&site, id)? else {
+        return Err(Failure::new(Exit::No, "no deployment waits for its confirmation").hint("afo-log deployments"));
+    };
+    let by = site.actor.to_string();
+    let row = transaction::confirm(&mut site, &row.id, &by, vec![])?;
+    let mut out = shell.out();
+    out.record(&row.record());
+    shell.close(&mut out)
+}
+
+/// `afo-deploy rollback [ID]`: inside its window a deployment is taken out; later its own rules and blocks are taken back, other
+/// changes stay.
+pub fn rollback(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
+    let mut site = Site::open(shell)?;
+    let waiting = meant(&site, id)?;
+    let row = match waiting {
+        Some(row) => row,
+        None => newest(&site)?.ok_or_else(|| Failure::new(Exit::No, "there is no deployment to take back"))?,
+    };
+    let row = match row.status {
+        Status::Applied => transaction::take_back(&mut site, &row, "taken back by hand")?,
+        Status::Confirmed if row.generation_new.is_some() => undo_policy(&mut site, &row)?,
+        Status::Confirmed => undo_blocks(&mut site, &row)?,
+        status => {
+            let words = format!("deployment {} is {status}: there is nothing to take back", row.id);
+            return Err(Failure::new(Exit::No, words).hint("afo-log deployments"));
+        }
+    };
+    let mut out = shell.out();
+    out.record(&row.record());
+    shell.close(&mut out)
+}
+
+fn newest(site: &Site) -> Result<Option<DeploymentRow>, Failure> {
+    let rows = site.state.deployments(&Span::default()).map_err(failure)?;
+    Ok(rows.into_iter().rev().find(|row| row.status == Status::Confirmed))
+}
+
+/// The policy without what `row` brought, and with what it took away.
+fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
+    let after: Vec<&Id> = row.policy_after.iter().map(|p| &p.rule.id).collect();
+    let mut rest: Vec<PolicyRule> = policy.iter().filter(|p| p.deployment != row.id).cloned().collect();
+    for (at, old) in row.policy_before.iter().enumerate() {
+        let there = rest.iter().any(|p| p.rule.id == old.rule.id);
+        let replaced = row.policy_after.iter().any(|p| p.rule.id == old.rule.id && p.deployment == row.id);
+        if !there && (replaced || !after.contains(&&old.rule.id)) {
+            rest.insert(at.min(rest.len()), old.clone());
+        }
+    }
+    rest
+}
+
+fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    recover(site)?;
+    let policy = site.state.policy_rules().map_err(failure)?;
+    let rest = without(&policy, row);
+    let back: Vec<Rule> = rest.iter().filter(|p| !policy.contains(p)).map(|p| p.rule.clone()).collect();
+    if let Some(why) = lockout(&back, &flows(&site.context, &site.config), &[]) {
+        return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
+    }
+    let change = site.begin()?;
+    change.attempt(&row.id, Status::Confirmed, Step::Reverting, "taken back by hand").map_err(failure)?;
+    change.commit().map_err(failure)?;
+    if let Err(failed) = transaction::switch(site, &rest, &format!("deployment {} taken back by hand", row.id)) {
+        let change = site.begin()?;
+        change.abandon(&row.id, "the kernel refused").map_err(failure)?;
+        change.commit().map_err(failure)?;
+        return Err(failed);
+    }
+    rolled_back(site, row)
+}
+
+fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let change = site.begin()?;
+    change.attempt(&row.id, Status::Confirmed, Step::Reverting, "taken back by hand").map_err(failure)?;
+    let ended = change.unblock_all_of(&row.id, End::Unblocked, "taken back by hand").map_err(failure)?;
+    change.commit().map_err(failure)?;
+    blocks::free(&ended)?;
+    rolled_back(site, row)
+}
+
+fn rolled_back(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let change = site.begin()?;
+    let words = "taken back by hand";
+    change.transition(&row.id, row.status, Status::RolledBack, &Outcome::default(), words).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// Tells the state that nothing of AFO is in the kernel any more, so that nothing is put back either.
+pub fn forget(site: &mut Site) -> Result<(), Failure> {
+    let change = site.begin()?;
+    change.audit(&Note::new(Action::Flush, "kernel", "AFO's table was removed")).map_err(failure)?;
+    for row in site_unfinished(&change)? {
+        if row.step.is_some() {
+            change.abandon(&row.id, "flushed").map_err(failure)?;
+        }
+        let to = if row.status == Status::Pending { Status::Failed } else { Status::RolledBack };
+        if row.status != Status::Confirmed {
+            change.transition(&row.id, row.status, to, &Outcome::default(), "flushed").map_err(failure)?;
+        }
+    }
+    for block in change.live_blocks(change.now()).map_err(failure)? {
+        change.unblock(&block.address, End::Flushed, "flushed").map_err(failure)?;
+    }
+    change.policy(&[], "flushed").map_err(failure)?;
+    change.set(transaction::GENERATION, "").map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+fn site_unfinished(state: &crate::state::State) -> Result<Vec<DeploymentRow>, Failure> {
+    state.unfinished().map_err(failure)
+}

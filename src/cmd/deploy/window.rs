@@ -1,0 +1,159 @@
+//! The time in which a change may be confirmed: who ends it, and how that is heard of.
+
+use super::site::Site;
+use crate::cli::config::Heartbeat;
+use crate::cli::{Signal, Signals, Woken, for_terminal};
+use crate::record::{HeartbeatCheck, Id, Status};
+use crate::sys::{clock, probe};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// How often the state is asked whether another process has confirmed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How a window ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Somebody here says that it is good: the person at the terminal, or the heartbeat.
+    Confirm { by: String, heartbeat: Vec<HeartbeatCheck> },
+    /// It is to be taken back before its time.
+    TakeBack(String),
+    /// Its time is over.
+    Lapsed,
+    /// Another process has ended it.
+    Elsewhere(Status),
+}
+
+/// The terminal at which a person can answer, where there is one: /dev/tty opens and stderr is a terminal.
+pub struct Terminal {
+    file: Option<File>,
+}
+
+impl Terminal {
+    /// Looks for the terminal.
+    pub fn find() -> Self {
+        let open = || File::options().read(true).write(true).open("/dev/tty").ok();
+        Self { file: if io::stderr().is_terminal() { open() } else { None } }
+    }
+
+    /// Whether a person can be asked.
+    pub fn is_there(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Shows words; a terminal that has gone away is none any more.
+    pub fn say(&mut self, words: &str) {
+        let failed = self.file.as_mut().is_some_and(|file| file.write_all(words.as_bytes()).is_err());
+        if failed {
+            self.file = None;
+        }
+    }
+
+    /// What the person typed, in lower case; nothing when the terminal has gone away.
+    fn answer(&mut self) -> Option<String> {
+        let mut bytes = [0; 256];
+        match self.file.as_mut().map(|file| file.read(&mut bytes)) {
+            Some(Ok(n)) if n > 0 => Some(String::from_utf8_lossy(&bytes[..n]).trim().to_lowercase()),
+            _ => {
+                self.file = None;
+                None
+            }
+        }
+    }
+}
+
+/// Waits until the window of deployment `id`, `seconds` long from now, ends.
+pub fn wait(site: &Site, id: &Id, seconds: u64, terminal: &mut Terminal, signals: &Signals) -> End {
+    let deadline = clock::since_boot() + Duration::from_secs(seconds);
+    let checks = (!terminal.is_there()).then(|| start_heartbeat(&site.config.deploy.heartbeat, seconds)).flatten();
+    let mut shown = None;
+    loop {
+        let left = deadline.saturating_sub(clock::since_boot());
+        if left.is_zero() {
+            terminal.say("\n");
+            return End::Lapsed;
+        }
+        ask(terminal, id, left.as_secs() + 1, &mut shown);
+        let woken = signals.wait(terminal.file.as_ref().map(AsFd::as_fd), Some(TICK.min(left)));
+        let end = match woken {
+            Ok(Woken::Readable) => typed(site, terminal),
+            Ok(Woken::Signal(Signal::Finish)) => Some(End::TakeBack("ended by a signal".to_owned())),
+            // The administrator's line broke: the window lapses unless somebody confirms from another one.
+            Ok(Woken::Signal(Signal::HangUp)) => {
+                terminal.file = None;
+                None
+            }
+            Ok(Woken::TimedOut | Woken::Nothing) | Err(_) => None,
+        };
+        let end = end.or_else(|| elsewhere(site, id)).or_else(|| heard(checks.as_ref()));
+        if let Some(end) = end {
+            return end;
+        }
+    }
+}
+
+fn ask(terminal: &mut Terminal, id: &Id, left: u64, shown: &mut Option<u64>) {
+    if *shown != Some(left) {
+        *shown = Some(left);
+        let id = for_terminal(id.as_str());
+        terminal.say(&format!("\rafo-deploy: keep deployment {id}? [y/N] taken back in {left:>3} s "));
+    }
+}
+
+fn typed(site: &Site, terminal: &mut Terminal) -> Option<End> {
+    match terminal.answer()?.as_str() {
+        "y" | "yes" => Some(End::Confirm { by: format!("{} at the terminal", site.actor), heartbeat: vec![] }),
+        "n" | "no" => Some(End::TakeBack("the answer at the terminal was no".to_owned())),
+        _ => None,
+    }
+}
+
+fn elsewhere(site: &Site, id: &Id) -> Option<End> {
+    let row = site.state.deployment_row(id).ok().flatten()?;
+    matches!(row.status, Status::Confirmed | Status::RolledBack | Status::Failed).then_some(End::Elsewhere(row.status))
+}
+
+fn heard(checks: Option<&Receiver<Vec<HeartbeatCheck>>>) -> Option<End> {
+    let heartbeat = checks?.try_recv().ok()?;
+    Some(End::Confirm { by: "heartbeat".to_owned(), heartbeat })
+}
+
+/// Repeats the checks until all of them hold at once, in a thread of its own; nothing where none is configured.
+fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Receiver<Vec<HeartbeatCheck>>> {
+    if checks.is_empty() {
+        return None;
+    }
+    let (sender, receiver) = mpsc::channel();
+    let checks = checks.to_vec();
+    thread::spawn(move || {
+        let deadline = clock::since_boot() + Duration::from_secs(seconds);
+        while clock::since_boot() < deadline {
+            let results = beat(&checks);
+            if results.iter().all(|check| check.ok) {
+                // Nobody listens any more when the window has ended otherwise.
+                let _ = sender.send(results);
+                return;
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+    });
+    Some(receiver)
+}
+
+/// Makes each check once.
+pub fn beat(checks: &[Heartbeat]) -> Vec<HeartbeatCheck> {
+    let limit = Duration::from_secs(2);
+    let one = |check: &Heartbeat| {
+        let (name, result) = match check {
+            Heartbeat::Tcp(address) => (format!("tcp {address}"), probe::tcp(*address, limit)),
+            Heartbeat::Ping(address) => (format!("ping {address}"), probe::ping(*address, limit)),
+            Heartbeat::Command(words) => (format!("command {}", words.join(" ")), probe::command(words, limit)),
+        };
+        HeartbeatCheck { check: name, ok: result.is_ok(), detail: result.err() }
+    };
+    checks.iter().map(one).collect()
+}
