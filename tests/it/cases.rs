@@ -75,7 +75,8 @@ fn judge(case: &Path, line: &str) {
     let line = format!("CASE={}\n{line}", case.display());
     let Ended { out, err, code } = sh(&line, scratch.path(), &input);
     let out = String::from_utf8_lossy(&out);
-    let hide = |text: &str| marked(&text.replace(&scratch.path().display().to_string(), "[scratch]"));
+    let (here, there) = (case.display().to_string(), scratch.path().display().to_string());
+    let hide = |text: &str| marked(&text.replace(&here, "[case]").replace(&there, "[scratch]"));
     must_equal(&case.join("stdout"), &hide(&out));
     must_equal(&case.join("stderr"), &hide(&err));
     must_equal(&case.join("exit"), &format!("{}\n", code.expect("ended by itself")));
