@@ -96,6 +96,13 @@ impl Block {
     }
 }
 
+/// What makes two blocks the same one: address, protocol and ports, as in the table.
+type Key = (String, String, String);
+
+fn key_of(new: &NewBlock) -> Key {
+    (new.address.to_string(), new.protocol.map(|p| p.to_string()).unwrap_or_default(), ports(&new.ports))
+}
+
 /// What came of a block that was to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
@@ -156,7 +163,7 @@ impl Change<'_> {
     /// # Errors
     /// When its deployment is not in the state, or the state cannot be written.
     pub fn block(&self, new: &NewBlock) -> Result<Blocked> {
-        let key = (new.address.to_string(), new.protocol.map(|p| p.to_string()).unwrap_or_default(), ports(&new.ports));
+        let key = key_of(new);
         let live = self.row(SAME, [&key.0, &key.1, &key.2], read)?;
         match live {
             Some(old) if old.until.is_some_and(|until| until <= self.now()) => {
@@ -168,7 +175,34 @@ impl Change<'_> {
         }
     }
 
-    fn add(&self, new: &NewBlock, key: &(String, String, String)) -> Result<Blocked> {
+    /// How often this address was blocked before, as [`State::offences_by`] counts at the time of the change. A block that still holds is not before.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn offences(&self, address: &AddressSpec, since: Option<Timestamp>) -> Result<u32> {
+        self.offences_by(self.now(), address, since)
+    }
+
+    /// Takes back what [`block`](Self::block) did to the same `new`, because it did not reach the kernel: a new block never was, an extended one has
+    /// its earlier end again.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn unmake(&self, new: &NewBlock, done: Blocked, reason: &str) -> Result<()> {
+        let key = key_of(new);
+        let Some(block) = self.row(SAME, [&key.0, &key.1, &key.2], read)? else { return Ok(()) };
+        match done {
+            Blocked::Unchanged { .. } => Ok(()),
+            Blocked::New { .. } => self.finish(&block, self.now(), End::Failed, reason),
+            Blocked::Extended { from, .. } => {
+                let block = Block { until: Some(from), ..block };
+                self.prolong(&block, &key)?;
+                self.audit(&note(Action::Block, &block, reason))
+            }
+        }
+    }
+
+    fn add(&self, new: &NewBlock, key: &Key) -> Result<Blocked> {
         let offence = self.offences(&new.address, None)?.saturating_add(1);
         let block = Block {
             address: new.address,
@@ -204,7 +238,7 @@ impl Change<'_> {
         Ok(Blocked::New { offence })
     }
 
-    fn extend(&self, old: &Block, new: &NewBlock, key: &(String, String, String)) -> Result<Blocked> {
+    fn extend(&self, old: &Block, new: &NewBlock, key: &Key) -> Result<Blocked> {
         let Some(from) = old.until.filter(|from| new.until.is_none_or(|until| until > *from)) else {
             return Ok(Blocked::Unchanged { until: old.until });
         };
@@ -216,23 +250,26 @@ impl Change<'_> {
             deployment: new.deployment.clone().or_else(|| old.deployment.clone()),
             ..old.clone()
         };
+        self.prolong(&block, key)?;
+        self.audit(&note(Action::Block, &block, &new.reason).with("extended_from", from.to_string()))?;
+        Ok(Blocked::Extended { from, until: new.until })
+    }
+
+    /// Writes what an extension changes.
+    fn prolong(&self, block: &Block, key: &Key) -> Result<()> {
         let values = params![
             key.0,
             key.1,
             key.2,
-            new.until.map(micros),
-            new.reason,
+            block.until.map(micros),
+            block.reason,
             block.assessment.as_ref().map(Id::as_str),
             block.run.as_ref().map(Id::as_str),
             block.deployment.as_ref().map(Id::as_str),
         ];
-        self.run(
-            "UPDATE blocks SET until = ?4, reason = ?5, assessment = ?6, run = ?7, deployment = ?8
-             WHERE ended IS NULL AND address = ?1 AND protocol = ?2 AND ports = ?3",
-            values,
-        )?;
-        self.audit(&note(Action::Block, &block, &new.reason).with("extended_from", from.to_string()))?;
-        Ok(Blocked::Extended { from, until: new.until })
+        let sql = "UPDATE blocks SET until = ?4, reason = ?5, assessment = ?6, run = ?7, deployment = ?8
+            WHERE ended IS NULL AND address = ?1 AND protocol = ?2 AND ports = ?3";
+        self.run(sql, values).map(drop)
     }
 
     /// Ends every block of exactly this address or network, and answers them; none where there was none.
@@ -306,15 +343,16 @@ impl State {
         self.rows("SELECT * FROM blocks WHERE address = ? ORDER BY id", [address.to_string()], read)
     }
 
-    /// How often this address was blocked, not counting mistakes and blocks that never held; since a time where one is given.
+    /// How often this address was blocked and came to the end of it by `now`, not counting mistakes and blocks that never held; those begun since a time
+    /// where one is given.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn offences(&self, address: &AddressSpec, since: Option<Timestamp>) -> Result<u32> {
-        let sql = "SELECT count(*) FROM blocks
-            WHERE address = ? AND (end IS NULL OR end NOT IN ('mistake', 'failed')) AND since >= ?";
+    pub fn offences_by(&self, now: Timestamp, address: &AddressSpec, since: Option<Timestamp>) -> Result<u32> {
+        let sql = "SELECT count(*) FROM blocks WHERE address = ?1 AND since >= ?2
+            AND (end NOT IN ('mistake', 'failed') OR (end IS NULL AND until <= ?3))";
         let from = since.map_or(i64::MIN, micros);
-        Ok(self.row(sql, params![address.to_string(), from], |row| row.get(0))?.unwrap_or(0))
+        Ok(self.row(sql, params![address.to_string(), from, micros(now)], |row| row.get(0))?.unwrap_or(0))
     }
 
     /// When blocks were begun since a time, oldest first: what a rate cap counts.
@@ -377,7 +415,7 @@ mod tests {
         };
         assert_eq!(change.block(&tcp(&[22, 80, 22])), Ok(Blocked::New { offence: 1 }));
         assert_eq!(change.block(&tcp(&[80, 22])), Ok(Blocked::Unchanged { until: Some(at(60)) }));
-        assert_eq!(change.block(&tcp(&[443])), Ok(Blocked::New { offence: 2 }));
+        assert_eq!(change.block(&tcp(&[443])), Ok(Blocked::New { offence: 1 }), "the other one still holds");
         let live = change.live_blocks(at(1)).expect("live");
         assert_eq!((live[0].ports.clone(), live[0].protocol), (ports(&[22, 80]), Some(Protocol::TCP)));
     }
@@ -395,7 +433,8 @@ mod tests {
         assert_eq!(state.history(&spec("203.0.113.9")).expect("history")[0].ended, Some((at(60), End::Expired)));
         assert_eq!(block(&mut state, 200, "203.0.113.9", Some(260)), Blocked::New { offence: 2 });
         assert_eq!(block(&mut state, 300, "203.0.113.9", Some(360)), Blocked::New { offence: 3 }, "unswept");
-        assert_eq!(state.offences(&spec("203.0.113.9"), Some(at(150))), Ok(2));
+        assert_eq!(state.offences_by(at(300), &spec("203.0.113.9"), Some(at(150))), Ok(1));
+        assert_eq!(state.offences_by(at(360), &spec("203.0.113.9"), Some(at(150))), Ok(2));
         assert_eq!(state.block_times(at(150)).expect("times"), [at(200), at(300)]);
         assert!(state.verify(None).expect("readable").is_ok());
     }
@@ -410,9 +449,25 @@ mod tests {
             assert_eq!(change.unblock(&spec("203.0.113.9"), end, "asked"), Ok(vec![]));
             change.commit().expect("commit");
         }
-        assert_eq!(state.offences(&spec("203.0.113.9"), None), Ok(1));
+        assert_eq!(state.offences_by(at(99), &spec("203.0.113.9"), None), Ok(1));
         let last = state.audit_entries(&Span::default()).expect("trail").pop().expect("an entry");
         assert_eq!((last.action.as_str(), last.reason.as_str()), ("unblock", "asked"));
+    }
+
+    #[test]
+    fn what_the_kernel_refused_is_unmade() {
+        let mut state = State::memory().expect("memory");
+        let change = state.begin(at(0), &anna()).expect("begin");
+        let until = |second| NewBlock::new(spec("203.0.113.9"), Some(at(second)), "scan");
+        let first = change.block(&until(60)).expect("block");
+        let longer = change.block(&until(90)).expect("extend");
+        change.unmake(&until(90), longer, "the kernel refused it").expect("unmade");
+        assert_eq!(change.live_blocks(at(1)).expect("live")[0].until, Some(at(60)));
+        change.unmake(&until(60), Blocked::Unchanged { until: None }, "nothing was done").expect("unmade");
+        change.unmake(&until(60), first, "the kernel refused it").expect("unmade");
+        assert_eq!(change.live_blocks(at(1)), Ok(vec![]));
+        assert_eq!(change.offences(&spec("203.0.113.9"), None), Ok(0));
+        assert!(change.verify(None).expect("readable").is_ok());
     }
 
     #[test]

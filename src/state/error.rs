@@ -52,9 +52,10 @@ impl StateError {
             Self::Missing { .. } => {
                 format!("nothing was recorded there yet: the first afo-deploy makes it; or {elsewhere}")
             }
-            Self::Denied { .. } => {
-                "it belongs to root and the group afo: use sudo or become a member of that group".into()
-            }
+            Self::Denied { path, .. } => format!(
+                "see `ls -l {}`; the system's state belongs to root and the group afo: use sudo or become a member of that group",
+                path.display()
+            ),
             Self::Open { .. } => format!("check the directory and its permissions, or {elsewhere}"),
             Self::ReadOnly { .. } => format!("nothing was changed; make it writable or {elsewhere}"),
             Self::Full { path } => {

@@ -14,16 +14,18 @@ mod deployment;
 mod error;
 mod event;
 mod holder;
+mod ledger;
 mod open;
 mod policy;
 mod proposal;
 mod row;
 mod settings;
+mod verify;
 
 #[cfg(test)]
 mod sample;
 
-pub use audit::{Action, Actor, AuditEntry, Broken, Head, Note, Verified};
+pub use audit::{Action, Actor, AuditEntry, Head, Note};
 pub use block::{Block, Blocked, End, NewBlock};
 pub use change::Change;
 pub use deployment::Outcome;
@@ -35,6 +37,7 @@ pub use policy::PolicyRule;
 pub use proposal::StoredProposal;
 pub use row::{DeploymentRow, Step};
 pub use settings::FilePosition;
+pub use verify::{Broken, Verified};
 
 use crate::record::Timestamp;
 use rusqlite::Connection;

@@ -68,8 +68,15 @@ fn immutable(path: &Path) -> String {
 /// Whether the file is there and may be read. It is never opened besides SQLite: closing any descriptor of it would drop this
 /// process's locks on it (fcntl(2)).
 fn look(path: &Path) -> Result<()> {
-    std::fs::metadata(path).map_err(|e| refused(path, "read", &e))?;
-    rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| refused(path, "read", &e.into()))
+    may(path, rustix::fs::Access::READ_OK, "read")
+}
+
+fn may(path: &Path, what: rustix::fs::Access, verb: &'static str) -> Result<()> {
+    let meta = std::fs::metadata(path).map_err(|e| refused(path, verb, &e))?;
+    if !meta.is_file() {
+        return Err(StateError::Foreign { path: path.to_owned(), what: "not a regular file" });
+    }
+    rustix::fs::access(path, what).map_err(|e| refused(path, verb, &e.into()))
 }
 
 fn make(path: &Path) -> Result<()> {
@@ -80,8 +87,7 @@ fn make(path: &Path) -> Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            let asked = rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK;
-            rustix::fs::access(path, asked).map_err(|e| refused(e.into()))
+            may(path, rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK, "write")
         }
         Err(e) => Err(refused(e)),
     }
@@ -223,6 +229,10 @@ mod tests {
         Connection::open(&other).expect("made").execute_batch("CREATE TABLE t (x)").expect("a table");
         assert_eq!(words(&other, Access::Write), "PATH is no state of AFO: a database of another program");
         assert_eq!(words(&other, Access::Read), "PATH is no state of AFO: a database of another program");
+        for access in [Access::Read, Access::Write] {
+            assert_eq!(words(dir.path(), access), "PATH is no state of AFO: not a regular file");
+            assert_eq!(words(Path::new("/dev/null"), access), "PATH is no state of AFO: not a regular file");
+        }
     }
 
     #[test]

@@ -173,7 +173,8 @@ fn who_may_not_read_the_state_is_told_so() {
         refused.err,
         format!(
             "afo-log: error: cannot read the state {}: permission denied\n\
-             afo-log: hint: it belongs to root and the group afo: use sudo or become a member of that group\n",
+             afo-log: hint: see `ls -l {}`; the system's state belongs to root and the group afo: use sudo or become a member of that group\n",
+            path.display(),
             path.display()
         )
     );

@@ -1,8 +1,8 @@
 //! The state between processes and on disks that fail.
 
 use crate::kernel::in_namespace;
-use afo::record::Timestamp;
-use afo::state::{Access, Action, Actor, Head, NewBlock, Note, State, StateError};
+use afo::record::{Id, Status, Timestamp};
+use afo::state::{Access, Action, Actor, DeploymentRow, Head, NewBlock, Note, Outcome, State, StateError};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -109,6 +109,34 @@ fn who_holds_the_lock_is_named_and_readers_do_not_wait() {
     drop(other.stdin.take());
     assert!(other.wait().expect("ended").success());
     append(&mut state, "second", 1);
+}
+
+#[test]
+fn of_many_that_confirm_at_once_one_succeeds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let id: Id = "d1".parse().expect("an id");
+    let mut state = open(&path);
+    let anna = Actor::user("anna", 1000);
+    let change = state.begin(at(0), &anna).expect("begin");
+    change.deployment(&DeploymentRow::new(id.clone(), "nftables", at(0), &anna)).expect("pending");
+    change.transition(&id, Status::Pending, Status::Applied, &Outcome::default(), "armed").expect("applied");
+    change.commit().expect("commit");
+    let confirm = |n: i64| {
+        let (path, id) = (path.clone(), id.clone());
+        std::thread::spawn(move || {
+            let mut state = open(&path);
+            let change = state.begin(at(n), &Actor::user(format!("user {n}"), 1000))?;
+            change.transition(&id, Status::Applied, Status::Confirmed, &Outcome::default(), "asked")?;
+            change.commit()
+        })
+    };
+    let all: Vec<_> = (1..=8).map(confirm).collect();
+    let ended: Vec<_> = all.into_iter().map(|one| one.join().expect("no panic")).collect();
+    assert_eq!(ended.iter().filter(|end| end.is_ok()).count(), 1, "{ended:?}");
+    let late = StateError::Changed { id, expected: Status::Applied, found: Status::Confirmed };
+    assert!(ended.iter().filter_map(|end| end.as_ref().err()).all(|error| *error == late), "{ended:?}");
+    assert_eq!(state.verify(None).expect("readable").expect("whole").count, 3);
 }
 
 /// A state on a file system of its own of `size`.
