@@ -76,6 +76,16 @@ pub fn arm(policy: &Policy, live: &Live, window: Window) -> Script {
     script
 }
 
+/// What the kernel will hold once [`arm`] was loaded on what it holds now.
+pub fn armed(policy: &Policy, live: &Live, window: Window) -> Live {
+    let (new, hooks) = (live.next(), hooks(policy, live));
+    let mut there = Live { table: true, armed: true, pending: Some(new), ..live.clone() };
+    there.generations.extend(hooks.iter().map(|hook| (new, *hook)));
+    there.chains.extend(hooks.iter().map(|hook| hook.name().to_owned()));
+    there.flows.extend(window.remember.then_some(new));
+    there
+}
+
 /// Makes an armed policy the live one. Its first command fails when the window is over, so that a late confirmation changes nothing.
 pub fn confirm(policy: &Policy, live: &Live) -> Script {
     let new = live.pending;

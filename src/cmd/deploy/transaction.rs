@@ -4,7 +4,7 @@
 use super::kernel;
 use super::site::{Site, failure};
 use super::split::standing;
-use crate::backend::nftables::{Live, Policy, Window, arm, confirm as confirm_text, install, never, revert};
+use crate::backend::nftables::{Live, Policy, Window, arm, armed, confirm as confirm_text, install, never, revert};
 use crate::cli::{Exit, Failure};
 use crate::deploy::{Recovery, recovery};
 use crate::packet::AddressSpec;
@@ -67,9 +67,9 @@ pub fn texts(
 ) -> Result<(String, String), Failure> {
     let seconds = row.window_seconds.unwrap_or(1);
     let after = lowered(&row.policy_after)?;
-    let apply = format!("{}{}", never(protected), arm(&after, live, Window { seconds, remember }));
-    let armed = Live { pending: Some(live.next()), armed: true, table: true, ..live.clone() };
-    Ok((apply, revert(&armed, None).to_string()))
+    let window = Window { seconds, remember };
+    let apply = format!("{}{}", never(protected), arm(&after, live, window));
+    Ok((apply, revert(&armed(&after, live, window), None).to_string()))
 }
 
 /// Journals `row`, arms it in the kernel and journals that; the row as it is then.

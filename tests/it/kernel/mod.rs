@@ -23,7 +23,9 @@ const INSIDE: &str = "AFO_TEST_INSIDE";
 pub fn in_namespace(body: impl FnOnce(&Host)) {
     if std::env::var_os(INSIDE).is_some() {
         let host = Host;
-        host.sh("ip link set lo up; mount -t tmpfs tmpfs /run");
+        host.sh(
+            "ip link set lo up; mount -t tmpfs tmpfs /run; if [ -d /etc/afo ]; then mount -t tmpfs tmpfs /etc/afo; fi",
+        );
         return body(&host);
     }
     let thread = std::thread::current();

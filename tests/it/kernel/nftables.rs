@@ -2,7 +2,8 @@
 
 use super::{Host, in_namespace};
 use afo::backend::nftables::{
-    Ban, Block, Live, Policy, Script, Window, arm, block, confirm, extend, install, never, revert, unblock, whole,
+    Ban, Block, Live, Policy, Script, Window, arm, armed, block, confirm, extend, install, never, revert, unblock,
+    whole,
 };
 use afo::rule::Rule;
 use serde_json::json;
@@ -201,5 +202,19 @@ fn a_timed_rule_ends_by_itself() {
         assert!(!peer.connects(ssh));
         std::thread::sleep(Duration::from_millis(2100));
         assert!(peer.connects(ssh));
+    });
+}
+
+#[test]
+fn the_way_back_is_known_before_the_change_is_made() {
+    in_namespace(|host| {
+        for remember in [false, true] {
+            let (before, window) = (live(host), Window { seconds: 20, remember });
+            let back = revert(&armed(&closed(22), &before, window), None);
+            load(host, &arm(&closed(22), &before, window));
+            assert_eq!(revert(&live(host), None).to_string(), back.to_string(), "as the kernel itself says afterwards");
+            load(host, &back);
+            assert_eq!((live(host).generation, live(host).pending, live(host).armed), (None, None, false));
+        }
     });
 }
