@@ -13,6 +13,7 @@ pub mod cmd;
 pub mod deploy;
 pub mod detect;
 pub mod packet;
+pub mod propose;
 pub mod record;
 pub mod respond;
 pub mod rule;

@@ -5,6 +5,7 @@ pub mod config;
 pub mod ctx;
 pub mod deploy;
 mod doctor;
+pub mod r#gen;
 mod host;
 pub mod log;
 mod places;
@@ -36,6 +37,7 @@ impl Row {
 #[rustfmt::skip] // a row a line, so that two new commands do not meet
 pub const COMMANDS: &[Row] = &[
     Row::of::<ctx::Args>(),
+    Row::of::<r#gen::Args>(),
     Row::of::<deploy::Args>(),
     Row::of::<afo::Args>(),
     Row::of::<log::Args>(),
