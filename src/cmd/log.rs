@@ -22,6 +22,7 @@ use std::str::FromStr;
 /// file can make the whole chain anew, so keep what `verify` prints elsewhere and hold the trail against it with --head.
 ///
 /// Examples:
+///   $ afo-log                        what was done and why
 ///   $ afo-log audit --since 2h
 ///   $ afo-log deployments --run 0193a1c2-7b3a-7000-8000-000000000001
 ///   $ afo-log verify && echo whole
@@ -35,7 +36,7 @@ use std::str::FromStr;
 #[command(name = "afo-log", version, verbatim_doc_comment)]
 pub struct Args {
     #[command(subcommand)]
-    pub what: What,
+    pub what: Option<What>,
     /// Only what is not older: 90s, 30m, 2h, 7d, a date or a time such as 2026-01-02T03:04:05Z
     #[arg(long, value_name = "WHEN", global = true)]
     pub since: Option<Since>,
@@ -51,7 +52,7 @@ pub struct Args {
 pub enum What {
     /// Show the stored events
     Events,
-    /// Show the changes, why they were made and what became of them
+    /// Show the changes, why they were made and what became of them (the default)
     Deployments,
     /// Show the trail of every step
     Audit,
@@ -120,7 +121,7 @@ impl Command for Args {
         let now = clock::now();
         let span = Span { since: self.since.map(|since| since.before(now)), run: self.run };
         let mut out = shell.out();
-        match self.what {
+        match self.what.unwrap_or(What::Deployments) {
             What::Events => events(&state, &span, &mut out)?,
             What::Deployments => deployments(&state, &span, now, &mut out)?,
             What::Audit => audit(&state, &span, &mut out)?,

@@ -109,6 +109,7 @@ fn prepare(mut state: State, access: Access) -> Result<State> {
     (|| {
         state.db.busy_timeout(Duration::from_secs(state.seconds))?;
         state.db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        state.db.set_prepared_statement_cache_capacity(64);
         state.db.pragma_update(None, "foreign_keys", true)
     })()
     .map_err(|e| failed(e, &state))?;
