@@ -175,6 +175,9 @@ fn new_state(path: &Path) -> Finding {
 /// Whether what the daemon would watch can be read.
 fn logs_of(config: &Config) -> Vec<Finding> {
     let watched = sources(config);
+    if watched.is_empty() && logs::has_journal() {
+        return vec![Finding::Good("no log file is there: afo-daemon watches the journal".to_owned())];
+    }
     if watched.is_empty() {
         let step = "install rsyslog, or set one: afo config set watch.sources '[\"auth:/var/log/auth.log\"]'";
         return vec![Finding::Worth("no log is there that afo-daemon could watch".to_owned(), step.to_owned())];

@@ -16,6 +16,11 @@ pub fn found() -> Vec<String> {
     there.map(|(kind, path)| format!("{kind}:{path}")).collect()
 }
 
+/// Whether systemd's journal is kept here; afo-daemon reads it through journalctl where no log file is.
+pub fn has_journal() -> bool {
+    ["/run/log/journal", "/var/log/journal"].iter().any(|place| Path::new(place).is_dir())
+}
+
 /// The file that a source reads, where it reads one: `auth:/var/log/auth.log`, `filter:sshd:/var/log/auth.log`.
 pub fn file_of(source: &str) -> Option<&Path> {
     let place = source.find(":/").map(|at| &source[at + 1..])?;

@@ -6,6 +6,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
 
 mod cases;
+mod configuration;
+mod daemon;
 mod docs;
 mod kernel;
 mod layers;

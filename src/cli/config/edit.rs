@@ -47,7 +47,7 @@ fn with_value(file: &str, text: &str, key: &str, value: &str) -> Result<String, 
         // A word that reads as another type (`true`, `1`) where text is asked for.
         Err(first) => {
             let quoted = attempt(word)?;
-            parse("", &quoted).map(|_| quoted).map_err(|_| refused(first, key))
+            parse("", &quoted).map(|_| quoted).map_err(|_| refused(first))
         }
     }
 }
@@ -57,11 +57,9 @@ fn wrong_key(file: &str, key: &str, cause: String) -> ConfigError {
 }
 
 /// The refusal of a value that was typed, which has no place in the file.
-fn refused(error: ConfigError, asked: &str) -> ConfigError {
+fn refused(error: ConfigError) -> ConfigError {
     match error {
-        ConfigError::Wrong { key, cause, hint, .. } => {
-            ConfigError::Value { key: if key.starts_with(asked) { key } else { asked.to_owned() }, cause, hint }
-        }
+        ConfigError::Wrong { key, cause, hint, .. } => ConfigError::Value { key, cause, hint },
         other => other,
     }
 }
