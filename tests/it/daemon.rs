@@ -134,7 +134,7 @@ fn start_and_stop_in_the_background() {
                 .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /var/log && exec \"$0\" \"$@\""])
                 .arg(inner.get_program());
             command.args(inner.get_args()).stdin(Stdio::null());
-            inner.get_envs().for_each(|(k, v)| drop(v.map(|v| command.env(k, v))));
+            command.envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))));
             command.output()
         }
         false => with_log(words),
@@ -158,7 +158,11 @@ fn the_end_of_one_stage_ends_all_and_is_told() {
     let out = place.command(&["run"]).output().expect("afo-daemon");
     let said = words(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{said}");
-    assert!(said.contains("afo-daemon: error: afo-gen ended with status 3; the others are ended too\n"), "{said}");
+    assert!(said.contains("afo-daemon: error: afo-gen ended with status 3\n"), "{said}");
+    place.stage("afo-gen", "read -r line");
+    let out = place.command(&["run"]).output().expect("afo-daemon");
+    assert_eq!(out.status.code(), Some(1), "a stage has no reason to end: {}", words(&out.stderr));
+    assert!(words(&out.stderr).contains(" ended by itself\n"), "{}", words(&out.stderr));
     assert_eq!(place.run(&["status"]).status.code(), Some(1));
 }
 
