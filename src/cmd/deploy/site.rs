@@ -79,8 +79,9 @@ fn actor() -> Actor {
     Actor::user(user.name, user.uid)
 }
 
-/// A fault of the state, in the words of the command line: nothing was changed (exit 3).
+/// A fault of the state, in the words of the command line: nothing was changed. The answer is no (exit 1), or the state could not be used (exit 3).
 pub fn failure(error: StateError) -> Failure {
-    let failure = Failure::new(Exit::Refused, error.to_string());
+    let exit = if error.is_refusal() { Exit::No } else { Exit::Refused };
+    let failure = Failure::new(exit, error.to_string());
     error.hint().into_iter().fold(failure, |failure, hint| failure.hint(hint))
 }

@@ -1,0 +1,387 @@
+//! afo-deploy on a live kernel: what holds inside a window, what is left after it, whoever dies meanwhile.
+
+use super::{Host, Peer, in_namespace};
+use serde_json::Value;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const OWN: [u8; 4] = [203, 0, 113, 1];
+const THEIRS: [u8; 4] = [203, 0, 113, 2];
+const DROP_7777: &str =
+    r#"{"id":"r1","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["7777"]}"#;
+const BAN_PEER: &str =
+    r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.2"],"ttl_seconds":600}"#;
+
+/// A host with a neighbour, a server on port 7777, somebody else's rules, and a state.
+struct Site<'a> {
+    host: &'a Host,
+    peer: Peer,
+    dir: TempDir,
+}
+
+impl<'a> Site<'a> {
+    fn new(host: &'a Host) -> Self {
+        let peer = host.peer("veth0", IpAddr::from(OWN), IpAddr::from(THEIRS), 24);
+        host.listen(server());
+        host.nft("table inet host { chain input { type filter hook input priority 0; policy accept; tcp dport 9999 counter accept; }; }");
+        let site = Self { host, peer, dir: TempDir::new().expect("directory") };
+        assert!(site.reached(), "the server is reached before anything is done");
+        site
+    }
+
+    fn reached(&self) -> bool {
+        self.peer.connects(server())
+    }
+
+    fn state(&self) -> std::path::PathBuf {
+        self.dir.path().join("state.db")
+    }
+
+    fn afo(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.host.afo(name);
+        command.env("AFO_STATE", self.state()).args(arguments);
+        command
+    }
+
+    /// afo-deploy with `input`, to its end.
+    fn deploy(&self, arguments: &[&str], input: &str) -> Output {
+        feed(&mut self.afo("afo-deploy", arguments), input)
+    }
+
+    /// afo-deploy with `input`, left running until its first record is there.
+    fn start(&self, arguments: &[&str], input: &str) -> Running {
+        let mut command = self.afo("afo-deploy", arguments);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("afo-deploy");
+        let mut stdin = child.stdin.take().expect("piped");
+        std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("written");
+        drop(stdin);
+        let mut lines = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        let mut first = String::new();
+        std::io::BufRead::read_line(&mut lines, &mut first).expect("a record");
+        let applied: Value = serde_json::from_str(&first).expect(&first);
+        assert_eq!(applied["status"], "applied", "{first}");
+        Running { child, _lines: lines }
+    }
+
+    /// The rules of everybody but AFO.
+    fn others(&self) -> String {
+        self.host.sh("nft -s list table inet host")
+    }
+
+    fn statuses(&self) -> Vec<String> {
+        let out = feed(&mut self.afo("afo-log", &["deployments", "--json"]), "");
+        let text = String::from_utf8(out.stdout).expect("UTF-8");
+        let status =
+            |line: &str| serde_json::from_str::<Value>(line).expect(line)["status"].as_str().map(str::to_owned);
+        text.lines().filter_map(status).collect()
+    }
+
+    /// The state's audit chain is whole, and nothing of a change is left in the kernel.
+    fn is_settled(&self) {
+        let verified = feed(&mut self.afo("afo-log", &["verify"]), "");
+        assert!(verified.status.success(), "{}", words(&verified));
+        let table = self.host.sh("nft list table inet afo 2>/dev/null || true");
+        assert!(!table.contains("@armed"), "{table}");
+    }
+}
+
+struct Running {
+    child: Child,
+    _lines: std::io::BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn signal(&mut self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    fn exit(mut self) -> Option<i32> {
+        self.child.wait().expect("ended").code()
+    }
+}
+
+fn feed(command: &mut Command, input: &str) -> Output {
+    super::feed(command, input.as_bytes())
+}
+
+fn server() -> SocketAddr {
+    SocketAddr::from((OWN, 7777))
+}
+
+fn proposal(id: &str, rules: &str) -> String {
+    format!(
+        r#"{{"kind":"proposal","v":1,"id":"{id}","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}],"explanation":"a test"}}"#
+    ) + "\n"
+}
+
+fn words(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_unconfirmed_change_is_gone_after_its_window() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = site.others();
+        let running = site.start(&["--confirm=2"], &proposal("p1", DROP_7777));
+        assert!(!site.reached(), "blocked inside the window");
+        assert_eq!(running.exit(), Some(4));
+        assert!(site.reached(), "open after the window");
+        assert_eq!(site.others(), before);
+        assert_eq!(site.statuses(), ["rolled_back"]);
+        site.is_settled();
+    });
+}
+
+#[test]
+fn a_confirmed_change_stays_and_a_late_confirmation_changes_nothing() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let running = site.start(&["--confirm=30"], &proposal("p1", DROP_7777));
+        let confirmed = site.deploy(&["confirm"], "");
+        assert!(confirmed.status.success(), "{}", words(&confirmed));
+        assert_eq!(running.exit(), Some(0));
+        assert!(!site.reached());
+        let twice = site.deploy(&["--confirm=30"], &proposal("p1", DROP_7777));
+        assert!(twice.status.success(), "the same again is one deployment: {}", words(&twice));
+        assert_eq!(site.statuses(), ["confirmed"]);
+        let back = site.deploy(&["rollback"], "");
+        assert!(back.status.success(), "{}", words(&back));
+        assert!(site.reached());
+        let late = site.deploy(&["--confirm=1"], &proposal("p2", &DROP_7777.replace("r1", "r2")));
+        assert_eq!(late.status.code(), Some(4));
+        let record: Value =
+            serde_json::from_slice(late.stdout.split(|b| *b == b'\n').next().expect("a line")).expect("record");
+        let confirm = site.deploy(&["confirm", record["id"].as_str().expect("id")], "");
+        assert_eq!(confirm.status.code(), Some(4), "{}", words(&confirm));
+        assert!(site.reached());
+        site.is_settled();
+    });
+}
+
+#[test]
+fn whoever_dies_inside_the_window_the_kernel_goes_back() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        for (number, signal) in ["KILL", "TERM", "HUP", "INT"].into_iter().enumerate() {
+            let rule = DROP_7777.replace("r1", &format!("r{number}"));
+            let mut running = site.start(&["--confirm=2"], &proposal(&format!("p{number}"), &rule));
+            assert!(!site.reached(), "{signal}: blocked inside the window");
+            running.signal(signal);
+            eventually(signal, || site.reached());
+            let exit = running.exit();
+            assert_eq!(exit, if signal == "KILL" { None } else { Some(4) }, "{signal}");
+            let recovered = site.deploy(&["recover"], "");
+            assert!(recovered.status.success(), "{signal}: {}", words(&recovered));
+            assert_eq!(site.statuses().last().map(String::as_str), Some("rolled_back"), "{signal}");
+            site.is_settled();
+        }
+    });
+}
+
+#[test]
+fn a_crash_between_kernel_and_journal_is_settled_by_recover() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        // An nft that does what it is told and then kills its caller: the journal never hears of it.
+        let real = host.sh("command -v nft").trim().to_owned();
+        let killer = format!("#!/bin/bash\n{real} \"$@\"; code=$?\n[ \"$1\" = -f ] && kill -KILL $PPID\nexit $code\n");
+        let bin = program(site.dir.path(), "nft", &killer);
+        let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
+        let out = feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", path), &proposal("p1", DROP_7777));
+        assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
+        assert_eq!(site.statuses(), ["pending"]);
+        let recovered = site.deploy(&["recover"], "");
+        assert!(recovered.status.success(), "{}", words(&recovered));
+        assert!(site.reached());
+        assert_eq!(site.statuses(), ["rolled_back"]);
+        site.is_settled();
+    });
+}
+
+#[test]
+fn an_nft_that_fails_changes_nothing_and_is_told() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = host.ruleset();
+        let real = host.sh("command -v nft").trim().to_owned();
+        let broken = format!(
+            "#!/bin/bash\n[ \"$1\" = -f ] && {{ echo 'Error: Could not process rule: No buffer space available' >&2; exit 1; }}\nexec {real} \"$@\"\n"
+        );
+        let bin = program(site.dir.path(), "nft", &broken);
+        let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
+        for input in [proposal("p1", DROP_7777), proposal("p2", BAN_PEER)] {
+            let out = feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", &path), &input);
+            assert_eq!(out.status.code(), Some(3), "{}", words(&out));
+            assert!(words(&out).contains("No buffer space available"));
+        }
+        assert_eq!(host.ruleset(), before);
+        assert_eq!(site.statuses(), ["failed", "failed"]);
+        site.is_settled();
+        let missing =
+            feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", "/nowhere"), &proposal("p3", DROP_7777));
+        assert_eq!(missing.status.code(), Some(3));
+        assert!(words(&missing).contains(
+            "afo-deploy: error: nft is not installed\nafo-deploy: hint: install it: sudo apt-get install nftables"
+        ));
+    });
+}
+
+fn program(dir: &Path, name: &str, text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = dir.join("bin");
+    std::fs::create_dir_all(&bin).expect("directory");
+    let file = bin.join(name);
+    std::fs::write(&file, text).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    bin.display().to_string()
+}
+
+#[test]
+fn a_ban_holds_at_once_and_ends_by_hand_or_by_itself() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let banned = site.deploy(&[], &proposal("p1", BAN_PEER));
+        assert!(banned.status.success(), "a block for a time needs no window: {}", words(&banned));
+        assert!(!site.reached());
+        let lifted = site.deploy(&["unblock", "203.0.113.2", "--mistake"], "");
+        assert!(lifted.status.success(), "{}", words(&lifted));
+        assert!(site.reached());
+        let again = site.deploy(&["unblock", "203.0.113.2"], "");
+        assert_eq!(again.status.code(), Some(1));
+        assert!(words(&again).contains("afo-deploy: error: 203.0.113.2 is not blocked"));
+        let short = BAN_PEER.replace("600", "1").replace("b1", "b2");
+        assert!(site.deploy(&[], &proposal("p2", &short)).status.success());
+        eventually("the kernel ends it by itself", || site.reached());
+        assert!(site.deploy(&["expire"], "").status.success());
+        site.is_settled();
+    });
+}
+
+#[test]
+fn bans_go_on_while_a_window_is_open_and_a_second_window_waits() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let running = site.start(&["--confirm=3"], &proposal("p1", &DROP_7777.replace("7777", "7000")));
+        let second = site.deploy(&["--confirm=3"], &proposal("p2", &DROP_7777.replace("r1", "r2")));
+        assert_eq!(second.status.code(), Some(3), "{}", words(&second));
+        assert!(words(&second).contains("another change is waiting for its confirmation"));
+        assert!(site.deploy(&[], &proposal("p3", BAN_PEER)).status.success());
+        assert!(!site.reached());
+        assert_eq!(running.exit(), Some(4));
+        assert!(!site.reached(), "the ban is no part of the window");
+        site.is_settled();
+    });
+}
+
+#[test]
+fn a_bad_record_changes_nothing_of_its_batch() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = host.ruleset();
+        for (second, exit) in [
+            ("{\"kind\":\"proposal\",\"id\":7}\n", 2),
+            ("half a li", 2),
+            ("{\"kind\":\"proposal\",\"v\":9,\"id\":\"p2\"}\n", 2),
+            (
+                "{\"kind\":\"proposal\",\"id\":\"p2\",\"ts\":\"2026-01-02T03:04:05Z\",\"ok\":false,\"error\":{\"code\":\"c\",\"message\":\"no such host\"}}\n",
+                1,
+            ),
+        ] {
+            let out = site.deploy(&["--confirm=2"], &(proposal("p1", DROP_7777) + second));
+            assert_eq!(out.status.code(), Some(exit), "{second}: {}", words(&out));
+            assert!(words(&out).contains("afo-deploy: hint: nothing was changed"), "{}", words(&out));
+            assert_eq!(host.ruleset(), before, "{second}");
+        }
+        let upstream = "{\"kind\":\"error\",\"v\":1,\"stage\":\"afo-gen\",\"message\":\"m\"}\n";
+        let out = site.deploy(&[], &(upstream.to_owned() + &proposal("p3", BAN_PEER)));
+        assert!(out.status.success(), "an upstream error is no bad record: {}", words(&out));
+        assert!(words(&out).starts_with(upstream));
+    });
+}
+
+#[test]
+fn what_would_cut_off_the_administrator_is_refused() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = host.ruleset();
+        let session = "203.0.113.2 50000 203.0.113.1 22";
+        let attempts: [String; 8] = [
+            DROP_7777.replace("7777", "22"),
+            r#"{"id":"r1","action":"drop","direction":"input","source_address":["203.0.113.0/24"]}"#.into(),
+            r#"{"id":"r1","action":"reject","direction":"output","destination_address":["203.0.113.2"]}"#.into(),
+            r#"{"id":"r1","action":"drop","direction":"input","interface_in":["lo"]}"#.into(),
+            BAN_PEER.to_owned(),
+            BAN_PEER.replace("203.0.113.2", "203.0.113.1"),
+            BAN_PEER.replace("203.0.113.2", "127.0.0.1"),
+            BAN_PEER.replace("203.0.113.2", "0.0.0.0/0"),
+        ];
+        for (number, rules) in attempts.iter().enumerate() {
+            let mut command = site.afo("afo-deploy", &["--confirm=2"]);
+            let out = feed(command.env("SSH_CONNECTION", session), &proposal(&format!("p{number}"), rules));
+            assert_eq!(out.status.code(), Some(1), "{rules}: {}", words(&out));
+            assert!(words(&out).contains("afo-deploy: error: refused: "), "{}", words(&out));
+            assert_eq!(host.ruleset(), before, "{rules}");
+        }
+    });
+}
+
+#[test]
+fn what_somebody_flushed_is_put_back_and_a_flushed_window_is_never_confirmed() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let running = site.start(&["--confirm=30"], &proposal("p1", DROP_7777));
+        assert!(site.deploy(&["confirm"], "").status.success());
+        assert_eq!(running.exit(), Some(0));
+        assert!(site.deploy(&[], &proposal("p2", &BAN_PEER.replace("203.0.113.2", "198.51.100.9"))).status.success());
+        let open =
+            site.start(&["--confirm=30"], &proposal("p3", &DROP_7777.replace("r1", "r3").replace("7777", "7000")));
+        host.nft("flush ruleset");
+        assert!(site.reached());
+        let late = site.deploy(&["confirm"], "");
+        assert_eq!(late.status.code(), Some(4), "{}", words(&late));
+        assert_eq!(open.exit(), Some(4));
+        let recovered = site.deploy(&["recover"], "");
+        assert!(recovered.status.success(), "{}", words(&recovered));
+        assert!(!site.reached(), "what was confirmed holds again");
+        assert!(host.sh("nft list set inet afo block4").contains("198.51.100.9"));
+        assert!(!host.sh("nft list table inet afo").contains("7000"));
+        site.is_settled();
+    });
+}
+
+#[test]
+fn without_permission_or_a_state_nothing_is_changed() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = host.ruleset();
+        let none = feed(
+            site.afo("afo-deploy", &["--state", "none", "--confirm=2"]).env_remove("AFO_STATE"),
+            &proposal("p1", DROP_7777),
+        );
+        assert_eq!(none.status.code(), Some(2));
+        assert!(words(&none).contains("a change of the firewall needs a state that survives it"));
+        let dry = site.deploy(&["-n", "--state", "none", "--confirm=2"], &proposal("p1", DROP_7777));
+        assert!(dry.status.success() && words(&dry).contains("tcp dport 7777"), "{}", words(&dry));
+        std::fs::write(site.dir.path().join("file"), "").expect("written");
+        let nowhere = site.deploy(
+            &["--state", site.dir.path().join("file/state.db").to_str().expect("UTF-8"), "--confirm=2"],
+            &proposal("p1", DROP_7777),
+        );
+        assert_eq!(nowhere.status.code(), Some(3), "{}", words(&nowhere));
+        assert_eq!(host.ruleset(), before);
+    });
+}
