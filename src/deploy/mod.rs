@@ -1,14 +1,12 @@
-//! The commit-confirmed change of a firewall, as logic: which step may follow which, what a batch is, what the policy becomes,
+//! The commit-confirmed change of a firewall, as logic: what a batch is, what the policy becomes,
 //! which flows must survive, what a crash left behind. It is told the time and the outcomes; it never looks and never acts.
 
 mod batch;
 mod guard;
-mod machine;
 mod policy;
 mod recovery;
 
 pub use batch::{Batch, Principal, principal};
 pub use guard::{Flow, Hit, first_hit};
-pub use machine::{Illegal, Step, next};
 pub use policy::{PolicyError, changed};
 pub use recovery::{Kernel, Recovery, recovery};

@@ -61,6 +61,18 @@ impl Status {
             Self::Refused => "refused",
         }
     }
+
+    /// Whether a deployment may go from this status to `next`: pending → applied → confirmed | rolled_back | failed. Blocks for a time are
+    /// confirmed without a window. What is confirmed or has failed may still be put back; what was put back or refused is over.
+    pub fn may_become(self, next: Self) -> bool {
+        use Status::{Applied, Confirmed, Failed, Pending, Refused, RolledBack};
+        matches!(
+            (self, next),
+            (Pending, Applied | Confirmed | RolledBack | Failed | Refused)
+                | (Applied, Confirmed | RolledBack | Failed)
+                | (Confirmed | Failed, RolledBack)
+        )
+    }
 }
 
 impl std::fmt::Display for Status {

@@ -47,9 +47,28 @@ impl End {
     }
 }
 
+/// Which packets are blocked: those that come from the address, or those that go to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    #[default]
+    From,
+    To,
+}
+
+impl Direction {
+    /// The word in the state and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+        }
+    }
+}
+
 /// A block to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBlock {
+    pub direction: Direction,
     pub address: AddressSpec,
     /// Any where it is `None`.
     pub protocol: Option<Protocol>,
@@ -67,13 +86,24 @@ impl NewBlock {
     /// A block of all traffic from `address`.
     pub fn new(address: AddressSpec, until: Option<Timestamp>, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { address, protocol: None, ports: vec![], until, reason, assessment: None, run: None, deployment: None }
+        Self {
+            direction: Direction::From,
+            address,
+            protocol: None,
+            ports: vec![],
+            until,
+            reason,
+            assessment: None,
+            run: None,
+            deployment: None,
+        }
     }
 }
 
 /// A block that is or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
+    pub direction: Direction,
     pub address: AddressSpec,
     pub protocol: Option<Protocol>,
     pub ports: Vec<PortRange>,
@@ -97,10 +127,11 @@ impl Block {
 }
 
 /// What makes two blocks the same one: address, protocol and ports, as in the table.
-type Key = (String, String, String);
+type Key = (&'static str, String, String, String);
 
 fn key_of(new: &NewBlock) -> Key {
-    (new.address.to_string(), new.protocol.map(|p| p.to_string()).unwrap_or_default(), ports(&new.ports))
+    let protocol = new.protocol.map(|p| p.to_string()).unwrap_or_default();
+    (new.direction.as_str(), new.address.to_string(), protocol, ports(&new.ports))
 }
 
 /// What came of a block that was to be made.
@@ -129,7 +160,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Block> {
     let end = end.map(|word| End::ALL.into_iter().find(|e| e.as_str() == word).ok_or_else(|| unreadable("end", &word)));
     let protocol: String = row.get("protocol")?;
     let protocol = Some(protocol).filter(|word| !word.is_empty());
+    let direction: String = row.get("direction")?;
     Ok(Block {
+        direction: if direction == "to" { Direction::To } else { Direction::From },
         address: parsed(row, "address")?,
         protocol: protocol.map(|p| p.parse().map_err(|e| unreadable("protocol", e))).transpose()?,
         ports: list.collect::<std::result::Result<_, _>>().map_err(|e| unreadable("ports", e))?,
@@ -147,6 +180,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Block> {
 fn note(action: Action, block: &Block, reason: &str) -> Note {
     Note::new(action, format!("block:{}", block.address), reason)
         .run(block.run.as_ref())
+        .with("direction", block.direction.as_str())
         .with("protocol", block.protocol.map(|p| p.to_string()))
         .with("ports", Some(ports(&block.ports)).filter(|p| !p.is_empty()))
         .with("until", block.until.map(|ts| ts.to_string()))
@@ -155,7 +189,8 @@ fn note(action: Action, block: &Block, reason: &str) -> Note {
         .with("offence", block.offence)
 }
 
-const SAME: &str = "SELECT * FROM blocks WHERE ended IS NULL AND address = ? AND protocol = ? AND ports = ?";
+const SAME: &str =
+    "SELECT * FROM blocks WHERE ended IS NULL AND direction = ? AND address = ? AND protocol = ? AND ports = ?";
 
 impl Change<'_> {
     /// Blocks an address, or makes the block that is there last until the later of both ends.
@@ -164,7 +199,7 @@ impl Change<'_> {
     /// When its deployment is not in the state, or the state cannot be written.
     pub fn block(&self, new: &NewBlock) -> Result<Blocked> {
         let key = key_of(new);
-        let live = self.row(SAME, [&key.0, &key.1, &key.2], read)?;
+        let live = self.row(SAME, [key.0, &key.1, &key.2, &key.3], read)?;
         match live {
             Some(old) if old.until.is_some_and(|until| until <= self.now()) => {
                 self.finish(&old, old.until.unwrap_or(self.now()), End::Expired, "its time was over")?;
@@ -190,7 +225,7 @@ impl Change<'_> {
     /// When the state cannot be written.
     pub fn unmake(&self, new: &NewBlock, done: Blocked, reason: &str) -> Result<()> {
         let key = key_of(new);
-        let Some(block) = self.row(SAME, [&key.0, &key.1, &key.2], read)? else { return Ok(()) };
+        let Some(block) = self.row(SAME, [key.0, &key.1, &key.2, &key.3], read)? else { return Ok(()) };
         match done {
             Blocked::Unchanged { .. } => Ok(()),
             Blocked::New { .. } => self.finish(&block, self.now(), End::Failed, reason),
@@ -205,6 +240,7 @@ impl Change<'_> {
     fn add(&self, new: &NewBlock, key: &Key) -> Result<Blocked> {
         let offence = self.offences(&new.address, None)?.saturating_add(1);
         let block = Block {
+            direction: new.direction,
             address: new.address,
             protocol: new.protocol,
             ports: new.ports.clone(),
@@ -221,6 +257,7 @@ impl Change<'_> {
             key.0,
             key.1,
             key.2,
+            key.3,
             self.micros(),
             new.until.map(micros),
             new.reason,
@@ -230,8 +267,8 @@ impl Change<'_> {
             offence,
         ];
         self.run(
-            "INSERT INTO blocks (address, protocol, ports, since, until, reason, assessment, run, deployment, offence)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO blocks (direction, address, protocol, ports, since, until, reason, assessment, run, deployment, offence)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )?;
         self.audit(&note(Action::Block, &block, &new.reason))?;
@@ -261,14 +298,15 @@ impl Change<'_> {
             key.0,
             key.1,
             key.2,
+            key.3,
             block.until.map(micros),
             block.reason,
             block.assessment.as_ref().map(Id::as_str),
             block.run.as_ref().map(Id::as_str),
             block.deployment.as_ref().map(Id::as_str),
         ];
-        let sql = "UPDATE blocks SET until = ?4, reason = ?5, assessment = ?6, run = ?7, deployment = ?8
-            WHERE ended IS NULL AND address = ?1 AND protocol = ?2 AND ports = ?3";
+        let sql = "UPDATE blocks SET until = ?5, reason = ?6, assessment = ?7, run = ?8, deployment = ?9
+            WHERE ended IS NULL AND direction = ?1 AND address = ?2 AND protocol = ?3 AND ports = ?4";
         self.run(sql, values).map(drop)
     }
 
@@ -310,8 +348,15 @@ impl Change<'_> {
     fn finish(&self, block: &Block, at: Timestamp, end: End, reason: &str) -> Result<()> {
         let protocol = block.protocol.map(|p| p.to_string()).unwrap_or_default();
         self.run(
-            "UPDATE blocks SET ended = ?, end = ? WHERE ended IS NULL AND address = ? AND protocol = ? AND ports = ?",
-            params![micros(at), end.as_str(), block.address.to_string(), protocol, ports(&block.ports)],
+            "UPDATE blocks SET ended = ?, end = ? WHERE ended IS NULL AND direction = ? AND address = ? AND protocol = ? AND ports = ?",
+            params![
+                micros(at),
+                end.as_str(),
+                block.direction.as_str(),
+                block.address.to_string(),
+                protocol,
+                ports(&block.ports)
+            ],
         )?;
         self.audit(&note(end.action(), block, reason).with("end", end.as_str()))
     }

@@ -16,18 +16,6 @@ pub struct Outcome {
     pub heartbeat: Vec<HeartbeatCheck>,
 }
 
-/// Whether a deployment may go from one status to another. What is confirmed or has failed may still be put back; what was put back
-/// or refused is over.
-fn legal(from: Status, to: Status) -> bool {
-    use Status::{Applied, Confirmed, Failed, Pending, Refused, RolledBack};
-    matches!(
-        (from, to),
-        (Pending, Applied | Confirmed | RolledBack | Failed | Refused)
-            | (Applied, Confirmed | RolledBack | Failed)
-            | (Confirmed | Failed, RolledBack)
-    )
-}
-
 fn action(status: Status) -> Action {
     match status {
         Status::Pending => Action::DeployPending,
@@ -168,7 +156,7 @@ impl Change<'_> {
     /// # Errors
     /// When that move is not legal, the deployment is not `from`, or the state cannot be written.
     pub fn transition(&self, id: &Id, from: Status, to: Status, outcome: &Outcome, reason: &str) -> Result<()> {
-        if !legal(from, to) {
+        if !from.may_become(to) {
             return Err(StateError::Illegal { id: id.clone(), from, to });
         }
         let row = self.expect_row(id)?;
@@ -356,7 +344,7 @@ mod tests {
 
     #[test]
     fn confirmed_cannot_become_applied_and_every_other_illegal_move_is_refused() {
-        for (from, to) in ALL.into_iter().flat_map(|from| ALL.map(|to| (from, to))).filter(|(f, t)| !legal(*f, *t)) {
+        for (from, to) in ALL.into_iter().flat_map(|from| ALL.map(|to| (from, to))).filter(|(f, t)| !f.may_become(*t)) {
             let mut state = with_deployment();
             let error = go(&mut state, from, to).expect_err("illegal");
             assert_eq!(error.to_string(), format!("deployment d1 cannot go from {from} to {to}"));

@@ -26,7 +26,7 @@ mod verify;
 mod sample;
 
 pub use audit::{Action, Actor, AuditEntry, Head, Note};
-pub use block::{Block, Blocked, End, NewBlock};
+pub use block::{Block, Blocked, Direction, End, NewBlock};
 pub use change::Change;
 pub use deployment::Outcome;
 pub use error::StateError;

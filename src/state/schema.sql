@@ -70,6 +70,7 @@ CREATE TABLE policy (
 
 CREATE TABLE blocks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    direction TEXT NOT NULL CHECK (direction IN ('from', 'to')),
     address TEXT NOT NULL,
     protocol TEXT NOT NULL,           -- '' means any
     ports TEXT NOT NULL,              -- sorted, with commas; '' means all
@@ -83,7 +84,7 @@ CREATE TABLE blocks (
     ended INTEGER,
     end TEXT CHECK (end IN ('expired', 'unblocked', 'mistake', 'failed', 'flushed'))
 ) STRICT;
-CREATE UNIQUE INDEX blocks_live ON blocks (address, protocol, ports) WHERE ended IS NULL;
+CREATE UNIQUE INDEX blocks_live ON blocks (direction, address, protocol, ports) WHERE ended IS NULL;
 CREATE INDEX blocks_due ON blocks (until) WHERE ended IS NULL;
 CREATE INDEX blocks_address ON blocks (address);
 CREATE INDEX blocks_run ON blocks (run);

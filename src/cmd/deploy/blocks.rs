@@ -9,7 +9,7 @@ use crate::cli::{Exit, Failure, Out};
 use crate::packet::AddressSpec;
 use crate::record::{Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
-use crate::state::{Blocked, DeploymentRow, End, NewBlock, Outcome, Step};
+use crate::state::{Blocked, Change, DeploymentRow, Direction, End, NewBlock, Outcome, Step};
 use crate::sys::{clock, nft};
 
 /// Blocks to be made, and on whose behalf.
@@ -26,7 +26,7 @@ pub struct Order<'a> {
 
 /// Why one of the bans may not be: the last word on it, whatever was decided before.
 pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
-    bans.iter().find_map(|block| never.forbids(&target(&block.ban).0)).map(|why| why.to_string())
+    bans.iter().find_map(|block| never.forbids(&target(&block.ban).1)).map(|why| why.to_string())
 }
 
 /// Journals blocks, puts them into the kernel and journals that.
@@ -35,13 +35,13 @@ pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
 /// When the state cannot be written or the kernel refuses; then none of them holds.
 pub fn apply(site: &mut Site, order: &Order) -> Result<DeploymentRow, Failure> {
     let row = new_row(site, order);
-    let (made, fresh) = journal(site, order, &row)?;
+    let made = journal(site, order, &row)?;
     let live = kernel::look()?;
     let now = clock::now();
-    let blocks: Vec<Block> = made.iter().map(|(ban, until)| Block { ban: *ban, seconds: rest(*until, now) }).collect();
+    let blocks: Vec<Block> = made.iter().map(|m| Block { ban: m.ban, seconds: rest(m.until, now) }).collect();
     let text = text(&blocks, site, &live);
     if let Err(error) = nft::load(&text) {
-        undo(site, &row.id, &fresh, &error.to_string())?;
+        undo(site, &row.id, &made, &error.to_string())?;
         return Err(kernel::failure(&error));
     }
     let outcome = Outcome { applied_at: Some(clock::now()), ..Outcome::default() };
@@ -74,53 +74,58 @@ fn new_row(site: &Site, order: &Order) -> DeploymentRow {
     row
 }
 
-/// A ban in words: `192.0.2.7 for 600 s`, `192.0.2.7 tcp/22 for 600 s`.
+/// A ban in words: `192.0.2.7 for 600 s`, `192.0.2.7 tcp/22 for 600 s`, `to 192.0.2.7 for 600 s`.
 fn describe(block: &Block) -> String {
-    let (address, protocol, ports) = target(&block.ban);
+    let (direction, address, protocol, ports) = target(&block.ban);
+    let towards = if direction == Direction::To { "to " } else { "" };
     let port = protocol.zip(ports.first()).map(|(protocol, port)| format!(" {protocol}/{port}")).unwrap_or_default();
     let time = block.seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
-    format!("{address}{port}{time}")
+    format!("{towards}{address}{port}{time}")
 }
 
-type Made = Vec<(Ban, Option<Timestamp>)>;
+/// A block as it was journalled.
+struct Made {
+    ban: Ban,
+    new: NewBlock,
+    done: Blocked,
+    until: Option<Timestamp>,
+}
 
-/// Writes the blocks into the state: each with the end that it will have, and which of them are new.
-fn journal(site: &mut Site, order: &Order, row: &DeploymentRow) -> Result<(Made, Vec<AddressSpec>), Failure> {
-    let (mut made, mut fresh) = (Vec::new(), Vec::new());
+/// Writes the blocks into the state, before the kernel hears of them.
+fn journal(site: &mut Site, order: &Order, row: &DeploymentRow) -> Result<Vec<Made>, Failure> {
     let change = site.begin()?;
     for proposal in order.proposals {
         change.proposal(proposal).map_err(failure)?;
     }
     change.deployment(row).map_err(failure)?;
     change.attempt(&row.id, Status::Pending, Step::Applying, &order.reason).map_err(failure)?;
-    for block in &order.bans {
-        let (address, protocol, ports) = target(&block.ban);
-        let earlier = change.offences(&address, None).map_err(failure)?;
-        let grown = |seconds| order.growth.as_ref().map_or(seconds, |growth| growth.seconds(seconds, earlier));
-        let until = end(block.seconds.map(grown), change.now());
-        let mut new = NewBlock::new(address, until, &order.reason);
-        (new.protocol, new.ports) = (protocol, ports);
-        (new.run, new.deployment) = (row.run.clone(), Some(row.id.clone()));
-        new.assessment = order.proposals.iter().find_map(|p| p.origin.assessment.clone());
-        let until = match change.block(&new).map_err(failure)? {
-            Blocked::New { .. } => {
-                fresh.push(address);
-                until
-            }
-            Blocked::Extended { until, .. } | Blocked::Unchanged { until } => until,
-        };
-        made.push((block.ban, until));
-    }
+    let made = order.bans.iter().map(|block| journal_one(&change, order, row, block)).collect::<Result<_, _>>()?;
     change.commit().map_err(failure)?;
-    Ok((made, fresh))
+    Ok(made)
 }
 
-fn undo(site: &mut Site, id: &Id, fresh: &[AddressSpec], words: &str) -> Result<(), Failure> {
+fn journal_one(change: &Change, order: &Order, row: &DeploymentRow, block: &Block) -> Result<Made, Failure> {
+    let (direction, address, protocol, ports) = target(&block.ban);
+    let earlier = change.offences(&address, None).map_err(failure)?;
+    let grown = |seconds| order.growth.as_ref().map_or(seconds, |growth| growth.seconds(seconds, earlier));
+    let mut new = NewBlock::new(address, end(block.seconds.map(grown), change.now()), &order.reason);
+    (new.direction, new.protocol, new.ports) = (direction, protocol, ports);
+    (new.run, new.deployment) = (row.run.clone(), Some(row.id.clone()));
+    new.assessment = order.proposals.iter().find_map(|p| p.origin.assessment.clone());
+    let done = change.block(&new).map_err(failure)?;
+    let until = match done {
+        Blocked::New { .. } => new.until,
+        Blocked::Extended { until, .. } | Blocked::Unchanged { until } => until,
+    };
+    Ok(Made { ban: block.ban, new, done, until })
+}
+
+fn undo(site: &mut Site, id: &Id, made: &[Made], words: &str) -> Result<(), Failure> {
     let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
     let change = site.begin()?;
     change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
-    for address in fresh {
-        change.unblock(address, End::Failed, "the kernel refused it").map_err(failure)?;
+    for Made { new, done, .. } in made {
+        change.unmake(new, *done, "the kernel refused it").map_err(failure)?;
     }
     change.commit().map_err(failure)
 }
@@ -147,6 +152,7 @@ fn bans(block: &crate::state::Block) -> Vec<Ban> {
         (_, Some(protocol), Some(address)) => {
             block.ports.iter().filter_map(|p| p.as_single()).map(|port| Ban::Port(address, protocol, port)).collect()
         }
+        (AddressSpec::Net(net), None, _) if block.direction == Direction::To => vec![Ban::Destination(net)],
         (AddressSpec::Net(net), None, _) => vec![Ban::Source(net)],
         _ => vec![],
     }

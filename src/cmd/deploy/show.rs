@@ -77,7 +77,7 @@ pub fn list(shell: &Shell) -> Result<Exit, Failure> {
     }
     for block in site.state.live_blocks(now).map_err(failure)? {
         let line = json!({
-            "kind": "block", "v": 1, "address": block.address, "protocol": block.protocol, "ports": block.ports,
+            "kind": "block", "v": 1, "direction": block.direction.as_str(), "address": block.address, "protocol": block.protocol, "ports": block.ports,
             "since": block.since, "until": block.until, "remaining_seconds": block.remaining(now), "reason": block.reason,
             "offence": block.offence, "assessment": block.assessment, "run": block.run, "deployment": block.deployment,
         });
@@ -112,7 +112,8 @@ fn block_words(block: &Block, now: Timestamp) -> String {
     let ports: Vec<String> = block.ports.iter().map(ToString::to_string).collect();
     let left = block.remaining(now).map_or("without end".to_owned(), |s| format!("{s} s left"));
     format!(
-        "block {}{port}{}{} {left}: {}",
+        "block {} {}{port}{}{} {left}: {}",
+        block.direction.as_str(),
         block.address,
         if ports.is_empty() { "" } else { "/" },
         ports.join(","),

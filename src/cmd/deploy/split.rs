@@ -3,7 +3,7 @@
 use crate::backend::nftables::{Ban, Block, Refused, lower};
 use crate::packet::{AddressSpec, PortRange, Protocol};
 use crate::record::{Change, Proposal, Rule};
-use crate::state::PolicyRule;
+use crate::state::{Direction, PolicyRule};
 use jiff::{SignedDuration, Timestamp};
 
 /// The rules of a batch, by how they are put into the kernel.
@@ -48,12 +48,13 @@ impl Split {
     }
 }
 
-/// What is banned: addresses, and where the ban is of one port, protocol and port.
-pub fn target(ban: &Ban) -> (AddressSpec, Option<Protocol>, Vec<PortRange>) {
+/// What is banned: packets from or to which addresses, and where the ban is of one port, protocol and port.
+pub fn target(ban: &Ban) -> (Direction, AddressSpec, Option<Protocol>, Vec<PortRange>) {
     match ban {
-        Ban::Source(net) | Ban::Destination(net) => (AddressSpec::from(*net), None, vec![]),
+        Ban::Source(net) => (Direction::From, AddressSpec::from(*net), None, vec![]),
+        Ban::Destination(net) => (Direction::To, AddressSpec::from(*net), None, vec![]),
         Ban::Port(address, protocol, port) => {
-            (AddressSpec::single(*address), Some(*protocol), vec![PortRange::single(*port)])
+            (Direction::From, AddressSpec::single(*address), Some(*protocol), vec![PortRange::single(*port)])
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Change;
 use crate::cli::Style;
 use crate::record::{Status, Timestamp};
-use crate::state::{AuditEntry, Block, StoredProposal};
+use crate::state::{AuditEntry, Block, Direction, StoredProposal};
 
 /// One line: time, actor, action, object, reason.
 pub(super) fn entry(entry: &AuditEntry, style: Style) -> String {
@@ -65,7 +65,8 @@ fn block(block: &Block, now: Timestamp, style: Style) -> String {
     };
     let offence = if block.offence > 1 { format!(", offence {}", block.offence) } else { String::new() };
     let address = style.bold(&block.address.to_string());
-    format!("blocks {address}{protocol}{ports} ({left}{offence}): {}", style.plain(&block.reason))
+    let towards = if block.direction == Direction::To { "to " } else { "" };
+    format!("blocks {towards}{address}{protocol}{ports} ({left}{offence}): {}", style.plain(&block.reason))
 }
 
 /// A time to the second.
@@ -138,6 +139,7 @@ mod tests {
         let proposal = serde_json::from_value(proposal).expect("a proposal");
         let stored = StoredProposal { id: id("p1"), run: None, ts: at(0), hash: String::new(), proposal };
         let one = Block {
+            direction: Direction::From,
             address: "203.0.113.9".parse().expect("address"),
             protocol: Some(crate::packet::Protocol::TCP),
             ports: vec!["22".parse().expect("port")],

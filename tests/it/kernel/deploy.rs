@@ -272,6 +272,28 @@ fn a_ban_holds_at_once_and_ends_by_hand_or_by_itself() {
 }
 
 #[test]
+fn a_ban_of_a_destination_is_one_of_its_own() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let out = r#"{"id":"b1","action":"drop","direction":"output","destination_address":["198.51.100.9"],"ttl_seconds":600}"#;
+        assert!(site.deploy(&[], &proposal("p1", out)).status.success());
+        assert!(host.sh("nft list set inet afo out4").contains("198.51.100.9"));
+        let back = BAN_PEER.replace("203.0.113.2", "198.51.100.9").replace("b1", "b2");
+        assert!(site.deploy(&[], &proposal("p2", &back)).status.success());
+        host.nft("flush ruleset");
+        assert!(site.deploy(&["recover"], "").status.success());
+        for set in ["out4", "block4"] {
+            assert!(host.sh(&format!("nft list set inet afo {set}")).contains("198.51.100.9"), "{set}");
+        }
+        assert!(site.deploy(&["unblock", "198.51.100.9"], "").status.success());
+        for set in ["out4", "block4"] {
+            assert!(!host.sh(&format!("nft list set inet afo {set}")).contains("198.51.100.9"), "{set}");
+        }
+        site.is_settled();
+    });
+}
+
+#[test]
 fn bans_go_on_while_a_window_is_open_and_a_second_window_waits() {
     in_namespace(|host| {
         let site = Site::new(host);
