@@ -15,6 +15,8 @@ pub struct Out {
     worst: Exit,
     trouble: Option<io::Error>,
     mid_line: bool,
+    /// Whether records are put out at all.
+    records: bool,
 }
 
 impl std::fmt::Debug for Out {
@@ -27,7 +29,17 @@ impl Out {
     /// Writes to `writer` for the command `stage`; `terminal` says that a person looks at it.
     pub fn new(writer: Box<dyn Write>, stage: &'static str, format: Format, terminal: bool, style: Style) -> Self {
         let writer = BufWriter::with_capacity(1 << 16, writer);
-        Self { writer, format, terminal, style, stage, worst: Exit::Clean, trouble: None, mid_line: false }
+        Self {
+            writer,
+            format,
+            terminal,
+            style,
+            stage,
+            worst: Exit::Clean,
+            trouble: None,
+            mid_line: false,
+            records: true,
+        }
     }
 
     /// The command that writes.
@@ -45,6 +57,11 @@ impl Out {
         self.style
     }
 
+    /// From here on puts out text only: what a backend reads must hold nothing else.
+    pub fn only_text(&mut self) {
+        self.records = false;
+    }
+
     /// Puts out a record.
     pub fn record<R: Record>(&mut self, record: &R) {
         self.line(&to_line(record));
@@ -53,6 +70,7 @@ impl Out {
     /// Puts out a record that is written already, without its newline.
     pub fn line(&mut self, line: &str) {
         match self.format {
+            _ if !self.records => {}
             Format::Text => self.text(&card::card(line, self.style)),
             Format::Json if self.terminal => self.bytes(&[for_json(line).as_bytes(), b"\n"]),
             Format::Json => self.bytes(&[line.as_bytes(), b"\n"]),
@@ -61,6 +79,9 @@ impl Out {
 
     /// Passes input on byte for byte; as text for people where that is wanted.
     pub fn pass(&mut self, bytes: &[u8]) {
+        if !self.records {
+            return;
+        }
         if self.format == Format::Json && !self.terminal {
             return self.bytes(&[bytes]);
         }

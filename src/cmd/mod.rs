@@ -1,6 +1,7 @@
 //! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
 
 pub mod afo;
+pub mod check;
 pub mod config;
 pub mod ctx;
 pub mod deploy;
@@ -9,6 +10,7 @@ pub mod r#gen;
 mod host;
 pub mod log;
 mod places;
+pub mod render;
 mod status;
 
 pub use host::{context_from, context_of, known, live_context};
@@ -38,6 +40,8 @@ impl Row {
 pub const COMMANDS: &[Row] = &[
     Row::of::<ctx::Args>(),
     Row::of::<r#gen::Args>(),
+    Row::of::<render::Args>(),
+    Row::of::<check::Args>(),
     Row::of::<deploy::Args>(),
     Row::of::<afo::Args>(),
     Row::of::<log::Args>(),

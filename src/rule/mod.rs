@@ -5,6 +5,7 @@
 
 mod id;
 mod limit;
+mod line;
 mod list;
 mod packet;
 mod position;

@@ -14,6 +14,7 @@ mod layers;
 mod log;
 mod manners;
 mod records;
+mod rules;
 mod shell;
 mod state;
 mod strategies;

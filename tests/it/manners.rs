@@ -342,6 +342,8 @@ fn peak(child: &Child) -> u64 {
 
 #[test]
 fn a_hundred_thousand_records_take_no_more_memory_than_a_thousand() {
+    // Without optimisation a tenth: a leak of 250 bytes a record shows in it as well, and everybody waits for this test.
+    let rest = if cfg!(debug_assertions) { 9_000 } else { 99_000 };
     for filter in filters().iter().filter(|f| f.name == "afo-render") {
         let mut child = start(filter);
         let mut input = child.stdin.take().expect("piped");
@@ -361,9 +363,9 @@ fn a_hundred_thousand_records_take_no_more_memory_than_a_thousand() {
         };
         exchange(1000);
         let before = peak(&child);
-        exchange(99_000);
+        exchange(rest);
         let after = peak(&child);
-        assert!(after < before + 2048, "{before} KiB after 1,000 records, {after} KiB after 100,000");
+        assert!(after < before + 2048, "{before} KiB after 1,000 records, {after} KiB after {rest} more");
         drop((input, output));
         child.wait().expect("ended");
     }

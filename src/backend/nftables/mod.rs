@@ -16,12 +16,13 @@ mod scheme;
 mod scheme_block;
 mod scheme_live;
 mod scheme_policy;
+mod write_json;
 mod write_text;
 
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 pub use read::{ReadError, read};
-pub use scheme::{Window, arm, armed, base, confirm, install, revert, whole};
+pub use scheme::{Window, alone, arm, armed, base, confirm, install, revert, whole};
 pub use scheme_block::{Ban, BanSet, Block, block, extend, longer, never, unblock};
 pub use scheme_live::Live;
 pub use scheme_policy::Policy;

@@ -4,7 +4,7 @@
 //! never deleted and never flushed. Each function gives one transaction that holds as a whole or not at all.
 
 use super::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
-use super::scheme_block::{BanSet, block, chains};
+use super::scheme_block::{BanSet, chains};
 use super::scheme_live::Live;
 use super::scheme_policy::Policy;
 use crate::rule::Id;
@@ -41,7 +41,7 @@ pub fn base(sets: &BTreeSet<BanSet>) -> Script {
 }
 
 /// Loads a policy at once, without a window, in place of what is live; fails with "File exists" where a window is open.
-/// Elements of bans are not part of it ([`block`]).
+/// Elements of bans are not part of it ([`super::block`]).
 pub fn install(policy: &Policy, live: &Live) -> Script {
     let new = live.next();
     let mut script = ground(live);
@@ -127,22 +127,33 @@ pub fn revert(live: &Live, confirmed: Option<&Policy>) -> Script {
 
 /// One self-contained text for an empty host and for boot: policy and bans. Safe to repeat.
 pub fn whole(policy: &Policy, blocks: &[super::Block]) -> Script {
-    let empty = Live::default();
     let mut sets = BanSet::standing();
     sets.extend(blocks.iter().map(|block| block.ban.set()));
     let mut script = base(&sets);
-    script.append(policy.objects());
-    for hook in hooks(policy, &empty) {
+    script.append(standing(policy, |hook| !hook.is_nat() || policy.uses(hook)));
+    script.append(super::scheme_block::elements(blocks));
+    script
+}
+
+/// As [`whole`], but only what the rules need: for people who read it.
+pub fn alone(policy: &Policy, blocks: &[super::Block]) -> Script {
+    let sets: BTreeSet<BanSet> = blocks.iter().map(|block| block.ban.set()).collect();
+    let mut script = if sets.is_empty() { Script { commands: vec![Command::Table] } } else { base(&sets) };
+    script.append(standing(policy, |hook| policy.uses(hook)));
+    script.append(super::scheme_block::elements(blocks));
+    script
+}
+
+/// A policy as the first generation, in the hooks that are wanted.
+fn standing(policy: &Policy, wanted: impl Fn(Hook) -> bool) -> Script {
+    let mut script = policy.objects();
+    for hook in Hook::POLICY.into_iter().filter(|hook| wanted(*hook)) {
         let chain = hook.generation(1);
-        script.push(Command::Base(hook));
         script.push(Command::Chain(chain.clone()));
         script.push(Command::FlushChain(chain.clone()));
         policy.lines(hook, &chain, false).into_iter().for_each(|line| script.push(line));
         script.append(choose(hook, &[], Some(1), None));
     }
-    let there = Live { table: true, ban_sets: sets, ..Live::default() };
-    let elements = block(blocks, &there).commands.into_iter().filter(|c| matches!(c, Command::Add { .. }));
-    elements.for_each(|command| script.push(command));
     script
 }
 

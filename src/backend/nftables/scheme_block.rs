@@ -249,7 +249,14 @@ pub fn block(blocks: &[Block], live: &Live) -> Script {
     let mut script = if live.table { Script::default() } else { super::scheme::base(&BanSet::standing()) };
     let known = Live { ban_sets: standing_or(live), chains: standing_chains(live), ..live.clone() };
     script.append(declare(sorted.keys().copied(), &known));
-    for (set, times) in sorted {
+    script.append(elements(blocks));
+    script
+}
+
+/// The elements of bans, whose sets are there.
+pub(super) fn elements(blocks: &[Block]) -> Script {
+    let mut script = Script::default();
+    for (set, times) in by_set(blocks) {
         let element = |(ban, seconds): (Ban, Option<u64>)| Element { value: ban.value(), seconds };
         adding(&set.name(), times.into_iter().map(element).collect()).for_each(|command| script.push(command));
     }

@@ -1,0 +1,392 @@
+//! afo-check: whether a proposal would be taken, before anything is loaded.
+
+use super::render::{known_backend, script};
+use super::{config, live_context};
+use crate::backend::nftables::{Refused, Script};
+use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::record::{ErrorRecord, Proposal, Validation, ValidationError, enrich, parse};
+use crate::rule::Rule;
+use crate::sys::nft::{self, NftError};
+use crate::sys::process;
+use serde_json::json;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+/// Native text that is read whole is at most this long.
+const LONGEST_TEXT: u64 = 64 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Check proposals: fields, the backend's limits, and nft itself
+///
+/// Renders the rules of each proposal again, whatever it says of itself, and adds `validation`: what contradicts itself or
+/// cannot be had, with rule, field, value and what is allowed; what nft says of the text, with line, column and rule; as
+/// warnings, interfaces that are not there. nft's own check passes much that fails when it is loaded; `--rehearse` loads
+/// the live ruleset and the change into a network namespace that is thrown away, and says what it could not load there.
+///
+/// Examples:
+///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check
+///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check --against none
+///   $ afo-check --raw nftables < /etc/nftables.conf
+///
+/// Exit status:
+///   0  everything is valid
+///   1  something is not
+///   2  a bad record, an unknown backend, a FILE that nft does not load
+///   3  no nft, no permission, no namespace
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "afo-check", version, verbatim_doc_comment)]
+pub struct Args {
+    /// The firewall that is to take the rules
+    #[arg(long, value_name = "BACKEND", default_value = "nftables")]
+    pub backend: String,
+    /// Check against the live ruleset, nft text in a file, or an empty host: live, FILE or none
+    #[arg(long, value_name = "live|FILE|none", default_value = "live")]
+    pub against: String,
+    /// Load the live ruleset and the change into a network namespace that is thrown away
+    #[arg(long, conflicts_with = "against")]
+    pub rehearse: bool,
+    /// Read a backend's own text instead of records
+    #[arg(long, value_name = "LANGUAGE")]
+    pub raw: Option<Raw>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A language that can be read raw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Raw {
+    /// nft's text, as for `nft -f`
+    Nftables,
+    /// iptables-save's text; always against the live ruleset
+    Iptables,
+}
+
+impl Command for Args {
+    const NAME: &'static str = "afo-check";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Exit, Failure> {
+        known_backend(&self.backend)?;
+        let config = config(shell)?;
+        if self.raw == Some(Raw::Iptables) {
+            return raw(shell, iptables_words(&whole_input()?)?);
+        }
+        let mut world = Against::named(&self.against, self.rehearse)?;
+        if self.raw.is_some() {
+            return raw(shell, world.words(&whole_input()?)?);
+        }
+        if matches!(world.against, Where::Live) || self.rehearse {
+            world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
+        }
+        shell.filter(&mut Checked { world })
+    }
+}
+
+/// What a change is checked against.
+#[derive(Debug, Clone)]
+pub struct Against {
+    against: Where,
+    /// The names of the host's interfaces; empty where they are not known.
+    pub interfaces: Vec<String>,
+    /// What could not be looked at.
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Where {
+    /// nft's own check against the kernel's rules.
+    Live,
+    /// A namespace that is thrown away, with this text loaded first.
+    Scratch { before: String, name: String },
+}
+
+impl Against {
+    /// The live ruleset, by nft's own check.
+    pub fn live() -> Self {
+        Self { against: Where::Live, interfaces: Vec::new(), missing: Vec::new() }
+    }
+
+    fn named(word: &str, rehearse: bool) -> Result<Self, Failure> {
+        match word {
+            _ if rehearse => Self::rehearsal(),
+            "live" => Ok(Self::live()),
+            "none" => Ok(Self::scratch(String::new(), "an empty namespace")),
+            file => Self::file(Path::new(file)),
+        }
+    }
+
+    fn scratch(before: String, name: &str) -> Self {
+        let against = Where::Scratch { before, name: name.to_owned() };
+        Self { against, interfaces: Vec::new(), missing: Vec::new() }
+    }
+
+    fn file(file: &Path) -> Result<Self, Failure> {
+        let shown = file.display();
+        let mut before = std::fs::read_to_string(file)
+            .map_err(|e| Failure::undecided(format!("{shown}: the ruleset cannot be read: {e}")))?;
+        before.push('\n');
+        let world = Self::scratch(before, "the file's ruleset");
+        match world.words("")? {
+            None => Ok(world),
+            Some(words) => Err(Failure::undecided(format!("{shown}: nft does not load it: {words}"))
+                .hint("it must be nft's text, as `nft list ruleset` prints it")),
+        }
+    }
+
+    /// The live ruleset copied into a namespace, table by table: a table that does not load there is left out and named.
+    fn rehearsal() -> Result<Self, Failure> {
+        let mut world = Self::scratch(String::new(), "a rehearsal with the live ruleset");
+        let mut before = String::new();
+        for table in nft::list(&["list", "tables"]).map_err(|e| refused(&e))?.lines() {
+            let Some((family, name)) = table.strip_prefix("table ").and_then(|rest| rest.split_once(' ')) else {
+                continue;
+            };
+            let text = nft::list(&["list", "table", family, name]).map_err(|e| refused(&e))?;
+            match world.words(&text)? {
+                None => before.push_str(&text),
+                Some(words) => {
+                    let why = words.lines().next().unwrap_or_default();
+                    world.missing.push(format!("table {family} {name} was not rehearsed: {why}"));
+                }
+            }
+        }
+        world.against = Where::Scratch { before, name: "a rehearsal with the live ruleset".to_owned() };
+        Ok(world)
+    }
+
+    /// What nft says against a text, lines counted from the text's first; nothing where it takes it.
+    ///
+    /// # Errors
+    /// When nft cannot be asked.
+    fn words(&self, text: &str) -> Result<Option<String>, Failure> {
+        let outcome = match &self.against {
+            Where::Live => nft::check(text),
+            Where::Scratch { before, .. } => nft::list_in_scratch(&format!("{before}{text}")).map(drop),
+        };
+        match outcome {
+            Ok(()) => Ok(None),
+            Err(NftError::Said(words)) if words.contains("unshare:") => Err(Failure::refused(format!(
+                "no namespace to load into: {words}"
+            ))
+            .hint("run it as root (sudo !!), or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1")),
+            Err(NftError::Said(words)) => Ok(Some(words)),
+            Err(other) => Err(refused(&other)),
+        }
+    }
+
+    /// How many lines of nft's count are not the text's.
+    fn offset(&self) -> usize {
+        match &self.against {
+            Where::Live => 0,
+            Where::Scratch { before, .. } => before.lines().count(),
+        }
+    }
+
+    fn name(&self) -> Result<String, Failure> {
+        let version = nft::version().map_err(|e| refused(&e))?;
+        Ok(match &self.against {
+            Where::Live => format!("nft {version}"),
+            Where::Scratch { name, .. } => format!("nft {version} in {name}"),
+        })
+    }
+}
+
+fn refused(error: &NftError) -> Failure {
+    let failure = Failure::refused(error.to_string());
+    match error {
+        NftError::Permission => {
+            failure.hint("run it as root (sudo !!), or leave the kernel's rules out: afo-check --against none")
+        }
+        other => other.hint().into_iter().fold(failure, Failure::hint),
+    }
+}
+
+/// Checks a proposal: the structure of its rules, then nft on their text.
+///
+/// # Errors
+/// When nft cannot be asked.
+pub fn check(proposal: &Proposal, world: &Against) -> Result<Validation, Failure> {
+    let mut done = Validation { valid: true, checked_by: vec!["structure".to_owned()], ..Validation::default() };
+    done.warnings.extend(world.missing.iter().map(|words| plain(words.clone())));
+    done.warnings.extend(proposal.rules.iter().flat_map(|rule| absent(rule, &world.interfaces)));
+    let (script, _) = match script(proposal) {
+        Ok(script) => script,
+        Err(refused) => {
+            done.errors = refused.iter().map(structural).collect();
+            done.valid = false;
+            return Ok(done);
+        }
+    };
+    if let Some(words) = world.words(&script.to_string())? {
+        done.errors = located(&words, world.offset(), &script);
+        done.valid = false;
+    }
+    done.checked_by.push(world.name()?);
+    Ok(done)
+}
+
+fn plain(message: String) -> ValidationError {
+    ValidationError { message, ..ValidationError::default() }
+}
+
+/// A refusal of the backend as an error that names rule and field.
+pub fn structural(refused: &Refused) -> ValidationError {
+    ValidationError {
+        message: refused.to_string(),
+        rule: Some(refused.rule.clone()),
+        field: Some(refused.field.to_owned()),
+        ..ValidationError::default()
+    }
+}
+
+/// Interfaces that a rule names and the host does not have: the rule loads, and matches once they are there.
+fn absent(rule: &Rule, interfaces: &[String]) -> Vec<ValidationError> {
+    let lists = [("interface_in", &rule.interface_in), ("interface_out", &rule.interface_out)];
+    let names = lists.iter().flat_map(|(field, list)| list.items().iter().map(move |name| (*field, name)));
+    let absent = names.filter(|(_, name)| !interfaces.is_empty() && !interfaces.iter().any(|i| name.matches(i)));
+    let warn = |(field, name): (&str, &_)| ValidationError {
+        message: format!(
+            "rule {}: {field} `{name}`: no such interface is here; the host's are {}",
+            rule.id,
+            interfaces.join(", ")
+        ),
+        rule: Some(rule.id.clone()),
+        field: Some(field.to_owned()),
+        ..ValidationError::default()
+    };
+    absent.map(warn).collect()
+}
+
+/// nft's words, each with its place in the text and the rule that stands there.
+pub fn located(words: &str, offset: usize, script: &Script) -> Vec<ValidationError> {
+    let mut errors: Vec<ValidationError> =
+        words.lines().filter_map(|line| located_line(line, offset, script)).collect();
+    if errors.is_empty() {
+        errors.push(plain(words.to_owned()));
+    }
+    errors
+}
+
+fn located_line(line: &str, offset: usize, script: &Script) -> Option<ValidationError> {
+    let (place, message) = line.split_once(": Error: ")?;
+    let mut parts = place.rsplit(':');
+    let column = parts.next().and_then(|span| span.split('-').next()?.parse::<usize>().ok());
+    let line =
+        parts.next().and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(offset)).filter(|n| *n > 0);
+    let rule = line.and_then(|n| script.rule_at(n)).filter(|id| id.as_str() != "afo").cloned();
+    Some(ValidationError {
+        message: message.to_owned(),
+        rule,
+        field: None,
+        line,
+        column: column.filter(|_| line.is_some()),
+    })
+}
+
+/// Records in, records out.
+struct Checked {
+    world: Against,
+}
+
+impl Stage for Checked {
+    fn takes(&self, kind: &str) -> bool {
+        kind == "proposal"
+    }
+
+    fn record(&mut self, _: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
+        let proposal: Proposal = parse(line)?;
+        if !proposal.ok {
+            out.line(line);
+            return Ok(());
+        }
+        let validation = check(&proposal, &self.world)?;
+        if !validation.valid {
+            out.ends(Exit::No);
+        }
+        out.line(&enrich(line, &[("validation", json!(validation))])?);
+        Ok(())
+    }
+}
+
+fn whole_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(LONGEST_TEXT + 1).read_to_string(&mut text);
+    let length = read.map_err(|e| Failure::undecided(format!("cannot read standard input as text: {e}")))?;
+    match length as u64 > LONGEST_TEXT {
+        true => Err(Failure::undecided(format!("standard input is longer than {LONGEST_TEXT} bytes"))),
+        false => Ok(text),
+    }
+}
+
+fn iptables_words(text: &str) -> Result<Option<String>, Failure> {
+    let done = process::run("iptables-restore", &["--test"], text.as_bytes(), PATIENCE)
+        .map_err(|e| Failure::refused(e.to_string()).hint("install it: sudo apt-get install iptables"))?;
+    match (done.status.success(), done.stderr.contains("ermission denied") || done.stderr.contains("must be root")) {
+        (true, _) => Ok(None),
+        (false, true) => Err(Failure::refused("no permission to use iptables").hint("run it as root: sudo !!")),
+        (false, false) => Ok(Some(done.stderr.trim_end().to_owned())),
+    }
+}
+
+/// Says what is wrong with native text, line by line.
+fn raw(shell: &Shell, words: Option<String>) -> Result<Exit, Failure> {
+    let mut out = shell.out();
+    for error in words.iter().flat_map(|words| located(words, 0, &Script::default())) {
+        let place =
+            error.line.zip(error.column).map(|(line, column)| format!("-:{line}:{column}: ")).unwrap_or_default();
+        shell.complain(&format!("{place}{}", error.message), None);
+        out.error(&ErrorRecord {
+            stage: Args::NAME.to_owned(),
+            line: error.line.map(|n| n as u64),
+            message: error.message,
+            hint: None,
+            input: None,
+            run: None,
+        });
+        out.ends(Exit::No);
+    }
+    shell.close(&mut out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nfts_words_find_their_rule() {
+        let proposal: Proposal =
+            serde_json::from_value(json!({"id": "p", "ts": "2026-01-02T03:04:05Z", "ok": true, "rules": [
+            {"id": "r1", "action": "drop", "direction": "input", "protocol": ["tcp"], "destination_port": ["22"]}]}))
+            .expect("a proposal");
+        let (script, _) = script(&proposal).expect("rendered");
+        let at = script.to_string().lines().position(|line| line.contains("\"r1\"")).expect("the rule's line") + 1;
+        let words =
+            format!("/dev/stdin:{}:17-20: Error: Could not process rule: Out of memory\nadd rule\n   ^^^", at + 40);
+        let found = located(&words, 40, &script);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].line, found[0].column), (Some(at), Some(17)));
+        assert_eq!(found[0].rule.as_ref().map(ToString::to_string).as_deref(), Some("r1"));
+        assert_eq!(found[0].message, "Could not process rule: Out of memory");
+        assert_eq!(located("internal:0:0-0: Error: x", 0, &script)[0].line, None);
+        assert_eq!(located("odd words", 0, &script)[0].message, "odd words");
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_a_warning() {
+        let rule: Rule = serde_json::from_value(
+            json!({"id": "r1", "action": "drop", "direction": "input", "interface_in": ["eth7", "eth0", "wg*"]}),
+        )
+        .expect("a rule");
+        let found = absent(&rule, &["eth0".to_owned(), "wg0".to_owned()]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].message,
+            "rule r1: interface_in `eth7`: no such interface is here; the host's are eth0, wg0"
+        );
+        assert!(absent(&rule, &[]).is_empty());
+    }
+}
