@@ -166,8 +166,11 @@ impl<'a> Requests<'a> {
                 "put the `question` record before it, or use --answer ID=CHOICE",
             ));
         };
+        // the answer is to this question, and not to the same sentence said another time
+        let kept = self.answers.clone();
         self.answers.insert(choice.question, choice.option);
         self.request(&text, run, out);
+        self.answers = kept;
         Ok(())
     }
 }
@@ -274,11 +277,14 @@ impl Stage for Explanations {
 
     fn record(&mut self, _: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
         let proposal: Proposal = parse(line)?;
-        let text = match proposal.rules.is_empty() && proposal.changes.is_empty() {
-            true => "It changes nothing.".to_owned(),
-            false => explain(&proposal.rules, &proposal.changes),
+        let all = explain(&proposal.rules, &proposal.changes);
+        let sentences: Vec<String> = all.lines().map(str::to_owned).collect();
+        let (text, evidence) = match sentences.as_slice() {
+            [] => ("It changes nothing.".to_owned(), Vec::new()),
+            [one] => (one.clone(), Vec::new()),
+            _ => (format!("{} rules or changes:", sentences.len()), sentences),
         };
-        out.record(&Answer { text, evidence: Vec::new(), request: proposal.origin.request, run: proposal.run });
+        out.record(&Answer { text, evidence, request: proposal.origin.request, run: proposal.run });
         Ok(())
     }
 }

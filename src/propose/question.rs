@@ -17,7 +17,30 @@ pub(super) struct Ask {
 
 /// The first thing that must be asked of a statement whose names are all known.
 pub(super) fn ask(s: &Statement, world: &World) -> Option<Ask> {
-    management(s, world).or_else(|| from_where(s, world)).or_else(|| cut_off(s, world))
+    management(s, world)
+        .or_else(|| from_where(s, world))
+        .or_else(|| cut_off(s, world))
+        .or_else(|| whole_network(s, world))
+}
+
+/// "allow 198.51.100.0/24": everything from a network that is not one of this host's includes what administers the host.
+fn whole_network(s: &Statement, world: &World) -> Option<Ask> {
+    let all = s.traffic.is_empty() && s.states.is_empty() && s.not_traffic.is_empty() && s.rate.is_none();
+    let foreign = |end: &End| {
+        matches!(end, End::Address(spec) if spec.as_single().is_none()) && world.knows_itself() && !world.is_inside(end)
+    };
+    if s.act != Act::Allow || !all || !s.to.is_open() || s.way == Some(Way::Out) || !s.from.of.iter().any(foreign) {
+        return None;
+    }
+    let options = vec![(
+        "yes, everything, what administers this host included".into(),
+        Statement { states: every_state(), ..s.clone() },
+    )];
+    Some(Ask {
+        text: "everything from a whole network outside? name a service if that is not meant".into(),
+        span: 0..0,
+        options,
+    })
 }
 
 /// "allow ssh": who may administer this host, or one behind it, is never guessed.

@@ -6,9 +6,7 @@
 use super::explain::explain;
 use super::world::World;
 use crate::packet::AddressSpec;
-use crate::record::{
-    Alert, Assessment, By, Context, Generator, Id, Origin, Proposal, ResponseAction, Severity, content_id,
-};
+use crate::record::{Alert, Assessment, By, Context, Generator, Id, Origin, Proposal, ResponseAction, content_id};
 use crate::rule::{Action, Direction, OneOf, Rule};
 
 /// Blocks last this long where the response does not say; a day at most.
@@ -124,9 +122,8 @@ fn tell(assessment: &Assessment, why: &str) -> Reaction {
     let of = if subjects.is_empty() { String::new() } else { format!(" by {}", subjects.join(", ")) };
     let threat: String =
         assessment.threat.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect();
-    let level = if assessment.threat_level < Severity::Medium { Severity::Medium } else { assessment.threat_level };
     Reaction::Tell(Alert {
-        level,
+        level: assessment.threat_level,
         message: format!("{}{of}: {why}", threat.replace('_', " ")),
         assessment: Some(assessment.id.clone()),
         run: assessment.run.clone(),

@@ -102,6 +102,7 @@ fn a_host_that_does_not_forward_or_of_which_nothing_is_known() {
         ),
         (&empty, "block telnet on eth0", vec!["drop input interface_in=eth0 protocol=tcp destination_port=23"]),
         (&empty, "allow ssh", vec!["? who may reach a service that administers hosts? add `from` and a source [1]"]),
+        (&empty, "allow everything from 10.0.0.0/8", vec!["accept input source_address=10.0.0.0/8"]),
         (&empty, "block ssh from the basement", vec!["! unknown_name `basement` is not a name that is known here"]),
         (
             &empty,

@@ -55,6 +55,18 @@ pub(super) const OPENERS: Phrases = &[
     "a rule that",
     "add a firewall rule to",
     "create a firewall rule to",
+    "write an iptables rule to",
+    "write an iptable rule to",
+    "write an nftables rule to",
+    "firewall rule to",
+    "a firewall rule to",
+    "rule to",
+    "a rule to",
+    "add a new rule to",
+    "create a new rule to",
+    "we must",
+    "i must",
+    "add rule to",
     "i want that",
     "from now on",
 ];
@@ -882,6 +894,8 @@ pub(super) const ADDRESS_NOUNS: Phrases = &[
     "destination",
     "device",
     "ip block",
+    "ipv4",
+    "ipv6",
 ];
 /// "hosts in", "users on", before a place.
 pub(super) const MEMBERS: Phrases = &[
@@ -1381,6 +1395,8 @@ pub(super) const BEYOND: &[(&str, &str)] = &[
     ("until", "say for how long instead: `for 2 hours`"),
     ("weekdays", "times of day and weekdays cannot be said yet; say for how long instead: `for 2 hours`"),
     ("weekends", "times of day and weekdays cannot be said yet; say for how long instead: `for 2 hours`"),
+    ("forward", "address translation cannot be said in words yet"),
+    ("redirect", "address translation cannot be said in words yet"),
     ("masquerade", "address translation cannot be said in words yet"),
     ("nat", "address translation cannot be said in words yet"),
     ("remove", "name the address whose block shall end: `unblock 192.0.2.1`; rules go with afo-deploy rollback"),

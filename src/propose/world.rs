@@ -48,6 +48,11 @@ impl World {
         self.forwards == Some(true)
     }
 
+    /// Whether any address of this host is known.
+    pub fn knows_itself(&self) -> bool {
+        !self.own.is_empty()
+    }
+
     /// The interfaces towards the internet.
     pub fn wan(&self) -> &[InterfacePattern] {
         &self.wan

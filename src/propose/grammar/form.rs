@@ -1,9 +1,11 @@
 //! Clauses: orders ("block ssh"), permissions ("guests may not reach the printer"), descriptions ("ssh is not allowed").
 
+use super::super::lexer::Kind;
 use super::super::refusal::Code;
 use super::super::statement::{Act, End, Ends, Only, Statement};
 use super::super::words;
 use super::{Found, Parser};
+use crate::packet::AddressSpec;
 
 /// Between a named source and what it shall not do.
 const KEEP_FROM: super::Phrases = &["from"];
@@ -117,10 +119,13 @@ impl Parser<'_> {
         let mut out = Vec::new();
         for (ends, next) in self.ends(at) {
             let source = Statement { from: ends.clone(), object_as_source: true, ..verb.clone() };
+            if let Some((range, after)) = self.span_of(&ends, next) {
+                out.extend(self.rest(&Statement { from: range, ..source.clone() }, after));
+            }
             for start in self.each(next, &["to"]).into_iter().chain([next]) {
                 out.extend(self.predicate(&source, start));
             }
-            let person = !ends.is_anywhere() || self.people(at);
+            let person = (!ends.is_anywhere() || self.people(at)) && !is_both_sides(&ends);
             if verb.act.denies() {
                 out.extend(self.kept_from(&source, next, person));
             }
@@ -130,6 +135,15 @@ impl Parser<'_> {
             }
         }
         out
+    }
+
+    /// "block 192.0.2.1 to 192.0.2.9" may name a range as well as a way.
+    fn span_of(&self, ends: &Ends, at: usize) -> Option<(Ends, usize)> {
+        let next = self.any(at, &["to"])?;
+        let ([End::Address(first)], true) = (ends.of.as_slice(), ends.but.is_empty()) else { return None };
+        let Some(Kind::Address(last)) = self.token(next).map(|t| &t.kind) else { return None };
+        let range = AddressSpec::range(first.as_single()?, last.as_single()?).ok()?;
+        Some((Ends { of: vec![End::Address(range)], but: Vec::new() }, self.reached(next + 1)))
     }
 
     /// "… from the printer", "… from reaching the printer", "… from using ssh".
@@ -339,6 +353,11 @@ impl Parser<'_> {
         }
         out
     }
+}
+
+/// Whether a place alone does not say on which side of the packets it is: "open the firewall", "block the internet".
+fn is_both_sides(ends: &Ends) -> bool {
+    ends.of.iter().any(|end| *end == End::Here || matches!(end, End::Zone(name, _) if name == "wan"))
 }
 
 /// What a participle says with or without its "not". What is not denied is not thereby allowed.

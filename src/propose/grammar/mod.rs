@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 type Found<T> = Vec<(T, usize)>;
 
 /// Productions tried for one sentence before it is given up as too tangled.
-const MOST_STEPS: u32 = 60_000;
+const MOST_STEPS: u32 = 20_000;
 
 /// One sentence being read.
 pub(super) struct Parser<'a> {
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
                 Fault::new(Code::UnknownWord, token.span.clone(), format!("`{}` does not fit here", token.text))
                     .hint("say it in a shorter sentence: `block ssh from 192.0.2.0/24`")
             }
-            None => Fault::new(Code::Missing, 0..0, "the sentence ends before it says everything")
+            None => Fault::new(Code::Missing, 0..0, "the sentence ends too early, or its parts do not fit together")
                 .hint("say what to do, with which traffic, from where: `block ssh from 192.0.2.0/24`"),
         }
     }

@@ -210,6 +210,11 @@ impl Parser<'_> {
         let but = if from.but.is_empty() { s.from.but.clone() } else { from.but };
         let said = Statement { from: Ends { of: from.of, but }, ..s };
         let mut out = vec![(said.clone(), at)];
+        // "from 192.0.2.1 port 53": the port of the source as well as one that it wants to reach
+        if let Some(next) = self.any(at, &["port", "ports"]) {
+            let ports = self.port_list(next, true);
+            out.extend(ports.into_iter().filter_map(|(ports, end)| Some((with_source_ports(&said, &ports)?, end))));
+        }
         if let Some(next) =
             self.any(at, &["only", "alone", "exclusively"]).filter(|_| said.act == Act::Allow && said.only.is_none())
         {
