@@ -6,7 +6,7 @@ use super::question::Ask;
 use super::refusal::{Code, Fault};
 use super::services;
 use super::side::{Place, Side, sides};
-use super::statement::{Act, End, Ends, Only, Statement, Traffic};
+use super::statement::{Act, End, Ends, Only, Statement, Traffic, Way};
 use super::world::World;
 use crate::packet::{AddressSpec, Family, InterfacePattern, Protocol};
 use crate::record::Assumption;
@@ -95,7 +95,11 @@ fn complete(s: &Statement, world: &World) -> Result<(), Fault> {
         return Err(Fault::new(Code::Missing, 0..0, "how often is not said")
             .hint("write a rate: `limit ssh to 6 connections per minute per source`"));
     }
-    let all = s.traffic.is_empty() && s.states.is_empty() && s.rate.is_none();
+    if s.act == Act::Allow && s.to.is_anywhere() && from_unsaid(s) && s.way != Some(Way::Out) {
+        return Err(Fault::new(Code::Ambiguous, 0..0, "whether anyone may come in or reach anywhere is not clear")
+            .hint("say `from` and a source"));
+    }
+    let all = s.traffic.is_empty() && !narrow_states(s) && (s.rate.is_none() || s.act == Act::Allow);
     if all && s.act.denies() && s.to.is_open() && place(&s.from, world) == Some(Place::Here) {
         return Err(Fault::new(Code::TooWide, 0..0, "this would cut this host off from everything")
             .hint("name a service or a destination"));
@@ -107,6 +111,13 @@ fn complete(s: &Statement, world: &World) -> Result<(), Fault> {
         return Err(Fault::new(Code::TooWide, 0..0, message).hint("name a service, a source or a destination"));
     }
     Ok(())
+}
+
+/// Whether the connection states alone make a wish that people have: answers are let in, what fits no connection is kept out.
+fn narrow_states(s: &Statement) -> bool {
+    use ConnectionState::{Established, Invalid, Related, Untracked};
+    let harmless = if s.act == Act::Allow { [Established, Related] } else { [Invalid, Untracked] };
+    !s.states.is_empty() && s.states.iter().all(|state| harmless.contains(state))
 }
 
 /// "allow only 192.0.2.1": all other traffic of everybody would be cut off.
@@ -294,7 +305,7 @@ fn rated(s: &Statement, rule: Rule) -> Vec<Rule> {
 
 /// The rule for each family that its addresses allow, so that no list mixes families and a negated list leaves the other family out of it.
 fn by_family(rule: &Rule) -> Vec<Rule> {
-    if rule.source_address.is_any() && rule.destination_address.is_any() {
+    if rule.source_address.is_any() && rule.destination_address.is_any() && rule.family.is_any() {
         return vec![rule.clone()];
     }
     [Family::Ipv4, Family::Ipv6].into_iter().filter_map(|family| of_family(rule, family)).collect()

@@ -100,6 +100,13 @@ fn unsaid(from: &Side, to: &Side, reach: Reach, beyond: bool, world: &World) -> 
         }
         (place, Place::There) if open(place) && beyond => vec![Output, Forward],
         (_, Place::There) => vec![Output],
+        (place, Place::Anywhere) if open(place) && to.is_open() && reach == Reach::HostAndBeyond => {
+            if through {
+                vec![Input, Output, Forward]
+            } else {
+                vec![Input, Output]
+            }
+        }
         _ if through => vec![Input, Forward],
         _ => vec![Input],
     })

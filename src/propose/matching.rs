@@ -127,7 +127,15 @@ pub(super) fn without(base: &[Traffic], except: &[Traffic]) -> Option<Vec<Match>
             return None;
         }
     }
-    Some(out).filter(|out| !out.is_empty())
+    Some(out).filter(|out| !out.is_empty() && *out != singles(&matches(base, false)))
+}
+
+/// Each match once for each of its protocols.
+fn singles(list: &[Match]) -> Vec<Match> {
+    let each = |one: &Match| -> Vec<Match> {
+        one.protocol.items().iter().map(|p| single(one, *p, one.destination_port.clone())).collect()
+    };
+    list.iter().flat_map(each).collect()
 }
 
 fn single(one: &Match, protocol: Protocol, ports: OneOf<PortRange>) -> Match {

@@ -19,6 +19,7 @@ mod response;
 mod services;
 mod side;
 mod statement;
+#[rustfmt::skip] // a list is read as lines of words, not as a word a line
 mod words;
 mod world;
 

@@ -89,6 +89,9 @@ pub(super) fn sides(ends: &Ends, world: &World, to: bool) -> Result<Vec<Side>, F
     if but.here {
         return Err(Fault::new(Code::Unsupported, 0..0, "this host cannot be the exception").hint("name its addresses"));
     }
+    if !within(&of, &but, world) {
+        return Err(Fault::new(Code::Contradiction, 0..0, "the exception is no part of what it is excepted from"));
+    }
     let mut out = Vec::new();
     if ends.of.is_empty() || of.anywhere {
         let place = if of.anywhere { Place::Anywhere } else { Place::Unsaid };
@@ -120,6 +123,20 @@ pub(super) fn sides(ends: &Ends, world: &World, to: bool) -> Result<Vec<Side>, F
         true => Err(Fault::new(Code::Contradiction, 0..0, "the exception leaves nothing")),
         false => Ok(out),
     }
+}
+
+/// Whether every exception takes something away: an exception from elsewhere means that the sentence was misread.
+fn within(of: &Sorted, but: &Sorted, world: &World) -> bool {
+    if of.anywhere || of.addresses.is_empty() && of.interfaces.is_empty() && of.macs.is_empty() && !of.here {
+        return true;
+    }
+    let inside = |hole: &AddressSpec| {
+        of.addresses.iter().any(|spec| spec.overlaps(hole))
+            || of.interfaces.iter().any(|i| world.may_be_behind(i, hole))
+    };
+    let known = |hole: &InterfacePattern| of.interfaces.contains(hole);
+    let macs = but.macs.is_empty() || !of.interfaces.is_empty() || !of.addresses.is_empty();
+    but.addresses.iter().all(inside) && but.interfaces.iter().all(known) && macs
 }
 
 fn except(mut side: Side, but: &Sorted) -> Side {

@@ -14,6 +14,7 @@ pub(super) struct World {
     wan: Vec<InterfacePattern>,
     wan_nets: Vec<IpNet>,
     zones: Vec<End>,
+    nets: Vec<(String, Vec<IpNet>)>,
     /// Whether packets are forwarded; nothing where it is not known.
     pub forwards: Option<bool>,
 }
@@ -39,6 +40,7 @@ impl World {
             wan: outer.iter().filter_map(|name| name.parse().ok()).collect(),
             forwards: context.forwarding.or_else(|| several_zones(context)),
             zones: context.zones.iter().filter_map(|(name, list)| zone(name, list)).collect(),
+            nets: context.interfaces.iter().map(|i| (i.name.clone(), i.addresses.clone())).collect(),
             own,
         }
     }
@@ -46,6 +48,15 @@ impl World {
     /// Whether it is known that packets are forwarded.
     pub fn forwards(&self) -> bool {
         self.forwards == Some(true)
+    }
+
+    /// Whether `spec` can be behind an interface: in one of its networks, or in none that is known to be elsewhere.
+    pub fn may_be_behind(&self, interface: &InterfacePattern, spec: &AddressSpec) -> bool {
+        let near = |nets: &Vec<IpNet>| nets.iter().any(|net| AddressSpec::from(*net).overlaps(spec));
+        let mine: Vec<_> = self.nets.iter().filter(|(name, _)| interface.matches(name)).collect();
+        let bare = mine.iter().all(|(_, nets)| nets.is_empty());
+        bare || mine.iter().any(|(_, nets)| near(nets))
+            || self.wan.contains(interface) && !self.nets.iter().any(|(_, nets)| near(nets))
     }
 
     /// Whether any address of this host is known.

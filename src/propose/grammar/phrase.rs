@@ -343,7 +343,7 @@ impl Parser<'_> {
 
     fn exceptions(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
         if s.from.but.is_empty() {
-            let direct = self.each(at, words::EXCEPT).into_iter().filter(|_| s.to.is_unsaid() && s.from.of.is_empty());
+            let direct = self.each(at, words::EXCEPT).into_iter().filter(|_| s.to.is_unsaid() || !s.object_as_source);
             for next in self.each(at, words::EXCEPT_FROM).into_iter().chain(direct) {
                 for (but, after) in self.end_list(next).into_iter().filter(|(but, _)| !but.contains(&End::Anywhere)) {
                     let from = Ends { of: s.from.of.clone(), but };
