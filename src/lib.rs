@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+pub mod analyze;
 pub mod backend;
 pub mod cli;
 pub mod cmd;

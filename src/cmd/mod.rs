@@ -3,6 +3,7 @@
 pub mod afo;
 pub mod check;
 pub mod config;
+pub mod conflicts;
 pub mod ctx;
 pub mod deploy;
 mod doctor;
@@ -42,6 +43,7 @@ pub const COMMANDS: &[Row] = &[
     Row::of::<r#gen::Args>(),
     Row::of::<render::Args>(),
     Row::of::<check::Args>(),
+    Row::of::<conflicts::Args>(),
     Row::of::<deploy::Args>(),
     Row::of::<afo::Args>(),
     Row::of::<log::Args>(),

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
 
+mod analysis;
 mod cases;
 mod configuration;
 mod daemon;

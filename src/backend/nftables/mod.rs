@@ -21,7 +21,7 @@ mod write_text;
 
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
-pub use read::{ReadError, read};
+pub use read::{ReadError, read, read_value};
 pub use scheme::{Window, alone, arm, armed, base, confirm, install, revert, whole};
 pub use scheme_block::{Ban, BanSet, Block, block, extend, longer, never, unblock};
 pub use scheme_live::Live;

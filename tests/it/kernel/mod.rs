@@ -6,6 +6,7 @@
 
 mod context;
 mod deploy;
+mod evaluator;
 mod nftables;
 mod rules;
 mod scheme;

@@ -32,6 +32,14 @@ pub enum ReadError {
 /// When the text is no JSON, or JSON of another kind; what is inside a listing is never an error.
 pub fn read(json: &str) -> Result<Ruleset, ReadError> {
     let whole: Value = serde_json::from_str(json).map_err(|e| ReadError::Broken(e.to_string()))?;
+    read_value(&whole)
+}
+
+/// Reads a listing that is parsed already.
+///
+/// # Errors
+/// When it is no listing.
+pub fn read_value(whole: &Value) -> Result<Ruleset, ReadError> {
     let objects = whole.get("nftables").and_then(Value::as_array).ok_or(ReadError::NoListing)?;
     let mut reading =
         Reading { ruleset: Ruleset { backend: "nftables".to_owned(), ..Ruleset::default() }, ..Reading::default() };

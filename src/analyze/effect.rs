@@ -1,0 +1,104 @@
+//! Packets whose fate changes, gathered into few classes that can be read.
+
+use super::cells::Atoms;
+use super::words::{class, example};
+use crate::packet::{Cell, Narrow, Wide, joined};
+use crate::record::{Effect, PacketClass};
+use crate::rule::Direction;
+
+/// More classes than this of one kind are counted, not listed.
+const CLASSES: usize = 12;
+/// More cells than this are not tried for joining, which takes the square of their number.
+const JOINED: usize = 600;
+
+#[derive(Debug)]
+struct Piece {
+    direction: Direction,
+    cell: Cell,
+    before: String,
+    after: String,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    dropped: Vec<Piece>,
+    accepted: Vec<Piece>,
+    undecided: Vec<(bool, String)>,
+}
+
+impl Changed {
+    /// Notes packets that were dropped and are accepted, or the other way round, and the rules that decide.
+    pub(super) fn add(&mut self, accepts: bool, direction: Direction, cell: Cell, before: String, after: String) {
+        let list = if accepts { &mut self.accepted } else { &mut self.dropped };
+        list.push(Piece { direction, cell: whole_families(cell), before, after });
+    }
+
+    /// Notes packets of which some change their fate, nobody computed which.
+    pub(super) fn undecided(&mut self, accepts: bool, words: String) {
+        self.undecided.push((accepts, words));
+    }
+
+    /// The classes, the largest first.
+    pub(super) fn effect(self, atoms: &Atoms) -> Effect {
+        let open = |accepts: bool| {
+            let words = self.undecided.iter().filter(move |(a, _)| *a == accepts).map(|(_, words)| words.clone());
+            words.map(|text| PacketClass { text, example: None, before: None, after: None })
+        };
+        Effect {
+            newly_dropped: classes(&self.dropped, atoms).into_iter().chain(open(false)).collect(),
+            newly_accepted: classes(&self.accepted, atoms).into_iter().chain(open(true)).collect(),
+        }
+    }
+}
+
+/// Without the bound that each IPv4 address has, so that both families can be one class.
+fn whole_families(mut cell: Cell) -> Cell {
+    for field in [Wide::Source, Wide::Destination] {
+        if cell.wide(field).hull() == Some((0, u128::from(u32::MAX))) && cell.wide(field).as_slice().len() == 1 {
+            cell = cell.with_wide(field, field.all());
+        }
+    }
+    cell
+}
+
+fn classes(pieces: &[Piece], atoms: &Atoms) -> Vec<PacketClass> {
+    let mut found = Vec::new();
+    for direction in Direction::ALL.iter().copied() {
+        let cells: Vec<_> = pieces.iter().filter(|p| p.direction == direction).map(|p| p.cell.clone()).collect();
+        let mut cells = if cells.len() > JOINED { cells } else { joined(cells) };
+        cells.sort_by_key(|cell| std::cmp::Reverse(cell.magnitude()));
+        found.extend(cells.into_iter().map(|cell| (direction, cell)));
+    }
+    let more = found.len().saturating_sub(CLASSES);
+    let mut all: Vec<_> = found.iter().take(CLASSES).map(|(d, cell)| packet_class(*d, cell, pieces, atoms)).collect();
+    if more > 0 {
+        let text = format!("and {more} smaller classes");
+        all.push(PacketClass { text, example: None, before: None, after: None });
+    }
+    all
+}
+
+fn packet_class(direction: Direction, cell: &Cell, pieces: &[Piece], atoms: &Atoms) -> PacketClass {
+    let shown = cell.clone().by_family().into_iter().next();
+    let example = shown.as_ref().and_then(|cell| example(direction, cell));
+    let packet = example.as_ref().and_then(|text| text.parse::<crate::rule::Packet>().ok());
+    let of = |piece: &&Piece| piece.direction == direction && packet.as_ref().is_some_and(|p| p.is_in(&piece.cell));
+    let piece = pieces.iter().find(of);
+    PacketClass {
+        text: class(direction, &whole(cell), atoms),
+        example,
+        before: piece.map(|p| p.before.clone()),
+        after: piece.map(|p| p.after.clone()),
+    }
+}
+
+/// A fragment bit that follows from the ports is not worth a word.
+fn whole(cell: &Cell) -> Cell {
+    match cell.narrow(Narrow::Fragment).len() {
+        1 if cell.narrow(Narrow::Fragment).contains(0) => {
+            cell.clone().with_narrow(Narrow::Fragment, Narrow::Fragment.all())
+        }
+        _ => cell.clone(),
+    }
+}

@@ -1,0 +1,250 @@
+//! The way of packets in one direction as one list of steps: jumps laid out in place, an accept as a skip to the end of its base chain.
+//!
+//! Skips only go forward and are nested like the chains that they leave, so every question about the way is a question about
+//! this list.
+
+use super::cells::{Atoms, Doubt, Match, Reader, entering};
+use super::index::Index;
+use crate::packet::Cell;
+use crate::rule::Direction;
+use crate::rule::evaluate::By;
+use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
+use crate::rule::way::Changes;
+use std::collections::HashMap;
+
+/// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
+const MOST: usize = 400_000;
+const DEPTH: usize = 16;
+
+/// One step: the packets of its cell, and what becomes of them.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) by: By,
+    pub(super) cell: Cell,
+    pub(super) act: Act,
+    /// Whether it may not happen to a packet of the cell.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Nothing: a rule that logs, counts or marks, or the place of a jump.
+    Pass,
+    /// Drop or reject: the end of the way.
+    Deny,
+    /// Accept: to the end of the base chain.
+    Accept(usize),
+    /// Return, or back from a goto: to the end of a chain.
+    Leave(usize),
+}
+
+impl Act {
+    /// Where it goes on, if it skips.
+    pub(super) fn target(self) -> Option<usize> {
+        match self {
+            Self::Accept(to) | Self::Leave(to) => Some(to),
+            Self::Pass | Self::Deny => None,
+        }
+    }
+}
+
+/// The steps of one direction.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) steps: Vec<Step>,
+    /// For each rule that packets can come to, its steps.
+    pub(super) places: HashMap<At, Vec<usize>>,
+    pub(super) index: Index,
+}
+
+/// Why a ruleset cannot be laid out: words for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unlaid {
+    #[error("the jumps of the ruleset multiply to more than {MOST} steps")]
+    TooMany,
+    #[error("chain `{0}` is entered over more than {DEPTH} jumps")]
+    TooDeep(String),
+    #[error("there is no chain `{0}` to jump to")]
+    NoChain(String),
+    #[error("rule `{0}` stands for too many combinations of values")]
+    TooWide(String),
+}
+
+/// Lays out the way of IP packets of a direction.
+pub(super) fn lay_out(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms) -> Result<Program, Unlaid> {
+    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
+    lay_out_chains(ruleset, &chains, atoms)
+}
+
+/// Lays out base chains, one after the other.
+pub(super) fn lay_out_chains(
+    ruleset: &Ruleset,
+    chains: &[(usize, usize)],
+    atoms: &mut Atoms,
+) -> Result<Program, Unlaid> {
+    let changes = Changes::of(ruleset);
+    let mut layout = Layout { ruleset, changes, atoms, steps: Vec::new(), places: HashMap::new(), accepts: Vec::new() };
+    for (table, chain) in chains {
+        layout.base(*table, *chain)?;
+    }
+    let index = Index::new(&layout.steps);
+    Ok(Program { steps: layout.steps, places: layout.places, index })
+}
+
+struct Layout<'a> {
+    ruleset: &'a Ruleset,
+    changes: Changes,
+    atoms: &'a mut Atoms,
+    steps: Vec<Step>,
+    places: HashMap<At, Vec<usize>>,
+    /// Steps of the present base chain whose skip ends where it ends.
+    accepts: Vec<usize>,
+}
+
+impl Layout<'_> {
+    fn base(&mut self, table: usize, chain: usize) -> Result<(), Unlaid> {
+        let here = &self.ruleset.tables[table];
+        let Some(base) = &here.chains[chain].base else { return Ok(()) };
+        let (cell, unsure) = entering(here.family, base);
+        let by = By::Policy(table, chain);
+        if let Some((cell, doubt)) = unsure {
+            self.accepts.push(self.steps.len());
+            self.push(by, &Match { cells: vec![cell], doubt: Some(doubt) }, Act::Accept(usize::MAX))?;
+        }
+        let entering = Match { cells: vec![cell], doubt: None };
+        self.chain(table, chain, base, &entering, 0)?;
+        if base.drops {
+            self.push(by, &entering, Act::Deny)?;
+        }
+        let end = self.steps.len();
+        for step in self.accepts.drain(..) {
+            self.steps[step].act = Act::Accept(end);
+        }
+        Ok(())
+    }
+
+    fn chain(&mut self, table: usize, chain: usize, base: &Base, path: &Match, depth: usize) -> Result<(), Unlaid> {
+        let here = &self.ruleset.tables[table].chains[chain];
+        if depth > DEPTH {
+            return Err(Unlaid::TooDeep(here.name.clone()));
+        }
+        let mut leaving = Vec::new();
+        for (line, rule) in here.lines.iter().enumerate() {
+            let at = At { table, chain, line };
+            self.places.entry(at).or_default();
+            let mut reader = Reader { base, changes: &self.changes, atoms: &mut *self.atoms };
+            let wide = || Unlaid::TooWide(rule.text.clone());
+            let matched = reader.matched(path, rule).ok_or_else(wide)?;
+            let verdicts = reader.verdicts(&matched, rule).ok_or_else(wide)?;
+            self.outcome(at, rule, &matched)?;
+            for (matched, verdict) in verdicts {
+                self.verdict(at, &matched, &verdict, base, depth, &mut leaving)?;
+            }
+        }
+        let end = self.steps.len();
+        for step in leaving {
+            self.steps[step].act = Act::Leave(end);
+        }
+        Ok(())
+    }
+
+    /// The steps of what is no verdict.
+    fn outcome(&mut self, at: At, rule: &Line, matched: &Match) -> Result<(), Unlaid> {
+        match &rule.outcome {
+            Outcome::Next => self.push(By::Line(at), matched, Act::Pass),
+            Outcome::Unread(_) => {
+                let may = Match { doubt: Some(Doubt::Unread), ..matched.clone() };
+                self.accept(at, &may)?;
+                self.push(By::Line(at), &may, Act::Deny)
+            }
+            Outcome::Verdict(_) | Outcome::ByKey(_) => Ok(()),
+        }
+    }
+
+    fn verdict(
+        &mut self,
+        at: At,
+        matched: &Match,
+        verdict: &Verdict,
+        base: &Base,
+        depth: usize,
+        leaving: &mut Vec<usize>,
+    ) -> Result<(), Unlaid> {
+        let by = By::Line(at);
+        match verdict {
+            Verdict::Continue => self.push(by, matched, Act::Pass),
+            Verdict::Accept | Verdict::Translate(_) => self.accept(at, matched),
+            Verdict::Drop | Verdict::Reject => self.push(by, matched, Act::Deny),
+            Verdict::Return => self.leave(at, matched, leaving),
+            Verdict::Jump(name) => self.called(at, name, base, matched, depth, None),
+            Verdict::Goto(name) => self.called(at, name, base, matched, depth, Some(leaving)),
+        }
+    }
+
+    /// A chain that is jumped to, in place; for a goto with where it leaves to. Where it is not sure that it is entered, that is one
+    /// chance for the whole of it: a skip over it that may happen.
+    fn called(
+        &mut self,
+        at: At,
+        name: &str,
+        base: &Base,
+        matched: &Match,
+        depth: usize,
+        leaving: Option<&mut Vec<usize>>,
+    ) -> Result<(), Unlaid> {
+        self.push(By::Line(at), matched, Act::Pass)?;
+        let first = self.steps.len();
+        if matched.doubt.is_some() {
+            self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
+        }
+        let skips = first..self.steps.len();
+        let inside = Match { cells: matched.cells.clone(), doubt: None };
+        self.enter(at, name, base, &inside, depth)?;
+        if let Some(leaving) = leaving {
+            self.leave(at, &inside, leaving)?;
+        }
+        let end = self.steps.len();
+        for step in skips {
+            self.steps[step].act = Act::Leave(end);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, at: At, name: &str, base: &Base, matched: &Match, depth: usize) -> Result<(), Unlaid> {
+        // Rules that nothing can come to over this jump need no steps.
+        if matched.cells.is_empty() {
+            return Ok(());
+        }
+        let chains = &self.ruleset.tables[at.table].chains;
+        let target = chains.iter().position(|c| c.name == name).ok_or_else(|| Unlaid::NoChain(name.to_owned()))?;
+        self.chain(at.table, target, base, matched, depth + 1)
+    }
+
+    fn accept(&mut self, at: At, matched: &Match) -> Result<(), Unlaid> {
+        let first = self.steps.len();
+        self.push(By::Line(at), matched, Act::Accept(usize::MAX))?;
+        self.accepts.extend(first..self.steps.len());
+        Ok(())
+    }
+
+    fn leave(&mut self, at: At, matched: &Match, leaving: &mut Vec<usize>) -> Result<(), Unlaid> {
+        let first = self.steps.len();
+        self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
+        leaving.extend(first..self.steps.len());
+        Ok(())
+    }
+
+    fn push(&mut self, by: By, matched: &Match, act: Act) -> Result<(), Unlaid> {
+        if self.steps.len() + matched.cells.len() > MOST {
+            return Err(Unlaid::TooMany);
+        }
+        for cell in &matched.cells {
+            if let By::Line(at) = by {
+                self.places.entry(at).or_default().push(self.steps.len());
+            }
+            self.steps.push(Step { by, cell: cell.clone(), act, doubt: matched.doubt });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The algebra against the plain evaluator: random small rulesets, packets aimed at the corners of what rules name.
+
+use super::cells::Atoms;
+use super::fate::fates;
+use super::program::{Act, lay_out};
+use super::search::{Limits, Reach, reach};
+use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::rule::evaluate::{By, evaluate};
+use crate::rule::ruleset::{
+    At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
+};
+use crate::rule::{ConnectionState, Direction, Packet};
+use proptest::prelude::*;
+use std::ops::ControlFlow;
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let port = (0u128..4, 0u128..4).prop_map(|(a, b)| Ranges::one(a.min(b), a.max(b)));
+    let address = (0u128..4, 0u128..4).prop_map(|(a, b)| Ranges::one(a.min(b), a.max(b)));
+    prop_oneof![
+        port.clone().prop_map(|r| Condition::Wide(Wide::DestinationPort, r)),
+        port.prop_map(|r| Condition::Wide(Wide::DestinationPort, Wide::DestinationPort.all().minus(&r))),
+        address.clone().prop_map(|r| Condition::Wide(Wide::Source, r)),
+        address.prop_map(|r| Condition::Wide(Wide::Destination, r)),
+        Just(Condition::Wide(Wide::InInterface, Ranges::single(name_number("a")))),
+        Just(Condition::Wide(Wide::OutInterface, Ranges::single(0))),
+        (0u8..5, 0u8..5).prop_map(|(a, b)| Condition::Narrow(Narrow::State, Bits::single(a).with(b))),
+        prop_oneof![Just(6u8), Just(17)].prop_map(|p| Condition::Narrow(Narrow::Protocol, Bits::single(p))),
+        (0u8..2).prop_map(|f| Condition::Narrow(Narrow::Family, Bits::single(f))),
+        (0u128..3, 0u128..3).prop_map(|(a, b)| Condition::AnyOf(vec![
+            Cell::all().with_wide(Wide::Source, Ranges::single(a)).with_wide(Wide::DestinationPort, Ranges::single(b)),
+            Cell::all().with_wide(Wide::Source, Ranges::single(b)),
+        ])),
+    ]
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        3 => Just(Verdict::Accept),
+        3 => Just(Verdict::Drop),
+        1 => Just(Verdict::Return),
+        1 => Just(Verdict::Jump("s1".to_owned())),
+        1 => Just(Verdict::Goto("s1".to_owned())),
+        1 => Just(Verdict::Jump("s2".to_owned())),
+        1 => Just(Verdict::Continue),
+    ]
+}
+
+/// `level` keeps jumps from going in circles: s1 may use s2, s2 nothing.
+fn lines(level: u8) -> impl Strategy<Value = Vec<Line>> {
+    let line = (proptest::collection::vec(condition(), 0..3), verdict()).prop_map(move |(conditions, verdict)| {
+        let verdict = match verdict {
+            Verdict::Jump(name) | Verdict::Goto(name) if level == 2 || level == 1 && name == "s1" => Verdict::Accept,
+            verdict => verdict,
+        };
+        let outcome = Outcome::Verdict(verdict);
+        Line { handle: None, comment: None, text: String::new(), conditions, alters: Vec::new(), outcome }
+    });
+    proptest::collection::vec(line, 0..5)
+}
+
+fn chain(name: &str, base: Option<(Hook, i64, bool)>, lines: Vec<Line>) -> Chain {
+    let base = base.map(|(hook, priority, drops)| Base {
+        kind: ChainKind::Filter,
+        hook,
+        priority,
+        drops,
+        devices: Vec::new(),
+    });
+    Chain { name: name.to_owned(), handle: None, base, lines }
+}
+
+fn ruleset() -> impl Strategy<Value = Ruleset> {
+    (lines(0), lines(0), lines(0), lines(1), lines(2), any::<[bool; 3]>()).prop_map(
+        |(pre, early, late, s1, s2, drops)| {
+            let chains = vec![
+                chain("pre", Some((Hook::Prerouting, -150, drops[0])), pre),
+                chain("early", Some((Hook::Input, -10, drops[1])), early),
+                chain("late", Some((Hook::Input, 0, drops[2])), late),
+                chain("s1", None, s1),
+                chain("s2", None, s2),
+            ];
+            let table =
+                Table { family: TableFamily::Inet, name: "t".to_owned(), dormant: false, chains, sets: Vec::new() };
+            Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() }
+        },
+    )
+}
+
+fn packets() -> Vec<Packet> {
+    let mut all = Vec::new();
+    for (name, state) in
+        [("a", ConnectionState::New), ("b", ConnectionState::Established), ("a", ConnectionState::Invalid)]
+    {
+        for protocol in [6, 17] {
+            for (source, destination, port) in (0..36).map(|n| (n % 4, n / 4 % 3, n % 5)) {
+                for family in 0..2 {
+                    all.push(Packet {
+                        direction: Direction::Input,
+                        interface_in: Some(name.to_owned()),
+                        interface_out: None,
+                        source: crate::rule::address_of(family, source),
+                        destination: crate::rule::address_of(family, destination),
+                        protocol: Protocol(protocol),
+                        source_port: 1,
+                        destination_port: u16::try_from(port).expect("small"),
+                        icmp: (0, 0),
+                        tcp_flags: 2,
+                        state,
+                        mark: 0,
+                        fragment: false,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn fates_are_those_of_the_evaluator(ruleset in ruleset()) {
+        let program = lay_out(&ruleset, Direction::Input, &mut Atoms::default()).expect("no circles");
+        let mut parts = Vec::new();
+        fates(&program, &[Cell::all()], 0, 100_000, &mut |part| {
+            parts.push(part);
+            ControlFlow::Continue(())
+        }).expect("small");
+        for packet in packets() {
+            let trace = evaluate(&ruleset, &packet, &mut |_, _| false).expect("no circles");
+            let mine: Vec<_> = parts.iter().filter(|part| packet.is_in(&part.cell)).collect();
+            prop_assert_eq!(mine.len(), 1, "{} is in one part", packet);
+            prop_assert_eq!(mine[0].passes, trace.fate.passes(), "{}", packet);
+            if !trace.fate.passes() {
+                prop_assert_eq!(mine[0].by.map(|n| program.steps[n].by), Some(trace.by), "{}", packet);
+            }
+        }
+    }
+
+    #[test]
+    fn reach_is_that_of_the_evaluator(ruleset in ruleset()) {
+        let program = lay_out(&ruleset, Direction::Input, &mut Atoms::default()).expect("no circles");
+        let limits = Limits { budget: 100_000, pieces: usize::MAX };
+        let mut open: std::collections::HashMap<At, Vec<Cell>> = std::collections::HashMap::new();
+        for (n, step) in program.steps.iter().enumerate() {
+            if let (By::Line(at), Reach::Open(cells)) = (step.by, reach(&program, std::slice::from_ref(&step.cell), n, limits)) {
+                open.entry(at).or_default().extend(cells);
+            }
+        }
+        for packet in packets() {
+            let trace = evaluate(&ruleset, &packet, &mut |_, _| false).expect("no circles");
+            for (at, _) in ruleset.lines() {
+                let comes = open.get(&at).is_some_and(|cells| cells.iter().any(|cell| packet.is_in(cell)));
+                prop_assert_eq!(comes, trace.passed.contains(&at), "{} at {:?}", packet, at);
+            }
+        }
+        prop_assert!(program.steps.iter().all(|s| s.act != Act::Accept(usize::MAX)));
+    }
+}

@@ -1,0 +1,208 @@
+//! afo-conflicts: what stands against a proposal in the whole ruleset, and what it changes; or what is wrong in a ruleset by itself.
+
+use super::config;
+use super::ctx::ruleset_from;
+use crate::analyze::{self, Budget, Judgement};
+use crate::backend::nftables;
+use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::record::{Conflict, ConflictType, Conflicts, FindingType, Proposal, enrich, parse};
+use crate::rule::ruleset::Ruleset;
+use crate::sys::nft;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Say what stands against proposed rules, and which packets change fate
+///
+/// Adds `conflicts`, `effect` and `advice` to proposals, computed against the whole ruleset with the rules where AFO puts them: rules that
+/// never match, that earlier rules take everything from, that a later chain undoes, that change nothing; and the packets that are
+/// newly dropped or accepted, each class with an example. With --audit reads no proposals and reports what is wrong in the ruleset
+/// by itself as `finding` records. What was not understood makes an answer unknown, never fine.
+///
+/// Examples:
+///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-conflicts
+///   $ afo-conflicts --ruleset rules.nft < proposals      against a file: nft JSON or text
+///   $ afo-conflicts --audit                              what is wrong in the live ruleset
+///   $ afo-conflicts --fail-on redundant,overlap < proposals
+///
+/// Exit status:
+///   0  nothing that stops a deployment; with --audit: no findings
+///   1  conflicts that stop it (unmatchable, contradiction, shadow, ineffective as a whole, unknown, or those of --fail-on); findings
+///   2  usage, a bad record, or a ruleset FILE that cannot be read
+///   3  the live ruleset cannot be read: no permission, no nft
+#[derive(Debug, Clone, Default, clap::Parser)]
+#[command(name = "afo-conflicts", version, verbatim_doc_comment)]
+pub struct Args {
+    /// Look at the kernel's rules, or at those of FILE: nft JSON or nft text
+    #[arg(long, value_name = "live|FILE", default_value = "live")]
+    pub ruleset: PathBuf,
+    /// Read no proposals; report every anomaly inside the ruleset
+    #[arg(long)]
+    pub audit: bool,
+    /// Exit 1 on these alone, instead of on what stops a deployment
+    #[arg(long, value_name = "TYPE,...", value_delimiter = ',', value_parser = conflict_type)]
+    pub fail_on: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Every name that a conflict or finding can have.
+const TYPES: [&str; 11] = [
+    "unmatchable",
+    "contradiction",
+    "shadow",
+    "redundant",
+    "ineffective",
+    "generalization",
+    "overlap",
+    "partial",
+    "unknown",
+    "correlation",
+    "invariant",
+];
+
+fn conflict_type(text: &str) -> Result<String, String> {
+    match TYPES.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("one of {} is meant", TYPES.join(", "))),
+    }
+}
+
+impl Command for Args {
+    const NAME: &'static str = "afo-conflicts";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Exit, Failure> {
+        // Nothing of it is used here; that it is wrong must be told all the same.
+        config(shell)?;
+        if self.audit {
+            return self.report(shell);
+        }
+        shell.filter(&mut Conflicting { args: &self, ruleset: None })
+    }
+}
+
+impl Args {
+    /// Puts out the findings of a ruleset.
+    fn report(&self, shell: &Shell) -> Result<Exit, Failure> {
+        let ruleset = ruleset(&self.ruleset)?;
+        let mut out = shell.out();
+        for finding in analyze::audit(&ruleset, Budget::default()) {
+            if self.fail_on.is_empty() || self.fail_on.iter().any(|name| *name == finding_name(finding.kind)) {
+                out.ends(Exit::No);
+            }
+            out.record(&finding);
+        }
+        shell.close(&mut out)
+    }
+
+    fn fails(&self, conflict: &Conflict) -> bool {
+        match self.fail_on.is_empty() {
+            true => analyze::stops(conflict),
+            false => self.fail_on.iter().any(|name| name == conflict.kind.as_str()),
+        }
+    }
+}
+
+fn finding_name(kind: FindingType) -> String {
+    json!(kind).as_str().unwrap_or_default().to_owned()
+}
+
+/// The ruleset that a flag names: the kernel's (`live`), or that of a file.
+///
+/// # Errors
+/// When the kernel's cannot be listed (exit 3) or the file cannot be read (exit 2).
+pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
+    if place == Path::new("live") {
+        return live_ruleset();
+    }
+    let found = ruleset_from(place)?;
+    match found.native {
+        Value::String(_) => {
+            Err(Failure::undecided(format!("{}: rules of {} are not read here yet", place.display(), found.backend))
+                .hint("load them with iptables-nft-restore and give the output of `nft -j list ruleset`"))
+        }
+        native => nftables::read_value(&native).map_err(|e| Failure::undecided(format!("{}: {e}", place.display()))),
+    }
+}
+
+/// The kernel's ruleset.
+///
+/// # Errors
+/// When the permission or nft is missing (exit 3).
+pub fn live_ruleset() -> Result<Ruleset, Failure> {
+    let listing = nft::list_ruleset_json().map_err(|error| {
+        let failure = Failure::refused(format!("cannot list the live ruleset: {error}"));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))
+}
+
+/// Judges a proposal against a ruleset: the stage function, for afo-deploy too.
+pub fn conflicts(proposal: &Proposal, ruleset: &Ruleset) -> Judgement {
+    let mut found = analyze::conflicts(ruleset, &proposal.rules, Budget::default());
+    for change in &proposal.changes {
+        found.conflicts.items.push(Conflict {
+            kind: ConflictType::Unknown,
+            rule: change.rule.as_ref().map(|rule| rule.id.clone()),
+            with: vec![change.target.clone()],
+            explanation: format!("what changing `{}` does is not judged", change.target),
+            example: None,
+            dead: false,
+        });
+    }
+    found.conflicts.has_conflicts = !found.conflicts.items.is_empty();
+    found
+}
+
+struct Conflicting<'a> {
+    args: &'a Args,
+    /// Read when the first proposal comes, not before.
+    ruleset: Option<Ruleset>,
+}
+
+impl Stage for Conflicting<'_> {
+    fn takes(&self, kind: &str) -> bool {
+        kind == "proposal"
+    }
+
+    fn record(&mut self, _: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
+        let proposal: Proposal = parse(line)?;
+        if !proposal.ok {
+            out.line(line);
+            return Ok(());
+        }
+        let ruleset = match &self.ruleset {
+            Some(ruleset) => ruleset,
+            None => self.ruleset.insert(ruleset(&self.args.ruleset)?),
+        };
+        let Judgement { conflicts, effect, advice } = conflicts(&proposal, ruleset);
+        if conflicts.items.iter().any(|item| self.args.fails(item)) {
+            out.ends(Exit::No);
+        }
+        let advice = if advice.is_empty() { Value::Null } else { json!(advice) };
+        out.line(&enrich(line, &[("conflicts", json!(conflicts)), ("effect", json!(effect)), ("advice", advice)])?);
+        Ok(())
+    }
+
+    /// The live ruleset may be another one when the next proposal comes.
+    fn idle(&mut self, _: &mut Out) -> Result<(), Failure> {
+        self.ruleset = None;
+        Ok(())
+    }
+
+    fn reload(&mut self) -> Result<(), Failure> {
+        self.ruleset = None;
+        Ok(())
+    }
+}
+
+/// Whether anything in these conflicts stops a deployment.
+pub fn stopped(conflicts: &Conflicts) -> bool {
+    conflicts.items.iter().any(analyze::stops)
+}

@@ -1,0 +1,100 @@
+//! The way of a packet through the hooks, and where a field is not what it is at the filter.
+//!
+//! A packet is described as the filter hooks (input, forward, output) see it. Before a destination is translated, and after a source
+//! is, the same packet has other addresses: what rules ask there of these fields may or may not hold.
+
+use super::Direction;
+use super::ruleset::{Base, ChainKind, Hook, Outcome, Ruleset, Verdict};
+use crate::packet::{Cell, Narrow, Wide};
+use std::collections::BTreeSet;
+
+impl Direction {
+    /// The hooks that an IP packet passes, in order.
+    pub fn hooks(self) -> &'static [Hook] {
+        match self {
+            Self::Input => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
+            Self::Forward => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
+            Self::Output => &[Hook::Output, Hook::Postrouting, Hook::Egress],
+        }
+    }
+}
+
+/// Priorities of the kernel's own hooks (linux/netfilter_ipv4.h).
+const CONNTRACK: i64 = -200;
+const DNAT: i64 = -100;
+const SNAT: i64 = 100;
+
+/// What rules of a ruleset change about packets.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    translates: bool,
+    altered: BTreeSet<String>,
+}
+
+impl Changes {
+    /// Those of a ruleset.
+    pub fn of(ruleset: &Ruleset) -> Self {
+        let translates = ruleset.lines().any(|(_, line)| match &line.outcome {
+            Outcome::Verdict(Verdict::Translate(_)) => true,
+            Outcome::ByKey(keys) => keys.iter().any(|(_, verdict)| matches!(verdict, Verdict::Translate(_))),
+            _ => false,
+        });
+        Self { translates, altered: ruleset.altered().into_keys().collect() }
+    }
+
+    /// Whether a rule alters the field of this text, so that a condition on it does not always give the same answer.
+    pub fn alters(&self, field: &str) -> bool {
+        self.altered.contains(field)
+    }
+
+    /// Whether a wide field may be another one in a base chain than at the filter.
+    pub fn blurs_wide(&self, base: &Base, field: Wide) -> bool {
+        let names: &[&str] = match field {
+            Wide::Source => &["ip saddr", "ip6 saddr"],
+            Wide::Destination => &["ip daddr", "ip6 daddr"],
+            Wide::SourcePort => &["tcp sport", "udp sport", "th sport", "sctp sport", "dccp sport"],
+            Wide::DestinationPort => &["tcp dport", "udp dport", "th dport", "sctp dport", "dccp dport"],
+            Wide::Mark => &["meta mark"],
+            Wide::InInterface | Wide::OutInterface => &[],
+        };
+        names.iter().any(|name| self.alters(name)) || self.translates && translated(base, field)
+    }
+
+    /// Whether a narrow field may be another one in a base chain than at the filter.
+    pub fn blurs_narrow(&self, base: &Base, field: Narrow) -> bool {
+        match field {
+            Narrow::State => base.priority < CONNTRACK || base.hook == Hook::Ingress || self.alters("ct state"),
+            Narrow::TcpFlags => self.alters("tcp flags"),
+            _ => false,
+        }
+    }
+
+    /// Whether unread conditions on addresses may see others than at the filter.
+    pub fn blurs_unread(&self, base: &Base) -> bool {
+        self.blurs_wide(base, Wide::Source) || self.blurs_wide(base, Wide::Destination)
+    }
+
+    /// Whether any field that a cell restricts is another one there.
+    pub fn blurs(&self, base: &Base, cell: &Cell) -> bool {
+        Wide::ALL.into_iter().any(|f| *cell.wide(f) != f.all() && self.blurs_wide(base, f))
+            || Narrow::ALL.into_iter().any(|f| cell.narrow(f) != f.all() && self.blurs_narrow(base, f))
+    }
+}
+
+fn translated(base: &Base, field: Wide) -> bool {
+    let before = match base.hook {
+        Hook::Ingress => true,
+        Hook::Prerouting | Hook::Output => base.priority <= DNAT,
+        _ => false,
+    };
+    let after = match base.hook {
+        Hook::Egress => true,
+        Hook::Postrouting => base.priority >= SNAT && base.kind != ChainKind::Nat || base.priority > SNAT,
+        _ => false,
+    };
+    // Replies of a connection with a translated source come in to the translated one.
+    before
+        && matches!(field, Wide::Destination | Wide::DestinationPort | Wide::Source | Wide::SourcePort)
+        && (field != Wide::Source && field != Wide::SourcePort || base.hook == Hook::Output)
+        || after && matches!(field, Wide::Source | Wide::SourcePort)
+}

@@ -1,0 +1,246 @@
+//! Proposals and audits against rulesets of tests/rulesets, each read from what nft lists: the names of conflicts, case by case.
+
+use crate::tree::root;
+use afo::analyze::{Budget, Judgement, audit, conflicts, stops};
+use afo::backend::nftables::read;
+use afo::record::FindingType;
+use afo::rule::ruleset::Ruleset;
+use afo::rule::{Packet, Rule};
+use serde_json::{Value, json};
+
+fn ruleset(name: &str) -> Ruleset {
+    let text = std::fs::read_to_string(root().join(format!("tests/rulesets/{name}.json"))).expect("a sample");
+    read(&text).expect("a listing")
+}
+
+/// A rule in short: `ID ACTION DIRECTION field=value,value …`.
+fn rule(short: &str) -> Rule {
+    let mut words = short.split_whitespace();
+    let mut next = || words.next().expect("id, action, direction");
+    let mut fields = json!({ "id": next(), "action": next(), "direction": next() });
+    for word in words {
+        let (name, value) = word.split_once('=').expect("field=value");
+        fields[name] = match (name, value.parse::<u64>()) {
+            ("ttl_seconds", Ok(number)) => json!(number),
+            ("position" | "family", _) => json!(value),
+            ("rate_limit" | "extra", _) => serde_json::from_str(value).expect("JSON"),
+            _ => Value::Array(value.split(',').map(|v| json!(v)).collect()),
+        };
+    }
+    serde_json::from_value(fields).unwrap_or_else(|e| panic!("{short}: {e}"))
+}
+
+fn judged(ruleset_name: &str, rules: &[&str]) -> Judgement {
+    let rules: Vec<_> = rules.iter().map(|short| rule(short)).collect();
+    conflicts(&ruleset(ruleset_name), &rules, Budget::default())
+}
+
+/// `type[!] rule`, with a mark on what stops a deployment.
+fn names(found: &Judgement) -> Vec<String> {
+    let name = |item: &afo::record::Conflict| {
+        let mark = if stops(item) { "!" } else { "" };
+        format!("{}{mark} {}", item.kind.as_str(), item.rule.as_ref().expect("a rule"))
+    };
+    found.conflicts.items.iter().map(name).collect()
+}
+
+#[test]
+fn each_conflict_has_its_name() {
+    for (sample, rules, expected) in [
+        // What never matches.
+        ("closed", vec!["r drop input protocol=udp tcp_flags={}"], vec![]),
+        ("closed", vec!["r drop input family=ipv6 source_address=192.0.2.1"], vec!["unmatchable! r"]),
+        // Order among the proposal's own rules.
+        (
+            "closed",
+            vec!["a drop input protocol=tcp destination_port=80", "b accept input protocol=tcp destination_port=80"],
+            vec!["contradiction! b"],
+        ),
+        (
+            "closed",
+            vec!["a drop input protocol=tcp destination_port=70-90", "b accept input protocol=tcp destination_port=80"],
+            vec!["shadow! b"],
+        ),
+        (
+            "closed",
+            vec![
+                "a drop input protocol=tcp destination_port=1-79",
+                "b drop input protocol=tcp destination_port=80-90",
+                "c accept input protocol=tcp destination_port=70-85",
+            ],
+            vec!["shadow! c"],
+        ),
+        (
+            "closed",
+            vec!["a drop input protocol=tcp destination_port=70-90", "b drop input protocol=tcp destination_port=80"],
+            vec!["redundant b"],
+        ),
+        (
+            "closed",
+            vec![
+                "a accept input source_address=192.0.2.7 protocol=tcp destination_port=80",
+                "b drop input protocol=tcp destination_port=80",
+            ],
+            vec!["generalization b"],
+        ),
+        (
+            "closed",
+            vec![
+                "a accept input source_address=192.0.2.0/24 protocol=tcp destination_port=443",
+                "b drop input source_address=192.0.2.0/28 protocol=tcp",
+            ],
+            vec!["overlap b"],
+        ),
+        (
+            "closed",
+            vec![
+                "a drop input protocol=tcp destination_port=80-81",
+                "b drop input protocol=tcp destination_port=81-443",
+            ],
+            vec!["partial b"],
+        ),
+        (
+            "closed",
+            vec![
+                "a drop input protocol=tcp destination_port=80 position=last",
+                "b accept input protocol=tcp destination_port=80 position=first",
+            ],
+            vec!["contradiction! a"],
+        ),
+        // An accept and what later base chains do to it, through jumps, goto and sets.
+        ("closed", vec!["r accept input protocol=tcp destination_port=8080"], vec!["ineffective! r"]),
+        ("closed", vec!["r accept input protocol=tcp destination_port=80,8080"], vec!["ineffective r"]),
+        (
+            "closed",
+            vec!["r accept input source_address=192.0.2.9 protocol=tcp destination_port=22"],
+            vec!["redundant r"],
+        ),
+        (
+            "closed",
+            vec!["r accept input source_address=192.0.2.9 protocol=tcp destination_port=22 connection_state=new"],
+            vec!["redundant r"],
+        ),
+        (
+            "closed",
+            vec!["r accept input source_address=192.0.2.53 protocol=udp destination_port=53 connection_state=new"],
+            vec!["ineffective! r"],
+        ),
+        (
+            "closed",
+            vec!["r accept input protocol=tcp destination_port=25 connection_state=new"],
+            vec!["ineffective! r"],
+        ),
+        ("closed", vec!["r accept forward interface_in=guest1 interface_out=lan0"], vec!["ineffective! r"]),
+        ("closed", vec!["r accept forward interface_in=guest1"], vec!["ineffective r"]),
+        ("closed", vec!["r accept forward interface_in=wan"], vec!["redundant r"]),
+        // What decides is not read.
+        (
+            "closed",
+            vec!["r accept input family=ipv4 protocol=tcp destination_port=9000 connection_state=new"],
+            vec!["unknown! r"],
+        ),
+        ("closed", vec![r#"r drop input extra={"osf":"linux"}"#], vec!["unknown! r"]),
+        // Denials.
+        ("closed", vec!["r drop input protocol=tcp destination_port=80"], vec![]),
+        ("closed", vec!["r drop input protocol=udp destination_port=99 connection_state=new"], vec!["redundant r"]),
+        ("closed", vec!["r drop input source_address=203.0.113.9 ttl_seconds=600"], vec![]),
+        // AFO's own generation, behind its switch.
+        ("generation", vec!["r drop input protocol=tcp destination_port=22"], vec!["redundant r"]),
+        ("generation", vec!["r accept input protocol=tcp destination_port=22"], vec!["shadow! r"]),
+    ] {
+        let rules: Vec<_> = rules.into_iter().filter(|r| !r.contains("={}")).collect();
+        let found = judged(sample, &rules);
+        assert_eq!(names(&found), expected, "{sample} {rules:?}: {:#?}", found.conflicts.items);
+    }
+}
+
+#[test]
+fn an_effect_is_few_classes_with_the_rules_that_decide() {
+    let found = judged(
+        "closed",
+        &["r drop input source_address=203.0.113.0/24 protocol=tcp destination_port=22,80 connection_state=new"],
+    );
+    let classes: Vec<_> = found.effect.newly_dropped.iter().map(|c| c.text.as_str()).collect();
+    assert_eq!(classes, ["input: tcp from 203.0.113.0/24 to port 80 in by any but lo of state new"]);
+    let class = &found.effect.newly_dropped[0];
+    assert_eq!(class.example.as_deref(), Some("input eth0 203.0.113.9:40000 > 198.51.100.10:80 tcp syn"));
+    assert!(class.before.as_deref().is_some_and(|b| b.ends_with("tcp dport { 80, 443 } accept")), "{class:?}");
+    assert!(found.effect.newly_accepted.is_empty());
+    let opened = judged("generation", &["r accept input protocol=tcp destination_port=22 position=first"]);
+    let classes: Vec<_> = opened.effect.newly_accepted.iter().map(|c| c.text.as_str()).collect();
+    assert_eq!(classes.len(), 2, "{classes:?}");
+    assert!(opened.effect.newly_dropped.is_empty());
+}
+
+#[test]
+fn every_example_is_a_packet_that_can_be_read() {
+    let found =
+        judged("closed", &["a accept input protocol=tcp destination_port=1-9000", "b drop input", "c drop forward"]);
+    let items = found.conflicts.items.iter().filter_map(|i| i.example.as_ref());
+    let classes =
+        found.effect.newly_dropped.iter().chain(&found.effect.newly_accepted).filter_map(|c| c.example.as_ref());
+    let all: Vec<_> = items.chain(classes).collect();
+    assert!(all.len() > 3);
+    for text in all {
+        assert_eq!(text.parse::<Packet>().unwrap_or_else(|e| panic!("{text}: {e}")).to_string(), *text);
+    }
+}
+
+#[test]
+fn an_audit_names_dead_rules_with_their_cover() {
+    let findings = audit(&ruleset("closed"), Budget::default());
+    let dead: Vec<_> = findings.iter().filter(|f| f.dead).collect();
+    assert_eq!(dead.len(), 1, "{findings:#?}");
+    assert_eq!(dead[0].kind, FindingType::Redundant);
+    let rule = dead[0].rule.as_ref().expect("a rule");
+    assert_eq!(
+        (rule.chain.as_deref(), rule.index, rule.text.as_str()),
+        (Some("services"), Some(4), "tcp dport 25 drop")
+    );
+    assert_eq!(dead[0].by.iter().map(|by| by.text.as_str()).collect::<Vec<_>>(), ["tcp dport 25 return"]);
+    let unknown: Vec<_> = findings.iter().filter(|f| f.kind == FindingType::Unknown).collect();
+    assert_eq!(unknown.len(), 1, "{unknown:#?}");
+}
+
+#[test]
+fn circles_and_missing_chains_are_unknown_and_end() {
+    let listing = |verdict: &str| {
+        format!(
+            r#"{{"nftables":[{{"chain":{{"family":"inet","table":"t","name":"c","type":"filter","hook":"input","prio":0,"policy":"drop"}}}},
+                {{"rule":{{"family":"inet","table":"t","chain":"c","expr":[{verdict}]}}}},{{"rule":{{"family":"inet","table":"t","chain":"c","expr":[{verdict}]}}}}]}}"#
+        )
+    };
+    for (verdict, words) in [
+        (r#"{"jump":{"target":"c"}}"#, "chain `c` is entered over more than 16 jumps"),
+        (r#"{"goto":{"target":"x"}}"#, "there is no chain `x` to jump to"),
+    ] {
+        let ruleset = read(&listing(verdict)).expect("a listing");
+        let found = conflicts(&ruleset, &[rule("r drop input")], Budget::default());
+        assert_eq!(names(&found), ["unknown! r"]);
+        assert!(found.conflicts.items[0].explanation.ends_with(words), "{}", found.conflicts.items[0].explanation);
+        assert!(audit(&ruleset, Budget::default()).iter().any(|f| f.explanation.ends_with(words)));
+    }
+}
+
+/// Rules that split every piece of each other: the search ends by its budget and says so.
+#[test]
+fn an_adversarial_ruleset_ends_undecided() {
+    let mut lines = Vec::new();
+    for n in 0..60u32 {
+        let (a, b, c) = (n * 7 % 61 * 1000, n * 13 % 61 * 1000, n * 29 % 61 * 4_000_000);
+        lines.push(format!(
+            r#"{{"rule":{{"family":"inet","table":"t","chain":"c","expr":[
+                {{"match":{{"op":"!=","left":{{"payload":{{"protocol":"tcp","field":"sport"}}}},"right":{{"range":[{a},{}]}}}}}},
+                {{"match":{{"op":"!=","left":{{"payload":{{"protocol":"tcp","field":"dport"}}}},"right":{{"range":[{b},{}]}}}}}},
+                {{"match":{{"op":"!=","left":{{"meta":{{"key":"mark"}}}},"right":{{"range":[{c},{}]}}}}}},{{"accept":null}}]}}}}"#,
+            a + 900, b + 900, c + 3_900_000
+        ));
+    }
+    let chain =
+        r#"{"chain":{"family":"inet","table":"t","name":"c","type":"filter","hook":"input","prio":0,"policy":"drop"}}"#;
+    let ruleset = read(&format!(r#"{{"nftables":[{chain},{}]}}"#, lines.join(","))).expect("a listing");
+    let findings = audit(&ruleset, Budget { steps: 3 });
+    assert!(
+        findings.iter().any(|f| f.kind == FindingType::Unknown && f.explanation.starts_with("undecided after 3 steps"))
+    );
+}

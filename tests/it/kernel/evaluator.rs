@@ -1,0 +1,198 @@
+//! The plain evaluator against the kernel: datagrams over loopback, through rulesets of every kind of verdict and condition.
+
+use super::{Host, in_namespace};
+use afo::backend::nftables::read;
+use afo::rule::ConnectionState;
+use afo::rule::evaluate::evaluate;
+use afo::rule::ruleset::Ruleset;
+use afo::rule::{Direction, Packet};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+const SOURCES: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2", "fd00::3"];
+const DESTINATIONS: [&str; 4] = ["10.0.1.1", "10.0.1.2", "fd00:1::1", "fd00:1::2"];
+const SOURCE_PORTS: [u16; 2] = [5000, 5001];
+const PORTS: [u16; 4] = [53, 54, 80, 81];
+
+/// Rulesets by hand, each for one corner of the kernel's semantics.
+const BY_HAND: [&str; 9] = [
+    // Only drop is final; an accept ends its own base chain.
+    "table inet a { chain c { type filter hook input priority -10; udp dport 53 accept; udp dport 54 drop; }; }
+     table ip b { chain c { type filter hook input priority 0; udp dport 53 ip saddr 10.0.0.1 drop; }; }
+     table ip6 b { chain c { type filter hook input priority 0; policy drop; ip6 saddr fd00::1 accept; }; }",
+    // Jumps come back, goto does not, return in a base chain is the policy.
+    "table inet a {
+       chain leaf { ip saddr 10.0.0.1 return; ip saddr 10.0.0.2 drop; }
+       chain sub { udp dport 80 goto leaf; udp dport 81 jump leaf; udp sport 5001 drop; }
+       chain c { type filter hook input priority 0; policy drop; udp dport 53 return; jump sub; udp dport { 54, 80, 81 } accept; }
+     }",
+    // Verdict maps, with and without names, intervals and concatenations.
+    "table inet a {
+       map m { type ipv4_addr : verdict; flags interval; elements = { 10.0.0.1 : drop, 10.0.0.2-10.0.0.9 : jump s }; }
+       chain s { udp dport 81 drop; }
+       chain c { type filter hook input priority 0; ip saddr vmap @m; udp dport vmap { 53 : accept, 54 : drop }
+         ip6 saddr . udp dport vmap { fd00::1 . 80 : drop, fd00::2 . 81 : drop }; }
+     }",
+    // Sets, negations, ranges, prefixes, masks.
+    "table inet a {
+       set s { type ipv4_addr; flags interval; elements = { 10.0.0.2/31 }; }
+       set t { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 53, 10.0.0.2 . 80 }; }
+       chain c { type filter hook input priority 0; ip saddr . udp dport @t drop; ip saddr != @s udp dport != 53 drop
+         ip saddr & 255.255.255.254 == 10.0.0.2 udp dport >= 81 drop; ip6 saddr fd00::2/127 udp sport != 5000-5000 drop; }
+     }",
+    // What a packet of one hook has no interface for.
+    "table inet a {
+       chain o { type filter hook output priority 0; iifname != \"eth0\" udp dport 53 drop; oifname \"lo\" udp dport 54 drop; iifname \"lo\" drop; }
+       chain i { type filter hook input priority 0; oifname \"lo\" drop; iifname \"l*\" udp dport 80 ip saddr 10.0.0.1 drop; iif lo udp dport 81 drop; }
+     }",
+    // Prerouting and postrouting; reject; states.
+    "table inet a {
+       chain p { type filter hook prerouting priority mangle - 1; udp dport 53 ip saddr 10.0.0.3 drop; }
+       chain q { type filter hook postrouting priority 0; udp dport 54 ip6 daddr fd00:1::2 drop; }
+       chain c { type filter hook input priority 0; ct state invalid drop; ct state new udp dport 80 reject; ct state != new udp dport 81 drop; }
+     }",
+    // A mark set by one rule is seen by the next.
+    "table inet a { chain c { type filter hook input priority 0; udp dport 53 meta mark set 7; ip saddr 10.0.0.1 meta mark set 8; meta mark 7 drop; meta mark != 0 udp dport 80 drop; }; }",
+    // Families, protocols, the transport header whatever it is.
+    "table inet a { chain c { type filter hook input priority 0; meta nfproto ipv6 udp dport 53 drop; meta l4proto udp th dport 54 drop; meta l4proto != udp drop; meta protocol ip udp dport 80 drop; tcp dport 81 drop; }; }",
+    // Statements that decide nothing.
+    "table inet a { chain c { type filter hook input priority 0; udp dport 53 counter; udp dport 53 log; udp dport 54 counter drop; }; }",
+];
+
+/// Numbers that are the same in each run.
+struct Draw(u64);
+
+impl Draw {
+    fn of<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        from[usize::try_from((self.0 >> 33) % from.len() as u64).expect("small")]
+    }
+}
+
+/// Of these one may stand before one of the others: nft refuses what contradicts itself.
+const NETWORK: [&str; 7] = [
+    "ip saddr 10.0.0.1",
+    "ip saddr != 10.0.0.2",
+    "ip6 saddr { fd00::1, fd00::3 }",
+    "ip6 daddr fd00:1::1",
+    "ip daddr 10.0.1.0/31",
+    "meta nfproto ipv4",
+    "",
+];
+
+const OTHERS: [&str; 7] = [
+    "udp dport 53",
+    "udp dport { 54, 80-81 }",
+    "udp dport != 80",
+    "udp sport > 5000",
+    "ct state new",
+    "iifname \"lo\"",
+    "",
+];
+
+fn rules(draw: &mut Draw, verdicts: &[&str]) -> String {
+    let rule = |draw: &mut Draw| format!("{} {} {}", draw.of(&NETWORK), draw.of(&OTHERS), draw.of(verdicts));
+    (0..5).map(|_| rule(draw)).collect::<Vec<_>>().join("\n")
+}
+
+fn random(draw: &mut Draw) -> String {
+    let policy = |draw: &mut Draw| draw.of(&["accept", "drop"]).to_owned();
+    let far = ["accept", "drop", "return", "reject", "jump s1", "goto s1", "jump s2", "counter"];
+    let mid = ["accept", "drop", "return", "jump s2", "goto s2", "counter"];
+    let near = ["accept", "drop", "return", "counter"];
+    let (s2, s1) = (rules(draw, &near), rules(draw, &mid));
+    let (early, late) = (rules(draw, &far), rules(draw, &far));
+    let (a, b) = (policy(draw), policy(draw));
+    format!(
+        "table inet r {{ chain s2 {{\n{s2}\n}}\nchain s1 {{\n{s1}\n}}
+         chain early {{ type filter hook input priority -5; policy {a};\n{early}\n}}
+         chain late {{ type filter hook input priority 5; policy {b};\n{late}\n}}\n}}"
+    )
+}
+
+fn packet(direction: Direction, from: SocketAddr, to: SocketAddr) -> Packet {
+    let lo = Some("lo".to_owned());
+    Packet {
+        direction,
+        interface_in: lo.clone().filter(|_| direction == Direction::Input),
+        interface_out: lo.filter(|_| direction == Direction::Output),
+        source: from.ip(),
+        destination: to.ip(),
+        protocol: afo::packet::Protocol::UDP,
+        source_port: from.port(),
+        destination_port: to.port(),
+        icmp: (0, 0),
+        tcp_flags: 0,
+        state: ConnectionState::New,
+        mark: 0,
+        fragment: false,
+    }
+}
+
+fn passes(ruleset: &Ruleset, from: SocketAddr, to: SocketAddr) -> bool {
+    [Direction::Output, Direction::Input].into_iter().all(|direction| {
+        let mut no_luck = |_, text: &str| -> bool { panic!("`{text}` is left to luck") };
+        evaluate(ruleset, &packet(direction, from, to), &mut no_luck).expect("the kernel took it").fate.passes()
+    })
+}
+
+fn ways() -> Vec<(SocketAddr, SocketAddr)> {
+    let address = |text: &&str| text.parse::<IpAddr>().expect("an address");
+    let mut all = Vec::new();
+    for source in SOURCES.iter().map(address) {
+        for destination in DESTINATIONS.iter().map(address).filter(|d| d.is_ipv4() == source.is_ipv4()) {
+            for from in SOURCE_PORTS {
+                all.extend(PORTS.map(|port| ((source, from).into(), (destination, port).into())));
+            }
+        }
+    }
+    all
+}
+
+/// Sends a datagram each way; the numbers of those that came.
+fn sent(ways: &[(SocketAddr, SocketAddr)]) -> BTreeSet<u16> {
+    let targets: BTreeSet<_> = ways.iter().map(|(_, to)| *to).collect();
+    let doors: Vec<_> = targets.iter().map(|to| UdpSocket::bind(to).unwrap_or_else(|e| panic!("{to}: {e}"))).collect();
+    for (n, (from, to)) in ways.iter().enumerate() {
+        let socket = UdpSocket::bind(from).unwrap_or_else(|e| panic!("{from}: {e}"));
+        // A drop on the way out is an error of the sender's.
+        let _ = socket.send_to(&u16::try_from(n).expect("few").to_be_bytes(), to);
+    }
+    let mut came = BTreeSet::new();
+    for door in doors {
+        door.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        let mut number = [0; 2];
+        while door.recv_from(&mut number).is_ok() {
+            came.insert(u16::from_be_bytes(number));
+        }
+    }
+    came
+}
+
+fn compare(host: &Host, text: &str) -> usize {
+    host.nft(&format!("flush ruleset\n{text}"));
+    let ruleset = read(&host.sh("nft -j list ruleset")).expect("a listing");
+    let ways = ways();
+    let came = sent(&ways);
+    for (n, (from, to)) in ways.iter().enumerate() {
+        let kernel = came.contains(&u16::try_from(n).expect("few"));
+        assert_eq!(passes(&ruleset, *from, *to), kernel, "{from} > {to} through\n{text}");
+    }
+    ways.len()
+}
+
+#[test]
+fn the_evaluator_decides_as_the_kernel_does() {
+    in_namespace(|host| {
+        for address in SOURCES.iter().chain(&DESTINATIONS) {
+            let (length, nodad) = if address.contains(':') { (128, "nodad") } else { (32, "") };
+            host.sh(&format!("ip addr add {address}/{length} dev lo {nodad}"));
+        }
+        let mut draw = Draw(2026);
+        let random: Vec<_> = (0..8).map(|_| random(&mut draw)).collect();
+        let texts = BY_HAND.iter().map(|text| (*text).to_owned()).chain(random);
+        let count: usize = texts.map(|text| compare(host, &text)).sum();
+        assert!(count > 1000, "{count} packets were compared");
+    });
+}
