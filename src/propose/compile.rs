@@ -229,7 +229,7 @@ fn traffic_matches(s: &Statement) -> Result<Vec<Match>, Fault> {
         });
     }
     if s.not_traffic.is_empty() {
-        return Ok(matches(&traffic, s.act.denies()));
+        return Ok(matches(&traffic, s.act.denies() || s.act == Act::Limit));
     }
     without(&traffic, &s.not_traffic).ok_or_else(|| {
         Fault::new(Code::Contradiction, 0..0, "the exception leaves nothing of the traffic, or is not part of it")
@@ -292,6 +292,12 @@ fn rated(s: &Statement, rule: Rule) -> Vec<Rule> {
     let over = if s.act == Act::Reject { Over::Reject } else { Over::Drop };
     let limit = RateLimit { count: rate.count, per: rate.per, burst: rate.burst, scope: rate.scope, over };
     let mut counted = Rule { rate_limit: Some(limit), ..rule.clone() };
+    let icmp = [Protocol::ICMP, Protocol::ICMPV6];
+    if !rule.protocol.is_any() && rule.protocol.items().iter().all(|p| icmp.contains(p)) {
+        // every ping after the first of a flow is established: only packets can be counted
+        counted.connection_state = OneOf::any();
+        return vec![counted];
+    }
     if rate.packets {
         return vec![counted];
     }
