@@ -1,6 +1,7 @@
 //! The commands: one file each. Here, and only here, the modules below meet; here alone the environment is read.
 
 pub mod afo;
+pub mod assess;
 pub mod check;
 pub mod config;
 pub mod conflicts;
@@ -13,6 +14,7 @@ pub mod log;
 mod places;
 pub mod render;
 mod status;
+pub mod watch;
 
 pub use host::{context_from, context_of, known, live_context};
 pub use places::{StatePlace, config, loaded, state_place};
@@ -44,6 +46,8 @@ pub const COMMANDS: &[Row] = &[
     Row::of::<render::Args>(),
     Row::of::<check::Args>(),
     Row::of::<conflicts::Args>(),
+    Row::of::<watch::Args>(),
+    Row::of::<assess::Args>(),
     Row::of::<deploy::Args>(),
     Row::of::<afo::Args>(),
     Row::of::<log::Args>(),

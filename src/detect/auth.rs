@@ -3,14 +3,23 @@
 //! A program is believed in its own words only: `sshd` speaks of SSH, `sudo` of sudo, PAM's modules in the names of the
 //! programs listed here. Where a message lacks the end that its program always writes, a newline in a login name cut it, and
 //! whatever stands on the next lines may be the attacker's: those lines name nobody, and the source is marked from then on.
+//! Neither does a line of a host that was never seen and whose clock is behind that of the line before it: so does a line that
+//! another program's newline let in.
 
 use super::sighting::{Attribute, Sighting};
 use super::stamp::Clock;
 use super::syslog::{self, Frame};
 use super::{pam, sshd, sudo};
+use crate::record::Timestamp;
 
 /// Lines after a fragment that name nobody: more than one login name of 100 characters can forge.
 const WITHHELD: u32 = 32;
+
+/// Seconds that the clock of a host that was never seen may be behind the line before.
+const BEHIND: i64 = 60;
+
+/// The most hosts that are remembered.
+const MOST_HOSTS: usize = 256;
 
 /// The most repetitions that one line stands for.
 const MOST_REPEATS: u64 = 10_000;
@@ -47,12 +56,15 @@ pub struct Auth {
     last: Vec<u8>,
     withheld: u32,
     forgeable: bool,
+    /// The hosts that wrote, the latest first, and when the last line was written.
+    hosts: Vec<Vec<u8>>,
+    written: Option<Timestamp>,
 }
 
 impl Auth {
     /// A reader of a log whose times `clock` turns into instants.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: Vec::new(), withheld: 0, forgeable: false }
+        Self { clock, last: Vec::new(), withheld: 0, forgeable: false, hosts: Vec::new(), written: None }
     }
 
     /// The clock, to move its reference.
@@ -74,12 +86,34 @@ impl Auth {
         let (count, message) = syslog::repeated(frame.message).unwrap_or((1, frame.message));
         self.last.clear();
         self.withheld = self.withheld.saturating_sub(1);
+        let strange = self.is_strange(&frame);
         let Some(sighting) = said(&Frame { message, ..frame }) else {
             self.suspect(&frame);
             return None;
         };
         self.last.extend_from_slice(line);
-        Some(self.marked(sighting, &frame, count))
+        let mut sighting = self.marked(sighting, &frame, count);
+        if strange {
+            (sighting.source_ip, sighting.source_port) = (None, None);
+        }
+        Some(sighting)
+    }
+
+    /// Whether the host was never seen before and its clock is behind the log's.
+    fn is_strange(&mut self, frame: &Frame<'_>) -> bool {
+        let before = self.written.unwrap_or(frame.ts);
+        if self.hosts.first().is_none_or(|host| host != frame.host) {
+            match self.hosts.iter().position(|host| host == frame.host) {
+                Some(at) => self.hosts.swap(0, at),
+                None if frame.ts.duration_until(before).as_secs() > BEHIND => return true,
+                None => {
+                    self.hosts.truncate(MOST_HOSTS - 1);
+                    self.hosts.insert(0, frame.host.to_vec());
+                }
+            }
+        }
+        self.written = Some(frame.ts);
+        false
     }
 
     fn suspect(&mut self, frame: &Frame<'_>) {
@@ -91,7 +125,7 @@ impl Auth {
     }
 
     /// The line before, so many times more.
-    fn again(&mut self, ts: crate::record::Timestamp, count: u64) -> Option<Sighting<'_>> {
+    fn again(&mut self, ts: Timestamp, count: u64) -> Option<Sighting<'_>> {
         let frame = syslog::frame(&self.last, &mut self.clock)?;
         let (_, message) = syslog::repeated(frame.message).unwrap_or((1, frame.message));
         said(&Frame { ts, message, ..frame }).map(|sighting| self.marked(sighting, &frame, count))
@@ -204,6 +238,19 @@ mod tests {
         let line = format!("{prefix}Failed password for root from 203.0.113.8 port 22 ssh2");
         let marked = auth.read(line.as_bytes()).is_some_and(|s| s.attributes.iter().any(|a| a.0 == "forgeable"));
         assert!(marked);
+    }
+
+    #[test]
+    fn a_line_of_a_strange_host_from_the_past_names_nobody() {
+        let mut auth = auth();
+        let said = "sshd[1]: Failed password for root from 198.51.100.10 port 1 ssh2";
+        assert_eq!(
+            blamed(&mut auth, "Nov 20 10:15:32 gw dnsmasq-dhcp[801]: DHCPACK(eth1) 192.168.1.50 aa:bb:cc:dd:ee:ff a"),
+            None
+        );
+        assert_eq!(blamed(&mut auth, &format!("Nov 20 10:00:00 h {said}")), Some(("-".into(), 1)));
+        assert_eq!(blamed(&mut auth, &format!("Nov 20 10:15:33 h {said}")), Some(("198.51.100.10".into(), 1)));
+        assert_eq!(blamed(&mut auth, &format!("Nov 20 10:15:00 gw {said}")), Some(("198.51.100.10".into(), 1)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::record::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     pub ts: Timestamp,
+    /// Empty where none is written.
+    pub host: &'a [u8],
     /// Empty where the line has no tag (`last message repeated 3 times`).
     pub program: &'a [u8],
     pub pid: Option<u32>,
@@ -40,12 +42,12 @@ fn after_priority(line: &[u8]) -> Option<&[u8]> {
 fn tagged(ts: Timestamp, rest: &[u8]) -> Option<Frame<'_>> {
     let (word, after) = first_word(rest);
     if let Some((program, pid)) = tag(word) {
-        return Some(Frame { ts, program, pid, message: after });
+        return Some(Frame { ts, host: b"", program, pid, message: after });
     }
-    let (word, message) = first_word(after);
+    let (host, (word, message)) = (word, first_word(after));
     match tag(word) {
-        Some((program, pid)) => Some(Frame { ts, program, pid, message }),
-        None => Some(Frame { ts, program: b"", pid: None, message: after }),
+        Some((program, pid)) => Some(Frame { ts, host, program, pid, message }),
+        None => Some(Frame { ts, host, program: b"", pid: None, message: after }),
     }
 }
 
@@ -63,7 +65,7 @@ fn tag(word: &[u8]) -> Option<(&[u8], Option<u32>)> {
 /// `time host program pid message-id structured-data message` (RFC 5424, 6).
 fn rfc5424<'a>(rest: &'a [u8], clock: &mut Clock) -> Option<Frame<'a>> {
     let (ts, rest) = clock.read(rest)?;
-    let (_host, rest) = first_word(rest.strip_prefix(b" ")?);
+    let (host, rest) = first_word(rest.strip_prefix(b" ")?);
     let (program, rest) = first_word(rest);
     let (pid, rest) = first_word(rest);
     let (_message_id, rest) = first_word(rest);
@@ -71,7 +73,7 @@ fn rfc5424<'a>(rest: &'a [u8], clock: &mut Clock) -> Option<Frame<'a>> {
     let message = rest.strip_prefix(b" ").unwrap_or(rest);
     let message = message.strip_prefix("\u{feff}".as_bytes()).unwrap_or(message);
     let pid = number(pid).and_then(|n| u32::try_from(n).ok());
-    Some(Frame { ts, program, pid, message })
+    Some(Frame { ts, host, program, pid, message })
 }
 
 /// What follows `-` or `[id name="value"]…`; a value escapes `"`, `\` and `]` with `\` (RFC 5424, 6.3.3).

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod context;
 pub mod exec;
+pub mod follow;
 pub mod logs;
 mod netlink;
 pub mod nft;

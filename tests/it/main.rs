@@ -9,6 +9,7 @@ mod analysis;
 mod cases;
 mod configuration;
 mod daemon;
+mod detect;
 mod docs;
 mod kernel;
 mod layers;

@@ -1,0 +1,339 @@
+//! afo-watch: lines of logs and lists become events.
+
+mod place;
+mod source;
+
+pub use source::Type;
+
+use super::{config, state_place};
+use crate::cli::{Chunk, Command, Common, Exit, Failure, Input, Out, Shell, Signal, Signals, Woken};
+use crate::record::{ErrorRecord, Timestamp};
+use crate::sys::clock;
+use crate::sys::follow::{Alarm, Log, Piece, Start};
+use jiff::tz::TimeZone;
+use place::Place;
+use rustix::event::{PollFd, PollFlags, poll};
+use source::{Source, Spec};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// How long it waits for the kernel to ring before it looks by itself: for file systems that ring for nobody.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Turn log lines and lists of bad addresses into events
+///
+/// Follows each source and puts out one `event` per line that says something: who failed to log in from where, which packet
+/// the firewall logged, which address a list names. An address is blamed only where the right program wrote it; text that others
+/// chose (login names, prefixes) is data. A source is `auth:PATH` (sshd, sudo, su, PAM), `fw:PATH` (the kernel's packet log), `feed:FILE`
+/// (a list), or `-` for standard input with `--as`. Files are followed through rotation, truncation and deletion;
+/// where reading stopped is kept in the state, so a restart neither loses nor repeats.
+///
+/// Examples:
+///   $ afo-watch --source auth:/var/log/auth.log | afo-assess | afo-gen | afo-deploy --confirm
+///   $ afo-watch --once --source auth:/var/log/auth.log        what is there now, then end
+///   $ journalctl -f | afo-watch --source - --as auth
+///
+/// Exit status:
+///   0  the end of the input, or told to stop
+///   2  a source that cannot be one, a line that is too long, or output that cannot be written
+///   3  a file or the state cannot be read
+///   141  the reader of the output went away
+#[derive(Debug, Clone, Default, clap::Parser)]
+#[command(name = "afo-watch", version, verbatim_doc_comment)]
+pub struct Args {
+    /// Read SPEC: auth:PATH, fw:PATH, feed:FILE or -; repeatable [default: those of the configuration]
+    #[arg(long, value_name = "SPEC")]
+    pub source: Vec<String>,
+    /// What standard input is
+    #[arg(long = "as", value_name = "TYPE")]
+    pub stdin_as: Option<Type>,
+    /// Wait for more at the end (the default)
+    #[arg(long, conflicts_with = "once")]
+    pub follow: bool,
+    /// Stop at the end of what is there
+    #[arg(long)]
+    pub once: bool,
+    /// Where to begin [default: cursor; with --once start]
+    #[arg(long, value_name = "PLACE")]
+    pub from: Option<From>,
+    /// The time zone of logs that name none [default: the system's]
+    #[arg(long, value_name = "ZONE", hide_short_help = true)]
+    pub time_zone: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum From {
+    /// At the beginning of the file
+    Start,
+    /// Behind what is there
+    End,
+    /// Where the last run stopped, else behind what is there
+    Cursor,
+}
+
+impl Command for Args {
+    const NAME: &'static str = "afo-watch";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Exit, Failure> {
+        let config = config(shell)?;
+        let configured = || config.watch.sources.iter().map(ToString::to_string).collect();
+        let asked: Vec<String> = if self.source.is_empty() { configured() } else { self.source.clone() };
+        if asked.is_empty() {
+            let failure = Failure::undecided("no source is given and the configuration names none");
+            return Err(failure.hint("afo-watch --source auth:/var/log/auth.log"));
+        }
+        let specs = asked.iter().map(|text| Spec::new(text, self.stdin_as)).collect::<Result<Vec<_>, _>>()?;
+        let from = self.from.unwrap_or(if self.once { From::Start } else { From::Cursor });
+        let needed = (!self.once || from == From::Cursor) && specs.iter().any(|spec| spec.path.is_some());
+        let place = match needed {
+            true => Place::open(&state_place(shell, &config), self.from == Some(From::Cursor))?,
+            false => Place::nowhere(),
+        };
+        let mut run = Run::new(&specs, from, place, zone(self.time_zone.as_deref())?, shell)?;
+        let mut out = shell.out();
+        if self.once || specs.iter().all(|spec| spec.path.is_none()) {
+            run.once(&mut out)?;
+        } else {
+            run.follow(&mut out)?;
+        }
+        shell.close(&mut out)
+    }
+}
+
+fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
+    match name {
+        None => Ok(TimeZone::system()),
+        Some(name) => TimeZone::get(name).map_err(|_| {
+            Failure::undecided(format!("`{name}` is not a time zone that this system knows"))
+                .hint("--time-zone Europe/Berlin")
+        }),
+    }
+}
+
+/// A source and the file that it is read from.
+struct Open {
+    spec: Spec,
+    source: Source,
+    /// Nothing: standard input.
+    log: Option<Log>,
+}
+
+/// The loop over all sources.
+struct Run<'s> {
+    shell: &'s Shell,
+    sources: Vec<Open>,
+    place: Place,
+    signals: Signals,
+}
+
+impl<'s> Run<'s> {
+    fn new(specs: &[Spec], from: From, place: Place, zone: TimeZone, shell: &'s Shell) -> Result<Self, Failure> {
+        let mut sources = Vec::new();
+        for spec in specs {
+            let start = match from {
+                From::Start => Start::Beginning,
+                From::End => Start::End,
+                From::Cursor => place.start(&spec.label, spec.of == Type::Feed)?,
+            };
+            let log = spec.path.clone().map(|path| Log::new(path, start));
+            sources.push(Open { spec: spec.clone(), source: Source::new(spec, zone.clone(), clock::now()), log });
+        }
+        let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
+        Ok(Self { shell, sources, place, signals })
+    }
+
+    /// Reads every source to its end.
+    fn once(&mut self, out: &mut Out) -> Result<(), Failure> {
+        for at in 0..self.sources.len() {
+            let Open { spec, source, log } = &mut self.sources[at];
+            match log {
+                Some(log) => {
+                    let mut sink = Sink {
+                        source,
+                        shell: self.shell,
+                        out,
+                        label: &spec.label,
+                        live: false,
+                        signals: Some(&self.signals),
+                        ended: false,
+                    };
+                    log.read_once(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
+                    if sink.ended {
+                        break;
+                    }
+                }
+                None => stdin(source, &spec.label, &self.signals, out, self.shell)?,
+            }
+            self.say(at);
+        }
+        self.keep(out)
+    }
+
+    /// Reads every source and waits for more, until a signal comes or nobody reads the output any more.
+    fn follow(&mut self, out: &mut Out) -> Result<(), Failure> {
+        if let Some(open) = self.sources.iter().find(|open| open.log.is_none()) {
+            let words = format!("`{}` cannot be read beside files that are followed", open.spec.label);
+            return Err(Failure::undecided(words).hint("read it by its own afo-watch, or with --once"));
+        }
+        let mut alarm = Alarm::new().map_err(|e| Failure::refused(format!("cannot watch directories: {e}")))?;
+        loop {
+            alarm.clear();
+            for open in &self.sources {
+                let _ = open.log.as_ref().is_some_and(|log| alarm.watch(log.path()));
+            }
+            while self.look(out)? {}
+            self.keep(out)?;
+            if out.trouble().is_some() || is_closed(out) {
+                return Ok(());
+            }
+            match self.signals.wait(Some(alarm.as_fd()), Some(LOOK)) {
+                Ok(Woken::Signal(Signal::HangUp)) if !self.shell.has_controlling_terminal() => {}
+                Ok(Woken::Signal(_)) => return self.last_look(out),
+                Ok(_) => {}
+                Err(e) => return Err(Failure::refused(format!("cannot wait for changes: {e}"))),
+            }
+        }
+    }
+
+    /// Takes what was written until now, and ends.
+    fn last_look(&mut self, out: &mut Out) -> Result<(), Failure> {
+        self.look(out)?;
+        self.keep(out)
+    }
+
+    /// Reads what is new in every source; whether anything was.
+    fn look(&mut self, out: &mut Out) -> Result<bool, Failure> {
+        let mut any = false;
+        for at in 0..self.sources.len() {
+            let Open { spec, source, log: Some(log) } = &mut self.sources[at] else { continue };
+            let mut sink =
+                Sink { source, shell: self.shell, out, label: &spec.label, live: true, signals: None, ended: false };
+            any |= log.pump(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
+            self.say(at);
+        }
+        Ok(any && out.trouble().is_none())
+    }
+
+    /// Keeps how far was read, after what was read is out.
+    fn keep(&mut self, out: &mut Out) -> Result<(), Failure> {
+        out.flush();
+        if out.trouble().is_some() {
+            return Ok(());
+        }
+        let positions = self.sources.iter().filter_map(|open| {
+            let log = open.log.as_ref()?;
+            Some((open.spec.label.clone(), log.positions()))
+        });
+        self.place.keep(clock::now(), positions.collect())
+    }
+
+    fn say(&mut self, at: usize) {
+        let Open { spec, source, log } = &mut self.sources[at];
+        if let Some(warning) = source.warning() {
+            self.shell.note(&format!("warning: {}: {warning}", spec.label));
+        }
+        if let Some(words) = source.refused() {
+            self.shell.note(&format!("warning: {}: {words}", spec.label));
+        }
+        if log.as_mut().is_some_and(Log::take_gap) {
+            let words = "the file in which the last run stopped is gone; lines may be missing";
+            self.shell.note(&format!("warning: {}: {words}", spec.label));
+        }
+    }
+}
+
+/// Whether nobody reads standard output any more: a pipe says so without being written to.
+fn is_closed(_out: &Out) -> bool {
+    let stdout = std::io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&now)), Ok(n) if n > 0) && fds[0].revents().contains(PollFlags::ERR)
+}
+
+/// Where the lines of one source go.
+struct Sink<'r> {
+    source: &'r mut Source,
+    shell: &'r Shell,
+    out: &'r mut Out,
+    label: &'r str,
+    live: bool,
+    signals: Option<&'r Signals>,
+    ended: bool,
+}
+
+impl Sink<'_> {
+    fn take(&mut self, piece: Piece<'_>) {
+        match piece {
+            // while it is followed a log is written now; what lies there was written until it was last changed
+            Piece::Opened { .. } if self.live && self.source.is_log() => self.source.set_reference(clock::now()),
+            Piece::Opened { modified } => {
+                self.source.set_reference(Timestamp::from_second(modified).unwrap_or_else(|_| clock::now()));
+                self.ended |= self.signals.is_some_and(|signals| signals.pending().is_some());
+            }
+            Piece::Line { .. } if self.ended || self.out.trouble().is_some() => {}
+            Piece::Line { offset, bytes } => {
+                let seen = self.live.then(clock::now);
+                self.source.line(offset, bytes, seen, self.out);
+            }
+            Piece::TooLong { offset, length, head } => too_long(self.label, offset, length, head, self.out, self.shell),
+        }
+    }
+}
+
+fn too_long(label: &str, offset: u64, length: u64, head: &[u8], out: &mut Out, shell: &Shell) {
+    let message = format!("{label}: the line at byte {offset} is {length} bytes long and was passed over");
+    shell.complain(&message, None);
+    let input = Some(String::from_utf8_lossy(&head[..head.len().min(2048)]).into_owned());
+    out.error(&ErrorRecord { stage: out.stage().to_owned(), line: None, message, hint: None, input, run: None });
+    out.ends(Exit::Undecided);
+}
+
+fn unreadable(log: &Log, error: &std::io::Error) -> Failure {
+    let words = error.to_string();
+    let words = words.split(" (os error").next().unwrap_or(&words);
+    let failure = Failure::refused(format!("cannot read {}: {words}", log.path().display()));
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            failure.hint("read it as root or as a member of its group (adm on Debian)")
+        }
+        std::io::ErrorKind::NotFound => failure.hint("without --once it is waited for"),
+        _ => failure,
+    }
+}
+
+/// Reads standard input to its end, putting events out whenever nothing more is there at the moment.
+fn stdin(source: &mut Source, label: &str, signals: &Signals, out: &mut Out, shell: &Shell) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::undecided(format!("cannot read standard input: {e}"));
+    let file = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+    let taken = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
+    let mut input = Input::new(file, Some(taken));
+    let mut offset = 0;
+    while out.trouble().is_none() && signals.pending().is_none() {
+        match input.next_chunk().map_err(failed)? {
+            Chunk::Line(line) => {
+                let text = line.strip_suffix(b"\n").unwrap_or(line);
+                if text.len() > crate::sys::follow::LONGEST {
+                    too_long(label, offset, text.len() as u64, text, out, shell);
+                } else {
+                    source.line(offset, text, None, out);
+                }
+                offset += line.len() as u64;
+            }
+            Chunk::TooLong(length, head) => {
+                too_long(label, offset, length, head, out, shell);
+                offset += length;
+            }
+            Chunk::Idle => out.flush(),
+            Chunk::Signal(Signal::HangUp) if !shell.has_controlling_terminal() => {}
+            Chunk::Signal(_) | Chunk::End => break,
+        }
+    }
+    Ok(())
+}
