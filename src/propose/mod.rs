@@ -85,7 +85,7 @@ impl Reader {
             Err(fault) => return Outcome::Refused(fault),
         };
         if is_question(&tokens) {
-            return Outcome::Answered("this asks about the firewall, and here rules are made from wishes such as `block ssh from 192.0.2.0/24`; afo-sim answers what the rules do with a packet".into());
+            return Outcome::Answered("this asks about the firewall, and here rules are made from wishes such as `block ssh from 192.0.2.0/24`; `afo-deploy list` shows those that hold".into());
         }
         if !has_verb(&tokens) {
             let fault = Fault::new(Code::NoRequest, 0..0, "this is not a request for a rule");

@@ -4,10 +4,13 @@
 //! are replaced by marks, so that a run equals the next one.
 
 use crate::kernel::in_namespace;
-use crate::shell::{Ended, sh};
-use crate::tree::{must_equal, read, root};
+use crate::shell::{Ended, commands, sh};
+use crate::tree::{must_equal, name, read, root};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The cases that every filter has.
+const NEEDED: &[&str] = &["plain", "empty", "bad-line", "refused"];
 
 fn directories(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
@@ -98,6 +101,19 @@ fn golden_runs_in_the_kernel() {
             judge(case, line);
         }
     });
+}
+
+#[test]
+fn every_filter_has_its_cases() {
+    let filters = ["afo-gen", "afo-render", "afo-check", "afo-conflicts", "afo-deploy", "afo-assess"];
+    for command in commands() {
+        let directory = root().join("tests/cases").join(command);
+        let there: Vec<_> = directories(&directory).iter().map(|p| name(p)).collect();
+        assert!(!there.is_empty(), "tests/cases/{command} holds no case");
+        for needed in NEEDED.iter().filter(|_| filters.contains(&command)) {
+            assert!(there.iter().any(|case| case == needed), "tests/cases/{command} has no case `{needed}`");
+        }
+    }
 }
 
 #[test]

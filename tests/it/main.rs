@@ -15,6 +15,7 @@ mod kernel;
 mod layers;
 mod log;
 mod manners;
+mod quickstart;
 mod records;
 mod rules;
 mod shell;

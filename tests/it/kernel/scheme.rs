@@ -36,10 +36,10 @@ fn a_switch_in_the_kernel_reverts_with_no_process_alive() {
              add rule inet t g2 tcp dport 22 drop
              add chain inet t input { type filter hook input priority -10; }
              add rule inet t input meta nfproto @armed goto g2
-             add element inet t armed { ipv4 timeout 1s, ipv6 timeout 1s }",
+             add element inet t armed { ipv4 timeout 4s, ipv6 timeout 4s }",
         );
-        assert!(!peer.connects(door), "inside the window (the attempt itself outlasts it)");
-        assert!(peer.connects(door), "after the window");
+        assert!(!peer.connects(door), "inside the window");
+        assert!((0..10).any(|_| peer.connects(door)), "after the window");
     });
 }
 

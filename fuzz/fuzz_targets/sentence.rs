@@ -1,0 +1,16 @@
+//! No sentence makes the grammar panic, and no text of it reaches a rule but as a value of a type.
+#![no_main]
+
+use afo::propose::{Answers, Reader};
+use afo::record::Context;
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static CONTEXT: LazyLock<Context> = LazyLock::new(|| {
+    let names = r#"{"interfaces":[{"name":"eth0","addresses":["198.51.100.10/24"]}],"zones":{"guest":["eth1"]},"hosts":{"printer":["192.0.2.40"]},"forwarding":true}"#;
+    serde_json::from_str(names).expect("a context")
+});
+
+fuzz_target!(|sentence: &str| {
+    let _ = Reader::new(&CONTEXT).read(sentence, &Answers::default());
+});
