@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 const WRITE_LOCK: u64 = 120;
+/// The list is read in pieces, and a line can be passed over while other processes take and leave locks: it is looked at again.
+const LOOKS: usize = 5;
 
 /// A process that holds the write lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +31,10 @@ pub(super) fn of(path: &Path) -> Option<Holder> {
     let mut shm = path.as_os_str().to_owned();
     shm.push("-shm");
     let inode = std::fs::metadata(Path::new(&shm)).ok()?.ino();
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| writer(line, inode))?;
+    let pid = (0..LOOKS).find_map(|_| {
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| writer(line, inode))
+    })?;
     let program = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     Some(Holder { pid, program: program.map(|name| plain(name.trim_end())) })
 }
