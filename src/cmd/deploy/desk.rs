@@ -7,7 +7,7 @@ use super::split::split;
 use super::window::{End, Terminal, wait};
 use super::{Args, blocks, kernel, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
-use crate::record::{Alert, Id, Proposal, Severity, Status};
+use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
 use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, Widths, decide, judge, timed_blocks};
 use crate::state::DeploymentRow;
 use crate::sys::clock;
@@ -15,6 +15,10 @@ use jiff::SignedDuration;
 
 /// How long nothing is blocked after the cap was exceeded, in seconds.
 const PAUSE: u32 = 600;
+
+/// Where the state keeps the end and the cause of that pause.
+const PAUSED_UNTIL: &str = "breaker_until";
+const PAUSED_WHY: &str = "breaker_why";
 
 /// Where proposals for this host are decided and done.
 pub struct Desk<'a> {
@@ -57,6 +61,9 @@ impl<'a> Desk<'a> {
             (Autonomy::Auto, Ok(_)) => self.breaker.ask(clock::now(), u32::try_from(wanted).unwrap_or(u32::MAX)),
             _ => Admission::Admitted,
         };
+        if let Admission::Tripped { until, reason } = &admission {
+            self.remember_pause(*until, reason)?;
+        }
         let facts = Facts {
             effect: None,
             cut: None,
@@ -71,6 +78,17 @@ impl<'a> Desk<'a> {
             Decision::Queue => self.tell(proposal, &format!("waits for a person ({})", verdict.reason), out),
             Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
         }
+    }
+
+    /// Keeps the breaker's pause for the next process.
+    fn remember_pause(&mut self, until: Timestamp, reason: &str) -> Result<(), Failure> {
+        if self.args.dry_run {
+            return Ok(());
+        }
+        let change = self.site.begin()?;
+        change.set(PAUSED_UNTIL, &until.to_string()).map_err(failure)?;
+        change.set(PAUSED_WHY, reason).map_err(failure)?;
+        change.commit().map_err(failure)
     }
 
     /// Records what is not done and tells people.
@@ -245,5 +263,11 @@ fn breaker(site: &Site) -> Result<Breaker, Failure> {
     let cap = Cap { per_minute: respond.cap_per_minute, per_hour: respond.cap_per_hour };
     let hour_ago = clock::now().checked_sub(SignedDuration::from_hours(1)).unwrap_or(clock::now());
     let earlier = site.state.block_times(hour_ago).map_err(failure)?;
-    Ok(Breaker::new(cap, PAUSE, earlier))
+    let breaker = Breaker::new(cap, PAUSE, earlier);
+    let until = site.state.setting(PAUSED_UNTIL).map_err(failure)?.and_then(|text| text.parse::<Timestamp>().ok());
+    let why = site.state.setting(PAUSED_WHY).map_err(failure)?.unwrap_or_default();
+    Ok(match until.filter(|until| *until > clock::now()) {
+        Some(until) => breaker.paused_until(until, &why),
+        None => breaker,
+    })
 }
