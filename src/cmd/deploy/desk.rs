@@ -1,6 +1,6 @@
 //! A proposal's way into the kernel: what may be done, by whom, and the doing of it.
 
-use super::plan::{Plan, plan};
+use super::plan::{Plan, Refused, plan};
 use super::recover::recover;
 use super::site::{Site, failure};
 use super::split::split;
@@ -13,10 +13,10 @@ use crate::state::DeploymentRow;
 use crate::sys::clock;
 use jiff::SignedDuration;
 
-/// How long nothing is blocked after the cap was exceeded, in seconds.
-const PAUSE: u32 = 600;
+/// How often a change is proven anew because somebody else changed the rules meanwhile.
+const PROOFS: usize = 3;
 
-/// Where the state keeps the end and the cause of that pause.
+/// Where the state keeps the end and the cause of the breaker's pause.
 const PAUSED_UNTIL: &str = "breaker_until";
 const PAUSED_WHY: &str = "breaker_why";
 
@@ -151,7 +151,7 @@ impl<'a> Desk<'a> {
     /// A person's whole input.
     pub fn person(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
         let id = clock::new_id();
-        let plan = match plan(&self.site, proposals, &id, &self.args.allow_lockout)? {
+        let plan = match self.proven(proposals, &id)? {
             Ok(plan) => plan,
             Err(why) => return self.refuse(proposals, &why, out),
         };
@@ -169,6 +169,18 @@ impl<'a> Desk<'a> {
             () if !plan.changes_policy() => self.again(&plan, out),
             () => self.window(&plan, &id, proposals, &mut terminal, out),
         }
+    }
+
+    /// A plan that was proven against the rules that the kernel holds now: when they change while it is made, it is made again.
+    fn proven(&self, proposals: &[Proposal], id: &Id) -> Result<Result<Plan, Refused>, Failure> {
+        for _ in 0..PROOFS {
+            let plan = plan(&self.site, proposals, id, &self.args.allow_lockout)?;
+            match plan {
+                Ok(plan) if kernel::base()? != plan.base => {}
+                decided => return Ok(decided),
+            }
+        }
+        Err(Failure::refused("another program keeps changing the rules").hint("stop it, or try again when it has ended"))
     }
 
     /// Everything that was asked for holds already: it is one deployment, that one.
@@ -263,7 +275,7 @@ fn breaker(site: &Site) -> Result<Breaker, Failure> {
     let cap = Cap { per_minute: respond.cap_per_minute, per_hour: respond.cap_per_hour };
     let hour_ago = clock::now().checked_sub(SignedDuration::from_hours(1)).unwrap_or(clock::now());
     let earlier = site.state.block_times(hour_ago).map_err(failure)?;
-    let breaker = Breaker::new(cap, PAUSE, earlier);
+    let breaker = Breaker::new(cap, respond.pause_seconds, earlier);
     let until = site.state.setting(PAUSED_UNTIL).map_err(failure)?.and_then(|text| text.parse::<Timestamp>().ok());
     let why = site.state.setting(PAUSED_WHY).map_err(failure)?.unwrap_or_default();
     Ok(match until.filter(|until| *until > clock::now()) {

@@ -4,6 +4,7 @@ use crate::backend::nftables::Live;
 use crate::cli::{Exit, Failure};
 use crate::deploy::Kernel;
 use crate::sys::nft::{self, NftError};
+use sha2::{Digest, Sha256};
 
 /// Why the kernel did not do it: nothing was changed (exit 3).
 pub fn failure(error: &NftError) -> Failure {
@@ -54,4 +55,13 @@ pub fn backup() -> Result<String, Failure> {
         Err(NftError::Said(words)) if words.contains("No such file or directory") => Ok(String::new()),
         Err(error) => Err(failure(&error)),
     }
+}
+
+/// What tells two rulesets apart: a hash of the kernel's own listing, without counters and without the elements of sets.
+///
+/// # Errors
+/// When nft cannot be asked.
+pub fn base() -> Result<String, Failure> {
+    let listing = nft::list(&["-s", "-t", "-j", "list", "ruleset"]).map_err(|e| failure(&e))?;
+    Ok(Sha256::digest(listing.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,13 +1,17 @@
 //! From a batch of proposals to a change that was proven: nothing that a record says about itself is trusted, all of it is
 //! computed again from its rules.
 
+use super::kernel;
 use super::protect::{flows, lockout};
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
+use crate::analyze::{self, Budget};
 use crate::cli::Failure;
+use crate::cmd::conflicts::live_ruleset;
 use crate::deploy::changed;
 use crate::record::{Id, Proposal, Rule};
+use crate::rule::ruleset::Ruleset;
 use crate::state::{DeploymentRow, PolicyRule};
 use crate::sys::clock;
 
@@ -22,6 +26,8 @@ pub struct Plan {
     pub after: Vec<PolicyRule>,
     /// Whether something that was kept out may get through.
     pub widens: bool,
+    /// The hash of the ruleset that it was proven against.
+    pub base: String,
 }
 
 /// Computes what `proposals` come to, for deployment `id`.
@@ -45,9 +51,24 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
     if let Some(why) = lockout(&added, &flows(&site.context, &site.config), allowed) {
         return Ok(Err(why));
     }
+    let base = kernel::base()?;
+    if !added.is_empty()
+        && let Some(why) = stopped(&live_ruleset()?, &added)
+    {
+        return Ok(Err(why));
+    }
     let widens = widens(&added, split.changes.len());
     let after = owned(after, &confirmed, id, now);
-    Ok(Ok(Plan { split, before: confirmed, after, widens }))
+    Ok(Ok(Plan { split, before: confirmed, after, widens, base }))
+}
+
+/// Why one of the rules would not do what it says beside what the kernel holds, or why nobody knows.
+fn stopped(live: &Ruleset, added: &[Rule]) -> Option<Refused> {
+    let judged = analyze::conflicts(live, added, Budget::default());
+    let stop = judged.conflicts.items.iter().find(|item| analyze::stops(item))?;
+    let rule = stop.rule.as_ref().map(|id| format!("rule {id}: ")).unwrap_or_default();
+    let advice: String = judged.advice.iter().map(|words| format!("; {words}")).collect();
+    Some(format!("{rule}{}: {}{advice}", stop.kind.as_str(), stop.explanation))
 }
 
 impl Plan {
@@ -63,6 +84,7 @@ impl Plan {
         row.run = proposals.iter().find_map(|p| p.run.clone());
         row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
         row.window_seconds = Some(seconds);
+        row.base_hash = Some(self.base.clone());
         row.rules = self.split.policy.iter().map(|rule| rule.id.clone()).collect();
         row.policy_before = self.before.clone();
         row.policy_after = self.after.clone();
