@@ -1,7 +1,7 @@
 //! Assessments to typed templates: deny single addresses, or a network when the evidence is the network's, for a time.
 //!
-//! Nothing of an assessment's text is looked at: only its subjects, its level and its typed response. Everything that comes out has
-//! ids made from the assessment, so that a replay gives the same bytes and deploying twice is one deployment.
+//! Nothing of an assessment's text is looked at: only its subjects, its level and its typed response. Its evidence goes along for people
+//! to read, as the proposal's sources. Everything that comes out has ids made from the assessment, so that a replay gives the same bytes and deploying twice is one deployment.
 
 use super::explain::explain;
 use super::world::World;
@@ -104,7 +104,11 @@ fn proposal(assessment: &Assessment, rules: Vec<Rule>) -> Proposal {
         explanation: explain(&rules, &[]),
         rules,
         changes: Vec::new(),
-        generator: Some(Generator { provider: "template".into(), ..Generator::default() }),
+        generator: Some(Generator {
+            provider: "template".into(),
+            sources: evidence(assessment),
+            ..Generator::default()
+        }),
         assumed: Vec::new(),
         rendered: None,
         validation: None,
@@ -115,6 +119,14 @@ fn proposal(assessment: &Assessment, rules: Vec<Rule>) -> Proposal {
         risk_reasons: Vec::new(),
         approval: None,
     }
+}
+
+/// Sentences of evidence that go along, and their length in characters.
+const MOST_EVIDENCE: (usize, usize) = (4, 200);
+
+fn evidence(assessment: &Assessment) -> Vec<String> {
+    let cut = |sentence: &String| sentence.chars().take(MOST_EVIDENCE.1).collect();
+    assessment.evidence.iter().take(MOST_EVIDENCE.0).map(cut).collect()
 }
 
 fn tell(assessment: &Assessment, why: &str) -> Reaction {

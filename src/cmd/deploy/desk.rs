@@ -117,7 +117,7 @@ impl<'a> Desk<'a> {
         }
         let respond = &self.site.config.respond;
         let growth = Growth { factor: respond.ttl_growth, longest: respond.ttl_max_seconds.into() };
-        let reason = proposals.iter().map(|p| p.explanation.as_str()).collect::<Vec<_>>().join(" ");
+        let reason = proposals.iter().map(why).collect::<Vec<_>>().join(" ");
         let growth = grow.then_some(growth);
         let order = blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth };
         if self.args.dry_run {
@@ -180,7 +180,8 @@ impl<'a> Desk<'a> {
                 decided => return Ok(decided),
             }
         }
-        Err(Failure::refused("another program keeps changing the rules").hint("stop it, or try again when it has ended"))
+        Err(Failure::refused("another program keeps changing the rules")
+            .hint("stop it, or try again when it has ended"))
     }
 
     /// Everything that was asked for holds already: it is one deployment, that one.
@@ -258,6 +259,16 @@ impl<'a> Desk<'a> {
             out.ends(Exit::PutBack);
         }
         Ok(())
+    }
+}
+
+/// Why a proposal wants its blocks: the first of the evidence that it answers, else what was asked for.
+fn why(proposal: &Proposal) -> String {
+    let evidence = proposal.generator.as_ref().and_then(|generator| generator.sources.first());
+    match (evidence, &proposal.origin.request) {
+        (Some(evidence), _) => evidence.clone(),
+        (None, Some(request)) => format!("asked for: {request}"),
+        (None, None) => proposal.explanation.clone(),
     }
 }
 

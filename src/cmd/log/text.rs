@@ -50,7 +50,9 @@ fn why(stored: &StoredProposal, style: Style) -> Vec<String> {
     let request = origin.request.as_deref().map(|words| labelled("request:", words));
     let assessment = origin.assessment.as_ref().map(|id| labelled("assessment:", id.as_str()));
     let does = Some(stored.proposal.explanation.as_str()).filter(|words| !words.is_empty());
-    [request, assessment, does.map(|words| labelled("does:", words))].into_iter().flatten().collect()
+    let sources = stored.proposal.generator.iter().flat_map(|generator| &generator.sources);
+    let told = [request, assessment, does.map(|words| labelled("does:", words))].into_iter().flatten();
+    told.chain(sources.map(|sentence| labelled("because:", sentence))).collect()
 }
 
 fn block(block: &Block, now: Timestamp, style: Style) -> String {
