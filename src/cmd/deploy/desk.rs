@@ -7,6 +7,7 @@ use super::split::split;
 use super::window::{End, Terminal, wait};
 use super::{Args, blocks, kernel, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
+use crate::packet::AddressSpec;
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
 use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, Widths, decide, judge, timed_blocks};
 use crate::state::DeploymentRow;
@@ -163,6 +164,9 @@ impl<'a> Desk<'a> {
         if !plan.split.bans.is_empty() {
             self.block(proposals, false, out)?;
         }
+        if !plan.split.lifted.is_empty() {
+            self.lift(&plan.split.lifted, out)?;
+        }
         match () {
             () if !plan.split.changes_policy() => Ok(()),
             () if self.args.dry_run => self.show(&plan, &id, proposals, out),
@@ -182,6 +186,25 @@ impl<'a> Desk<'a> {
         }
         Err(Failure::refused("another program keeps changing the rules")
             .hint("stop it, or try again when it has ended"))
+    }
+
+    /// Ends the blocks of addresses, as a person asked for.
+    fn lift(&mut self, addresses: &[AddressSpec], out: &mut Out) -> Result<(), Failure> {
+        for address in addresses {
+            if self.args.dry_run {
+                out.text(&format!("# the block of {address} ends"));
+                continue;
+            }
+            match blocks::lift(&mut self.site, address, false) {
+                Ok(_) => self.shell.note(&format!("{address} is no longer blocked")),
+                Err(failure) if failure.exit == Exit::No => {
+                    self.shell.complain(&failure.message, failure.hint.as_deref());
+                    out.ends(Exit::No);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
     }
 
     /// Everything that was asked for holds already: it is one deployment, that one.
@@ -216,10 +239,7 @@ impl<'a> Desk<'a> {
         out: &mut Out,
     ) -> Result<(), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
-        let live = kernel::look()?;
-        if live.pending.is_some() {
-            return Err(Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status"));
-        }
+        let live = kernel::no_window()?;
         let mut row = plan.row(&self.site, id, proposals, self.seconds());
         let (apply, revert) = transaction::texts(&row, &live, &self.site.protected(), plan.widens)?;
         (row.generation_old, row.generation_new) = (live.generation, Some(live.next()));

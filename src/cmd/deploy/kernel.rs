@@ -36,6 +36,18 @@ fn window_open(live: &Live) -> Result<bool, Failure> {
     }
 }
 
+/// What of AFO is in the kernel, where no window is open: one change waits at a time.
+///
+/// # Errors
+/// When a change waits for its confirmation, or as [`look`].
+pub fn no_window() -> Result<Live, Failure> {
+    let live = look()?;
+    match live.pending {
+        Some(_) => Err(Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status")),
+        None => Ok(live),
+    }
+}
+
 /// What recovery needs to know of the kernel.
 ///
 /// # Errors

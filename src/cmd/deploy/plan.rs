@@ -52,10 +52,11 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         return Ok(Err(why));
     }
     let base = kernel::base()?;
-    if !added.is_empty()
-        && let Some(why) = stopped(&live_ruleset()?, &added)
-    {
-        return Ok(Err(why));
+    if !added.is_empty() {
+        kernel::no_window()?;
+        if let Some(why) = stopped(&live_ruleset()?, &added) {
+            return Ok(Err(why));
+        }
     }
     let widens = widens(&added, split.changes.len());
     let after = owned(after, &confirmed, id, now);

@@ -2,7 +2,7 @@
 
 use crate::backend::nftables::{Ban, Block, Refused, lower};
 use crate::packet::{AddressSpec, PortRange, Protocol};
-use crate::record::{Change, Proposal, Rule};
+use crate::record::{Change, ChangeOp, Proposal, Rule};
 use crate::state::{Direction, PolicyRule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Split {
     pub policy: Vec<Rule>,
     pub changes: Vec<Change>,
+    /// Addresses whose blocks are to end.
+    pub lifted: Vec<AddressSpec>,
     pub bans: Vec<Block>,
     /// The rules that the bans come from.
     pub ban_rules: Vec<Rule>,
@@ -24,7 +26,12 @@ pub fn split(proposals: &[Proposal]) -> Result<Split, Vec<Refused>> {
     let mut split = Split::default();
     let mut refused = Vec::new();
     for proposal in proposals {
-        split.changes.extend(proposal.changes.iter().cloned());
+        for change in &proposal.changes {
+            match change.target.parse() {
+                Ok(address) if change.op == ChangeOp::Remove => split.lifted.push(address),
+                _ => split.changes.push(change.clone()),
+            }
+        }
         for rule in &proposal.rules {
             match lower(rule) {
                 Ok(lowered) if !lowered.blocks.is_empty() => {
@@ -102,6 +109,14 @@ mod tests {
         assert_eq!(split.bans, [Block { ban: Ban::Source("192.0.2.7/32".parse().expect("net")), seconds: Some(60) }]);
         assert_eq!(split.policy.len(), 1);
         assert!(split.changes_policy());
+    }
+
+    #[test]
+    fn an_address_to_be_removed_is_a_block_to_be_lifted() {
+        let line = r#"{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"changes":[{"op":"remove","target":"192.0.2.7"},{"op":"remove","target":"r1"}]}"#;
+        let split = split(&[parse(line).expect("proposal")]).expect("split");
+        assert_eq!(split.lifted, ["192.0.2.7".parse().expect("address")]);
+        assert_eq!(split.changes.len(), 1);
     }
 
     #[test]

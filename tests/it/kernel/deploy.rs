@@ -294,6 +294,35 @@ fn a_ban_of_a_destination_is_one_of_its_own() {
 }
 
 #[test]
+fn an_allowance_that_a_later_chain_drops_is_refused() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        host.nft("table inet strict { chain input { type filter hook input priority 0; policy accept; tcp dport 8000 drop; }; }");
+        let before = host.ruleset();
+        let allow =
+            r#"{"id":"r1","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["8000"]}"#;
+        let out = site.deploy(&["--confirm=2"], &proposal("p1", allow));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        assert!(words(&out).contains("ineffective") && words(&out).contains("inet strict input"), "{}", words(&out));
+        assert_eq!(host.ruleset(), before);
+    });
+}
+
+#[test]
+fn a_sentence_lifts_a_block() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        assert!(site.deploy(&[], &proposal("p1", BAN_PEER)).status.success());
+        assert!(!site.reached());
+        let unblock = feed(&mut site.afo("afo-gen", &["--json", "unblock 203.0.113.2"]), "");
+        let lifted = site.deploy(&[], &String::from_utf8(unblock.stdout).expect("UTF-8"));
+        assert!(lifted.status.success(), "{}", words(&lifted));
+        assert!(site.reached());
+        site.is_settled();
+    });
+}
+
+#[test]
 fn bans_go_on_while_a_window_is_open_and_a_second_window_waits() {
     in_namespace(|host| {
         let site = Site::new(host);
