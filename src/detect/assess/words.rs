@@ -30,12 +30,11 @@ pub fn within(from: Timestamp, to: Timestamp) -> String {
 
 /// What guessing passwords amounts to, in sentences.
 pub fn guessing(subject: &str, score: &Score, from: Timestamp, to: Timestamp) -> Vec<String> {
-    let mut sentences = vec![format!(
-        "{} from {subject} {}, over {}",
-        number(score.attempts, "failed login"),
-        within(from, to),
-        number(score.connections, "connection")
-    )];
+    let connections = number(score.connections, "connection");
+    let mut sentences = vec![match score.attempts {
+        0 => format!("{connections} from {subject} {} without a login", within(from, to)),
+        n => format!("{} from {subject} {}, over {connections}", number(n, "failed login"), within(from, to)),
+    }];
     if score.users > 0 {
         let unknown = match score.invalid_users {
             0 => String::new(),
@@ -43,12 +42,11 @@ pub fn guessing(subject: &str, score: &Score, from: Timestamp, to: Timestamp) ->
         };
         sentences.push(format!("{} tried{unknown}", number(score.users.max(score.invalid_users), "login name")));
     }
-    if score.disconnects + score.protocol_errors > 0 {
-        sentences.push(format!(
-            "{} given up before authentication, {} that spoke no SSH",
-            number(score.disconnects, "connection"),
-            score.protocol_errors
-        ));
+    if score.disconnects > 0 {
+        sentences.push(format!("{} given up before authentication", number(score.disconnects, "connection")));
+    }
+    if score.protocol_errors > 0 {
+        sentences.push(format!("{} that spoke no SSH", number(score.protocol_errors, "connection")));
     }
     sentences.push(match score.successes {
         0 => "no successful login from there is known".into(),

@@ -102,7 +102,10 @@ fn claimable(line: &str) -> String {
         let end = text[at..].find(']').map_or(text.len(), |n| at + n + 1);
         text.replace_range(at..end, "…");
     }
-    text
+    let words: Vec<&str> = text.split(' ').collect();
+    let left = |at: usize| words.get(at + 1) == Some(&"s") && words.get(at + 2).is_some_and(|w| w.starts_with("left"));
+    let shown = |(at, word): (usize, &&str)| if left(at) { "…".to_owned() } else { (*word).to_owned() };
+    words.iter().enumerate().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// A host with one interface and a client behind it; the client stays as long as the value.
