@@ -28,7 +28,7 @@ pub enum Admission {
 pub struct Breaker {
     cap: Cap,
     pause: SignedDuration,
-    /// When additions were made within the last hour, ascending; at most as many as an hour may have.
+    /// When additions were made within an hour before the last one, ascending; at most as many as an hour may have.
     times: VecDeque<Timestamp>,
     paused: Option<(Timestamp, String)>,
 }
@@ -63,21 +63,27 @@ impl Breaker {
             Some(_) => (self.paused, self.times) = (None, VecDeque::new()),
             None => {}
         }
-        while self.times.front().is_some_and(|first| now.duration_since(*first) >= HOUR) {
-            self.times.pop_front();
-        }
         match self.excess(now, additions) {
             Some(reason) => self.trip(now, reason),
             None => {
                 self.times.extend(std::iter::repeat_n(now, additions as usize));
+                self.forget();
                 Admission::Admitted
             }
         }
     }
 
+    /// Drops what is an hour older than the last addition. That one always stays: it is what a clock that goes back is held against.
+    fn forget(&mut self) {
+        let Some(last) = self.times.back().copied() else { return };
+        while self.times.front().is_some_and(|first| last.duration_since(*first) >= HOUR) {
+            self.times.pop_front();
+        }
+    }
+
     fn excess(&self, now: Timestamp, additions: u32) -> Option<String> {
-        let hour = self.times.len();
-        let minute = self.times.iter().rev().take_while(|t| now.duration_since(**t) < MINUTE).count();
+        let within = |span| self.times.iter().rev().take_while(|t| now.duration_since(**t) < span).count();
+        let (minute, hour) = (within(MINUTE), within(HOUR));
         let over = |count: usize, most: u32, word: &str| {
             (count as u64 + u64::from(additions) > u64::from(most))
                 .then(|| format!("{additions} more than the {count} of the last {word} would exceed {most} blocks"))
@@ -143,6 +149,20 @@ mod tests {
         let (until, why) = restarted.pause().expect("paused");
         let mut again = Breaker::new(cap, 300, []).paused_until(until, why);
         assert!(matches!(again.ask(at(41), 1), Admission::Paused { .. }));
+    }
+
+    /// Everything before is more than an hour old, nothing is asked for, and then the clock goes back.
+    #[test]
+    fn a_clock_that_goes_back_frees_nothing() {
+        let mut breaker = breaker();
+        assert_eq!(breaker.ask(at(313), 2), Admission::Admitted);
+        assert_eq!(breaker.ask(at(313 + 3600), 0), Admission::Admitted);
+        assert!(matches!(breaker.ask(at(373 - 60), 1), Admission::Tripped { .. }), "the minute is full");
+        let mut breaker = self::breaker();
+        assert_eq!(breaker.ask(at(0), 2), Admission::Admitted);
+        assert_eq!(breaker.ask(at(3600), 1), Admission::Admitted, "the clock may be wrong");
+        assert_eq!(breaker.ask(at(0), 1), Admission::Admitted);
+        assert!(matches!(breaker.ask(at(0), 1), Admission::Tripped { .. }));
     }
 
     proptest! {

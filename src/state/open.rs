@@ -3,7 +3,7 @@
 use super::row::fault;
 use super::{Result, State, StateError};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
@@ -17,6 +17,9 @@ const APPLICATION_ID: i64 = 0x4146_4f31;
 /// Numbered by their place; one that was released is never edited.
 const STEPS: &[M<'_>] = &[M::up(include_str!("schema.sql"))];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+
+/// Between two attempts where SQLite itself does not wait.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the state is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,11 +116,13 @@ fn prepare(mut state: State, access: Access) -> Result<State> {
         state.db.pragma_update(None, "foreign_keys", true)
     })()
     .map_err(|e| failed(e, &state))?;
-    let version = recognise(&state)?;
     match access {
-        Access::Read if version == STEPS.len() => Ok(state),
-        Access::Read => Err(StateError::TooOld { path: state.path.clone(), found: version, known: STEPS.len() }),
+        Access::Read => match made(&state)? {
+            found if found == STEPS.len() => Ok(state),
+            found => Err(StateError::TooOld { path: state.path.clone(), found, known: STEPS.len() }),
+        },
         Access::Write => {
+            recognise(&state)?;
             journal(&state).map_err(|e| failed(e, &state))?;
             migrate(&mut state)?;
             Ok(state)
@@ -125,22 +130,42 @@ fn prepare(mut state: State, access: Access) -> Result<State> {
     }
 }
 
-/// The version of the schema, 0 for an empty file.
-fn recognise(state: &State) -> Result<usize> {
-    let number =
-        |name: &str| state.db.query_row(&format!("SELECT * FROM pragma_{name}"), [], |row| row.get::<_, i64>(0));
-    let tables = || state.db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-    let read = || Ok((number("application_id")?, number("user_version")?, tables()?));
+/// The version of the schema. An empty file is one that another process makes into a state just now: whoever reads waits for it,
+/// and finds version 0 where nobody does.
+fn made(state: &State) -> Result<usize> {
+    for _ in 0..state.seconds * 50 {
+        match recognise(state)? {
+            None => std::thread::sleep(PAUSE),
+            Some(version) => return Ok(version),
+        }
+    }
+    Ok(recognise(state)?.unwrap_or(0))
+}
+
+/// The version of the schema, none for an empty file.
+fn recognise(state: &State) -> Result<Option<usize>> {
     let path = || state.path.clone();
-    match read().map_err(|e| state.fault(&e))? {
-        (0, 0, 0) => Ok(0),
+    match marks(&state.db).map_err(|e| state.fault(&e))? {
+        (0, 0, 0) => Ok(None),
         (APPLICATION_ID, version, _) => match usize::try_from(version) {
-            Ok(found) if found <= STEPS.len() => Ok(found),
+            Ok(found) if found <= STEPS.len() => Ok(Some(found)),
             Ok(found) => Err(StateError::TooNew { path: path(), found, known: STEPS.len() }),
             Err(_) => Err(StateError::Corrupt { path: path(), cause: format!("its schema has the number {version}") }),
         },
         _ => Err(StateError::Foreign { path: path(), what: "a database of another program" }),
     }
+}
+
+/// The application's number, the schema's number, and how many tables and indexes there are: all of one moment, because another
+/// process may be making the state just now.
+fn marks(db: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
+    let moment = Transaction::new_unchecked(db, TransactionBehavior::Deferred)?;
+    let number = |query: &str| moment.query_row(query, [], |row| row.get::<_, i64>(0));
+    Ok((
+        number("SELECT * FROM pragma_application_id")?,
+        number("SELECT * FROM pragma_user_version")?,
+        number("SELECT count(*) FROM sqlite_schema")?,
+    ))
 }
 
 /// The log stays when the last process closes, emptied into the file: who may only read could not make it again.
@@ -158,10 +183,9 @@ fn journal(state: &State) -> rusqlite::Result<()> {
 
 /// The change to WAL does not wait for others by itself (sqlite.org/wal.html, "Activating And Configuring WAL Mode").
 fn patiently<T>(state: &State, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let pause = Duration::from_millis(20);
     for _ in 0..state.seconds * 50 {
         match attempt() {
-            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => std::thread::sleep(pause),
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => std::thread::sleep(PAUSE),
             other => return other,
         }
     }
@@ -173,7 +197,7 @@ fn migrate(state: &mut State) -> Result<()> {
     state.db.set_transaction_behavior(TransactionBehavior::Immediate);
     let Err(error) = MIGRATIONS.to_latest(&mut state.db) else { return Ok(()) };
     match (recognise(state), error) {
-        (Ok(version), _) if version == STEPS.len() => Ok(()),
+        (Ok(Some(version)), _) if version == STEPS.len() => Ok(()),
         (_, rusqlite_migration::Error::RusqliteError { err, .. }) => Err(state.fault(&err)),
         (_, other) => Err(StateError::Failed { path: state.path.clone(), cause: other.to_string() }),
     }
@@ -188,7 +212,7 @@ mod tests {
     fn the_schema_is_sound() {
         assert_eq!(MIGRATIONS.validate(), Ok(()));
         let state = memory().expect("memory");
-        assert_eq!(recognise(&state), Ok(STEPS.len()));
+        assert_eq!(recognise(&state), Ok(Some(STEPS.len())));
     }
 
     fn words(path: &Path, access: Access) -> String {
@@ -302,18 +326,60 @@ mod tests {
 
     #[test]
     fn many_may_make_the_same_state_at_once() {
+        for round in 0..10 {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("state.db");
+            // Whoever reads needs a file; who writes makes it.
+            let readers = if round % 2 == 0 { 0 } else { 4 };
+            if readers > 0 {
+                std::fs::write(&path, "").expect("an empty file");
+            }
+            let one = |n: usize| {
+                let (path, access) = (path.clone(), if n < readers { Access::Read } else { Access::Write });
+                std::thread::spawn(move || State::open_patient(&path, access, 60).map(drop))
+            };
+            let all: Vec<_> = (0..8).map(one).collect();
+            for (n, one) in all.into_iter().enumerate() {
+                assert_eq!(one.join().expect("no panic"), Ok(()), "round {round}, number {n}");
+            }
+        }
+    }
+
+    /// One makes the state and takes everything out again, all the time: the other must never see a part of it.
+    #[test]
+    fn a_state_is_seen_made_or_empty_and_never_half_made() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state.db");
+        let maker = Connection::open(&path).expect("made");
+        maker.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").expect("set");
+        let db = Connection::open(&path).expect("opened");
+        let other = State { db, path, file: None, seconds: 5 };
+        let marks = |id: i64, version: i64| format!("PRAGMA application_id = {id}; PRAGMA user_version = {version};");
+        let make = format!("BEGIN IMMEDIATE; {} CREATE TABLE t (x); COMMIT", marks(APPLICATION_ID, 1));
+        let unmake = format!("BEGIN IMMEDIATE; {} DROP TABLE t; COMMIT", marks(0, 0));
+        let maker = std::thread::spawn(move || {
+            for turn in std::iter::repeat_n([&make, &unmake], 1000).flatten() {
+                maker.execute_batch(turn).expect(turn);
+            }
+        });
+        while !maker.is_finished() {
+            let found = recognise(&other);
+            assert!(matches!(found, Ok(None | Some(1))), "{found:?}");
+        }
+        maker.join().expect("no panic");
+    }
+
+    #[test]
+    fn an_empty_file_that_nobody_makes_into_a_state_is_refused_to_readers() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("state.db");
         std::fs::write(&path, "").expect("an empty file");
-        let all: Vec<_> = (0..8)
-            .map(|_| {
-                let path = path.clone();
-                std::thread::spawn(move || State::open(&path, Access::Write).map(drop))
-            })
-            .collect();
-        for one in all {
-            assert_eq!(one.join().expect("no panic"), Ok(()));
-        }
+        assert_eq!(
+            words(&path, Access::Read),
+            "the state PATH has schema 0, older than 1, and is open for reading only"
+        );
+        assert_eq!(State::open_patient(&path, Access::Write, 0).map(drop), Ok(()));
+        assert_eq!(State::open_patient(&path, Access::Read, 0).map(drop), Ok(()));
     }
 
     #[test]
