@@ -7,7 +7,7 @@ use super::transaction::reread;
 use crate::backend::nftables::{Ban, Block, Live, extend, never, unblock};
 use crate::cli::{Exit, Failure, Out};
 use crate::packet::AddressSpec;
-use crate::record::{Id, Proposal, Rule, Status, Timestamp};
+use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
 use crate::state::{Blocked, Change, DeploymentRow, Direction, End, NewBlock, Outcome, Step};
 use crate::sys::{clock, nft};
@@ -22,6 +22,14 @@ pub struct Order<'a> {
     pub reason: String,
     /// How the time grows for those who come back; none for what a person asked for.
     pub growth: Option<Growth>,
+    /// Seconds for which they stand until the heartbeat has held; none: their full time at once.
+    pub trial: Option<u64>,
+}
+
+/// Blocks that stand in the kernel.
+pub struct Standing {
+    pub row: DeploymentRow,
+    made: Vec<Made>,
 }
 
 /// Why one of the bans may not be: the last word on it, whatever was decided before.
@@ -29,26 +37,85 @@ pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
     bans.iter().find_map(|block| never.forbids(&target(&block.ban).1)).map(|why| why.to_string())
 }
 
-/// Journals blocks, puts them into the kernel and journals that.
+/// Journals blocks, puts them into the kernel and journals that: for good, or for the time of a trial.
 ///
 /// # Errors
 /// When the state cannot be written or the kernel refuses; then none of them holds.
-pub fn apply(site: &mut Site, order: &Order) -> Result<DeploymentRow, Failure> {
+pub fn apply(site: &mut Site, order: &Order) -> Result<Standing, Failure> {
+    let live = kernel::look()?;
     let row = new_row(site, order);
     let made = journal(site, order, &row)?;
-    let live = kernel::look()?;
-    let now = clock::now();
-    let blocks: Vec<Block> = made.iter().map(|m| Block { ban: m.ban, seconds: rest(m.until, now) }).collect();
-    let text = text(&blocks, site, &live);
-    if let Err(error) = nft::load(&text) {
+    if let Err(error) = nft::load(&text(&times(&made, order.trial), site, &live)) {
         undo(site, &row.id, &made, &error.to_string())?;
         return Err(kernel::failure(&error));
     }
-    let outcome = Outcome { applied_at: Some(clock::now()), ..Outcome::default() };
+    let now = clock::now();
+    let outcome = Outcome { applied_at: Some(now), confirm_by: end(order.trial, now), ..Outcome::default() };
+    let (status, words) = match order.trial {
+        None => (Status::Confirmed, "each ends by itself"),
+        Some(_) => (Status::Applied, "each stands for a trial until the heartbeat has held"),
+    };
     let change = site.begin()?;
-    change.transition(&row.id, Status::Pending, Status::Confirmed, &outcome, "each ends by itself").map_err(failure)?;
+    change.transition(&row.id, Status::Pending, status, &outcome, words).map_err(failure)?;
     change.commit().map_err(failure)?;
-    reread(site, &row.id)
+    Ok(Standing { row: reread(site, &row.id)?, made })
+}
+
+/// What the kernel is to hold: each ban for the rest of its time, at most for `most` seconds.
+fn times(made: &[Made], most: Option<u64>) -> Vec<Block> {
+    let now = clock::now();
+    let seconds = |until| match (rest(until, now), most) {
+        (Some(rest), Some(most)) => Some(rest.min(most)),
+        (rest, most) => rest.or(most),
+    };
+    made.iter().map(|m| Block { ban: m.ban, seconds: seconds(m.until) }).collect()
+}
+
+/// The heartbeat has held: blocks on trial get their full time.
+///
+/// # Errors
+/// When the kernel or the state refuses; then they end with their trial.
+pub fn keep(site: &mut Site, standing: &Standing, heartbeat: Vec<HeartbeatCheck>) -> Result<DeploymentRow, Failure> {
+    let blocks = times(&standing.made, None);
+    nft::load(&extend(&blocks, &kernel::look()?).to_string()).map_err(|e| kernel::failure(&e))?;
+    let outcome = Outcome { confirmed_by: Some("heartbeat".to_owned()), heartbeat, ..Outcome::default() };
+    let change = site.begin()?;
+    let words = "the heartbeat has held; each ends by itself";
+    change.transition(&standing.row.id, Status::Applied, Status::Confirmed, &outcome, words).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &standing.row.id)
+}
+
+/// The heartbeat has failed: new blocks go, those that were there before have their earlier time again.
+///
+/// # Errors
+/// When the kernel or the state refuses; then they end with their trial.
+pub fn withdraw(
+    site: &mut Site,
+    standing: &Standing,
+    heartbeat: Vec<HeartbeatCheck>,
+) -> Result<DeploymentRow, Failure> {
+    let words = "the heartbeat failed after these blocks";
+    let outcome = Outcome { error: Some(words.to_owned()), heartbeat, ..Outcome::default() };
+    let change = site.begin()?;
+    for Made { new, done, .. } in &standing.made {
+        change.unmake(new, *done, words).map_err(failure)?;
+    }
+    change.transition(&standing.row.id, Status::Applied, Status::RolledBack, &outcome, words).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    let live = kernel::look()?;
+    let (new, old): (Vec<&Made>, Vec<&Made>) =
+        standing.made.iter().partition(|m| matches!(m.done, Blocked::New { .. }));
+    let gone: Vec<Ban> = new.iter().map(|m| m.ban).collect();
+    let now = clock::now();
+    let earlier = |m: &&Made| match m.done {
+        Blocked::Extended { from, .. } => Block { ban: m.ban, seconds: rest(Some(from), now) },
+        _ => Block { ban: m.ban, seconds: rest(m.until, now) },
+    };
+    let back: Vec<Block> = old.iter().map(earlier).collect();
+    let text = format!("{}{}", unblock(&gone, &live), extend(&back, &live));
+    nft::load(&text).map_err(|e| kernel::failure(&e))?;
+    reread(site, &standing.row.id)
 }
 
 fn text(blocks: &[Block], site: &Site, live: &Live) -> String {

@@ -2,9 +2,9 @@
 
 use super::plan::{Plan, Refused, plan};
 use super::recover::recover;
-use super::site::{Site, failure};
+use super::site::{Hold, Site, failure};
 use super::split::split;
-use super::window::{End, Terminal, wait};
+use super::window::{End, Terminal, beat, wait};
 use super::{Args, blocks, kernel, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::AddressSpec;
@@ -16,6 +16,9 @@ use jiff::SignedDuration;
 
 /// How often a change is proven anew because somebody else changed the rules meanwhile.
 const PROOFS: usize = 3;
+
+/// How often a failing heartbeat is asked before blocks are taken back.
+const BEATS: usize = 3;
 
 /// Where the state keeps the end and the cause of the breaker's pause.
 const PAUSED_UNTIL: &str = "breaker_until";
@@ -37,10 +40,16 @@ impl<'a> Desk<'a> {
     pub fn open(shell: &'a Shell, args: &'a Args) -> Result<Self, Failure> {
         let mut site = if args.dry_run { Site::look(shell)? } else { Site::open(shell)? };
         if !args.dry_run {
+            let _hold = site.hold()?;
             recover(&mut site)?.iter().for_each(|words| shell.note(words));
         }
         let breaker = breaker(&site)?;
         Ok(Self { shell, args, site, breaker })
+    }
+
+    /// The right to change the firewall, where it is to be changed.
+    fn hold(&self) -> Result<Option<Hold>, Failure> {
+        if self.args.dry_run { Ok(None) } else { self.site.hold().map(Some) }
     }
 
     fn autonomy(&self) -> Autonomy {
@@ -53,6 +62,7 @@ impl<'a> Desk<'a> {
 
     /// A proposal that no person brought.
     pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
+        let _hold = self.hold()?;
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
         let timed = timed_blocks(proposal, &widths);
@@ -119,13 +129,41 @@ impl<'a> Desk<'a> {
         let respond = &self.site.config.respond;
         let growth = Growth { factor: respond.ttl_growth, longest: respond.ttl_max_seconds.into() };
         let reason = proposals.iter().map(why).collect::<Vec<_>>().join(" ");
+        let on_trial = grow && !self.site.config.deploy.heartbeat.is_empty();
         let growth = grow.then_some(growth);
-        let order = blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth };
+        let trial = on_trial.then(|| self.seconds());
+        let order = blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth, trial };
         if self.args.dry_run {
             return blocks::show(&order, &self.site, out);
         }
-        let row = blocks::apply(&mut self.site, &order)?;
+        let standing = blocks::apply(&mut self.site, &order)?;
+        out.record(&standing.row.record());
+        if on_trial { self.trial(&standing, out) } else { Ok(()) }
+    }
+
+    /// Asks the heartbeat whether blocks may stand. One that fails takes them back and stops all blocking for a while.
+    fn trial(&mut self, standing: &blocks::Standing, out: &mut Out) -> Result<(), Failure> {
+        let mut results = beat(&self.site.config.deploy.heartbeat);
+        for _ in 1..BEATS {
+            if results.iter().all(|check| check.ok) {
+                break;
+            }
+            results = beat(&self.site.config.deploy.heartbeat);
+        }
+        if results.iter().all(|check| check.ok) {
+            let row = blocks::keep(&mut self.site, standing, results)?;
+            out.record(&row.record());
+            return Ok(());
+        }
+        let row = blocks::withdraw(&mut self.site, standing, results)?;
+        let pause = SignedDuration::from_secs(self.site.config.respond.pause_seconds.into());
+        let until = clock::now().checked_add(pause).unwrap_or(clock::now());
+        let why = format!("the heartbeat failed after deployment {}; nothing is blocked until {until}", row.id);
+        self.remember_pause(until, &why)?;
+        self.breaker = breaker(&self.site)?;
         out.record(&row.record());
+        out.record(&Alert { level: Severity::Critical, message: why, assessment: None, run: row.run });
+        out.ends(Exit::PutBack);
         Ok(())
     }
 
@@ -151,6 +189,7 @@ impl<'a> Desk<'a> {
 
     /// A person's whole input.
     pub fn person(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
+        let hold = self.hold()?;
         let id = clock::new_id();
         let plan = match self.proven(proposals, &id)? {
             Ok(plan) => plan,
@@ -171,7 +210,12 @@ impl<'a> Desk<'a> {
             () if !plan.split.changes_policy() => Ok(()),
             () if self.args.dry_run => self.show(&plan, &id, proposals, out),
             () if !plan.changes_policy() => self.again(&plan, out),
-            () => self.window(&plan, &id, proposals, &mut terminal, out),
+            () => {
+                let (row, signals) = self.arm(&plan, &id, proposals, out)?;
+                drop(hold);
+                let end = wait(&self.site, &id, self.seconds(), &mut terminal, &signals);
+                self.end(&row, end, out)
+            }
         }
     }
 
@@ -229,15 +273,14 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Arms the change, waits for its window to end, and does what ended it.
-    fn window(
+    /// Arms the change; the signals of the time in which it may be confirmed are taken before it holds.
+    fn arm(
         &mut self,
         plan: &Plan,
         id: &Id,
         proposals: &[Proposal],
-        terminal: &mut Terminal,
         out: &mut Out,
-    ) -> Result<(), Failure> {
+    ) -> Result<(DeploymentRow, Signals), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
         let live = kernel::no_window()?;
         let mut row = plan.row(&self.site, id, proposals, self.seconds());
@@ -253,11 +296,12 @@ impl<'a> Desk<'a> {
         let row = transaction::open_window(&mut self.site, &row)?;
         out.record(&row.record());
         out.flush();
-        let end = wait(&self.site, id, self.seconds(), terminal, &signals);
-        self.end(&row, end, out)
+        Ok((row, signals))
     }
 
+    /// Does what the end of a window asks for.
     fn end(&mut self, row: &DeploymentRow, end: End, out: &mut Out) -> Result<(), Failure> {
+        let _hold = self.hold()?;
         let ended = match end {
             End::Confirm { by, heartbeat } => transaction::confirm(&mut self.site, &row.id, &by, heartbeat),
             End::TakeBack(why) => transaction::take_back(&mut self.site, row, &why),

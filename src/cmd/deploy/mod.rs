@@ -136,6 +136,7 @@ impl Task {
             Self::Expire => told(shell, recover::expire),
             Self::Unblock { address, mistake } => {
                 let mut site = Site::open(shell)?;
+                let _hold = site.hold()?;
                 let count = blocks::lift(&mut site, address, *mistake)?;
                 tracing::info!(%address, count, "unblocked");
                 Ok(Exit::Clean)
@@ -147,6 +148,7 @@ impl Task {
 /// Runs a task over the state and says on stderr what it did, where it did something.
 fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) -> Result<Exit, Failure> {
     let mut site = Site::open(shell)?;
+    let _hold = site.hold()?;
     task(&mut site)?.iter().for_each(|words| shell.note(words));
     Ok(Exit::Clean)
 }

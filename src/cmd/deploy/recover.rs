@@ -4,10 +4,11 @@
 use super::site::{Site, failure};
 use super::transaction::{self, Story, settle, story, switch};
 use super::{blocks, kernel};
+use crate::backend::nftables::{Live, revert};
 use crate::cli::Failure;
 use crate::record::Status;
-use crate::state::{Action, Note, Outcome, PolicyRule};
-use crate::sys::clock;
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule};
+use crate::sys::{clock, nft};
 
 /// What recovery did, in words; empty where nothing was to be done.
 pub type Done = Vec<String>;
@@ -28,7 +29,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         }
     }
     expire_journal(site)?;
-    let live = kernel::look()?;
+    let live = without_stray(site, &mut done)?;
     if live.pending.is_some() {
         return Ok(done);
     }
@@ -45,6 +46,19 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     Ok(done)
 }
 
+/// What is in the kernel, once a lapsed window that no deployment of this state knows is taken out: it holds nothing and would stand in
+/// the way of every change.
+fn without_stray(site: &Site, done: &mut Done) -> Result<Live, Failure> {
+    let live = kernel::look()?;
+    let known = site.state.unfinished().map_err(failure)?.iter().any(|row| row.generation_new == live.pending);
+    if live.pending.is_none() || known || kernel::observe(&live)?.armed {
+        return Ok(live);
+    }
+    nft::load(&revert(&live, None).to_string()).map_err(|e| kernel::failure(&e))?;
+    done.push("a lapsed window that this state does not know was taken out".to_owned());
+    kernel::look()
+}
+
 fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
     let words = format!("put {} rules back into the kernel", policy.len());
@@ -58,17 +72,28 @@ fn note(site: &mut Site, words: &str) -> Result<(), Failure> {
     change.commit().map_err(failure)
 }
 
-/// Blocks whose deployment was cut short: they are in the journal, so they are put into the kernel.
-fn finish_blocks(site: &mut Site, row: &crate::state::DeploymentRow) -> Result<crate::state::DeploymentRow, Failure> {
-    blocks::restore(site, &kernel::look()?)?;
+/// Blocks whose deployment was cut short: those that were meant for good are in the journal, so they are put into the kernel; those on
+/// trial go, because nobody has seen the heartbeat hold.
+fn finish_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let (to, words) = match row.status {
+        Status::Applied => (Status::RolledBack, "recovered: nobody saw the heartbeat hold"),
+        _ => (Status::Confirmed, "recovered: the blocks are in the kernel"),
+    };
     let change = site.begin()?;
     if row.step.is_some() {
         change.abandon(&row.id, "its process has not ended it").map_err(failure)?;
     }
-    if row.status == Status::Pending {
+    let ended = match row.status {
+        Status::Applied => change.unblock_all_of(&row.id, End::Failed, words).map_err(failure)?,
+        _ => vec![],
+    };
+    change.commit().map_err(failure)?;
+    blocks::free(&ended)?;
+    blocks::restore(site, &kernel::look()?)?;
+    let change = site.begin()?;
+    if matches!(row.status, Status::Pending | Status::Applied) {
         let outcome = Outcome { applied_at: Some(clock::now()), ..Outcome::default() };
-        let words = "recovered: the blocks are in the kernel";
-        change.transition(&row.id, Status::Pending, Status::Confirmed, &outcome, words).map_err(failure)?;
+        change.transition(&row.id, row.status, to, &outcome, words).map_err(failure)?;
     }
     change.commit().map_err(failure)?;
     transaction::reread(site, &row.id)

@@ -8,6 +8,10 @@ use crate::record::Context;
 use crate::respond::NeverBlock;
 use crate::state::{Access, Actor, Change, State, StateError};
 use crate::sys::{clock, user};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::File;
+use std::time::Duration;
 
 /// A machine that is about to be changed.
 #[derive(Debug)]
@@ -65,6 +69,37 @@ impl Site {
         self.never.entries().into_iter().map(|(spec, _)| spec).collect()
     }
 
+    /// Makes this process the only one that changes the firewall, until the value is dropped or the process dies. What a journal shows as
+    /// begun while it is held was begun by a process that is dead.
+    ///
+    /// # Errors
+    /// When another process is at it for too long (exit 3), or the lock's file cannot be made beside the state.
+    pub fn hold(&self) -> Result<Hold, Failure> {
+        let path = self.state.path().with_extension("lock");
+        if self.state.path().as_os_str() == ":memory:" {
+            return Ok(Hold { _file: None });
+        }
+        let refused = |e: std::io::Error| Failure::refused(format!("cannot lock {}: {e}", path.display()));
+        let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
+        let deadline = clock::since_boot() + PATIENCE;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Hold { _file: Some(file) }),
+                Err(Errno::WOULDBLOCK) if clock::since_boot() < deadline => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    let words =
+                        format!("another afo-deploy has been changing the firewall for {} s", PATIENCE.as_secs());
+                    return Err(
+                        Failure::refused(words).hint("nothing was changed; look for it with: pgrep -a afo-deploy")
+                    );
+                }
+                Err(error) => return Err(refused(error.into())),
+            }
+        }
+    }
+
     /// Begins a change of the state, now, on behalf of who runs the command.
     ///
     /// # Errors
@@ -73,6 +108,15 @@ impl Site {
         self.state.begin(clock::now(), &self.actor).map_err(failure)
     }
 }
+
+/// The right to change the firewall, held by one process at a time.
+#[derive(Debug)]
+pub struct Hold {
+    _file: Option<File>,
+}
+
+/// How long a process waits for its turn. Each holds it for milliseconds, or while a failing heartbeat is asked.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn actor() -> Actor {
     let user = user::current();

@@ -22,6 +22,7 @@ fn meant(site: &Site, id: Option<&Id>) -> Result<Option<DeploymentRow>, Failure>
 /// `afo-deploy confirm [ID]`.
 pub fn confirm(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
     let mut site = Site::open(shell)?;
+    let _hold = site.hold()?;
     let Some(row) = meant(&site, id)? else {
         return Err(Failure::new(Exit::No, "no deployment waits for its confirmation").hint("afo-log deployments"));
     };
@@ -36,6 +37,7 @@ pub fn confirm(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
 /// changes stay.
 pub fn rollback(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
     let mut site = Site::open(shell)?;
+    let _hold = site.hold()?;
     let waiting = meant(&site, id)?;
     let row = match waiting {
         Some(row) => row,

@@ -323,6 +323,56 @@ fn a_sentence_lifts_a_block() {
 }
 
 #[test]
+fn a_block_of_a_machine_stands_for_good_only_when_the_heartbeat_has_held() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let config = site.dir.path().join("afo.toml");
+        let ban = BAN_PEER.replace("203.0.113.2", "198.51.100.9");
+        let machine = |id: &str| {
+            let origin = r#""origin":{"by":"daemon","assessment":"a1"},"ok":true"#;
+            proposal(id, &ban.replace("b1", id)).replace(r#""ok":true"#, origin)
+        };
+        let with = |heartbeat: &str, input: &str| {
+            let text = format!("[deploy]\nheartbeat = [{{ tcp = \"{heartbeat}\" }}]\n");
+            std::fs::write(&config, text).expect("written");
+            site.deploy(&["--autonomy", "auto", "--config", config.to_str().expect("UTF-8")], input)
+        };
+        let held = with("203.0.113.1:7777", &machine("p1"));
+        assert_eq!(held.status.code(), Some(0), "{}", words(&held));
+        assert!(host.sh("nft list set inet afo block4").contains("198.51.100.9 timeout 9m"), "its full time");
+        assert!(site.deploy(&["unblock", "198.51.100.9"], "").status.success());
+        let failed = with("203.0.113.1:1", &machine("p2"));
+        assert_eq!(failed.status.code(), Some(4), "{}", words(&failed));
+        assert!(!host.sh("nft list set inet afo block4").contains("198.51.100.9"));
+        assert!(words(&failed).contains("the heartbeat failed after deployment"), "{}", words(&failed));
+        let paused = with("203.0.113.1:7777", &machine("p3"));
+        assert_eq!(paused.status.code(), Some(1), "{}", words(&paused));
+        assert_eq!(site.statuses(), ["confirmed", "rolled_back"]);
+        site.is_settled();
+    });
+}
+
+#[test]
+fn a_lapsed_window_of_a_lost_state_stands_in_nobodys_way() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let mut running = site.start(&["--confirm=1"], &proposal("p1", DROP_7777));
+        running.signal("KILL");
+        running.exit();
+        for file in ["state.db", "state.db-wal", "state.db-shm"] {
+            let gone = std::fs::remove_file(site.dir.path().join(file));
+            assert!(gone.is_ok() || file != "state.db");
+        }
+        eventually("the kernel goes back", || site.reached());
+        let next = site.start(&["--confirm=30"], &proposal("p2", &DROP_7777.replace("r1", "r2")));
+        assert!(!site.reached());
+        assert!(site.deploy(&["confirm"], "").status.success());
+        assert_eq!(next.exit(), Some(0));
+        site.is_settled();
+    });
+}
+
+#[test]
 fn bans_go_on_while_a_window_is_open_and_a_second_window_waits() {
     in_namespace(|host| {
         let site = Site::new(host);
