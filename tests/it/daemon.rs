@@ -69,7 +69,7 @@ impl Place {
 fn wait_for(done: impl Fn() -> bool, shown: impl Fn() -> String) {
     let begin = Instant::now();
     while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "it did not happen: {}", shown());
+        assert!(begin.elapsed() < Duration::from_secs(90), "it did not happen: {}", shown());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -14,8 +14,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("time")
 }
 
+/// Waits long for the lock: SQLite gives it to anyone who waits, in no order.
 fn open(path: &Path) -> State {
-    State::open(path, Access::Write).unwrap_or_else(|e| panic!("{e}"))
+    State::open_patient(path, Access::Write, 60).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// This program again, as another process that works on the state: see [`other_process`].

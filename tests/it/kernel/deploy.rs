@@ -1,11 +1,10 @@
 //! afo-deploy on a live kernel: what holds inside a window, what is left after it, whoever dies meanwhile.
 
-use super::{Host, Peer, in_namespace};
+use super::{Host, Peer, eventually, in_namespace};
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const OWN: [u8; 4] = [203, 0, 113, 1];
@@ -14,6 +13,9 @@ const DROP_7777: &str =
     r#"{"id":"r1","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["7777"]}"#;
 const BAN_PEER: &str =
     r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.2"],"ttl_seconds":600}"#;
+
+/// [`super::WINDOW`]
+const WIDE: &str = "--confirm=10";
 
 /// A host with a neighbour, a server on port 7777, somebody else's rules, and a state.
 struct Site<'a> {
@@ -123,20 +125,12 @@ fn words(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn an_unconfirmed_change_is_gone_after_its_window() {
     in_namespace(|host| {
         let site = Site::new(host);
         let before = site.others();
-        let running = site.start(&["--confirm=2"], &proposal("p1", DROP_7777));
+        let running = site.start(&[WIDE], &proposal("p1", DROP_7777));
         assert!(!site.reached(), "blocked inside the window");
         assert_eq!(running.exit(), Some(4));
         assert!(site.reached(), "open after the window");
@@ -150,12 +144,12 @@ fn an_unconfirmed_change_is_gone_after_its_window() {
 fn a_confirmed_change_stays_and_a_late_confirmation_changes_nothing() {
     in_namespace(|host| {
         let site = Site::new(host);
-        let running = site.start(&["--confirm=30"], &proposal("p1", DROP_7777));
+        let running = site.start(&["--confirm=60"], &proposal("p1", DROP_7777));
         let confirmed = site.deploy(&["confirm"], "");
         assert!(confirmed.status.success(), "{}", words(&confirmed));
         assert_eq!(running.exit(), Some(0));
         assert!(!site.reached());
-        let twice = site.deploy(&["--confirm=30"], &proposal("p1", DROP_7777));
+        let twice = site.deploy(&["--confirm=60"], &proposal("p1", DROP_7777));
         assert!(twice.status.success(), "the same again is one deployment: {}", words(&twice));
         assert_eq!(site.statuses(), ["confirmed"]);
         let back = site.deploy(&["rollback"], "");
@@ -178,7 +172,7 @@ fn whoever_dies_inside_the_window_the_kernel_goes_back() {
         let site = Site::new(host);
         for (number, signal) in ["KILL", "TERM", "HUP", "INT"].into_iter().enumerate() {
             let rule = DROP_7777.replace("r1", &format!("r{number}"));
-            let mut running = site.start(&["--confirm=2"], &proposal(&format!("p{number}"), &rule));
+            let mut running = site.start(&[WIDE], &proposal(&format!("p{number}"), &rule));
             assert!(!site.reached(), "{signal}: blocked inside the window");
             running.signal(signal);
             eventually(signal, || site.reached());
@@ -201,7 +195,7 @@ fn a_crash_between_kernel_and_journal_is_settled_by_recover() {
         let killer = format!("#!/bin/bash\n{real} \"$@\"; code=$?\n[ \"$1\" = -f ] && kill -KILL $PPID\nexit $code\n");
         let bin = program(site.dir.path(), "nft", &killer);
         let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
-        let out = feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", path), &proposal("p1", DROP_7777));
+        let out = feed(site.afo("afo-deploy", &[WIDE]).env("PATH", path), &proposal("p1", DROP_7777));
         assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
         assert_eq!(site.statuses(), ["pending"]);
         let recovered = site.deploy(&["recover"], "");
@@ -224,15 +218,14 @@ fn an_nft_that_fails_changes_nothing_and_is_told() {
         let bin = program(site.dir.path(), "nft", &broken);
         let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
         for input in [proposal("p1", DROP_7777), proposal("p2", BAN_PEER)] {
-            let out = feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", &path), &input);
+            let out = feed(site.afo("afo-deploy", &[WIDE]).env("PATH", &path), &input);
             assert_eq!(out.status.code(), Some(3), "{}", words(&out));
             assert!(words(&out).contains("No buffer space available"));
         }
         assert_eq!(host.ruleset(), before);
         assert_eq!(site.statuses(), ["failed", "failed"]);
         site.is_settled();
-        let missing =
-            feed(site.afo("afo-deploy", &["--confirm=2"]).env("PATH", "/nowhere"), &proposal("p3", DROP_7777));
+        let missing = feed(site.afo("afo-deploy", &[WIDE]).env("PATH", "/nowhere"), &proposal("p3", DROP_7777));
         assert_eq!(missing.status.code(), Some(3));
         assert!(words(&missing).contains(
             "afo-deploy: error: nft is not installed\nafo-deploy: hint: install it: sudo apt-get install nftables"
@@ -301,7 +294,7 @@ fn an_allowance_that_a_later_chain_drops_is_refused() {
         let before = host.ruleset();
         let allow =
             r#"{"id":"r1","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["8000"]}"#;
-        let out = site.deploy(&["--confirm=2"], &proposal("p1", allow));
+        let out = site.deploy(&[WIDE], &proposal("p1", allow));
         assert_eq!(out.status.code(), Some(1), "{}", words(&out));
         assert!(words(&out).contains("ineffective") && words(&out).contains("inet strict input"), "{}", words(&out));
         assert_eq!(host.ruleset(), before);
@@ -376,8 +369,8 @@ fn a_lapsed_window_of_a_lost_state_stands_in_nobodys_way() {
 fn bans_go_on_while_a_window_is_open_and_a_second_window_waits() {
     in_namespace(|host| {
         let site = Site::new(host);
-        let running = site.start(&["--confirm=3"], &proposal("p1", &DROP_7777.replace("7777", "7000")));
-        let second = site.deploy(&["--confirm=3"], &proposal("p2", &DROP_7777.replace("r1", "r2")));
+        let running = site.start(&[WIDE], &proposal("p1", &DROP_7777.replace("7777", "7000")));
+        let second = site.deploy(&[WIDE], &proposal("p2", &DROP_7777.replace("r1", "r2")));
         assert_eq!(second.status.code(), Some(3), "{}", words(&second));
         assert!(words(&second).contains("another change is waiting for its confirmation"));
         assert!(site.deploy(&[], &proposal("p3", BAN_PEER)).status.success());
@@ -402,7 +395,7 @@ fn a_bad_record_changes_nothing_of_its_batch() {
                 1,
             ),
         ] {
-            let out = site.deploy(&["--confirm=2"], &(proposal("p1", DROP_7777) + second));
+            let out = site.deploy(&[WIDE], &(proposal("p1", DROP_7777) + second));
             assert_eq!(out.status.code(), Some(exit), "{second}: {}", words(&out));
             assert!(words(&out).contains("afo-deploy: hint: nothing was changed"), "{}", words(&out));
             assert_eq!(host.ruleset(), before, "{second}");
@@ -431,7 +424,7 @@ fn what_would_cut_off_the_administrator_is_refused() {
             BAN_PEER.replace("203.0.113.2", "0.0.0.0/0"),
         ];
         for (number, rules) in attempts.iter().enumerate() {
-            let mut command = site.afo("afo-deploy", &["--confirm=2"]);
+            let mut command = site.afo("afo-deploy", &[WIDE]);
             let out = feed(command.env("SSH_CONNECTION", session), &proposal(&format!("p{number}"), rules));
             assert_eq!(out.status.code(), Some(1), "{rules}: {}", words(&out));
             assert!(words(&out).contains("afo-deploy: error: refused: "), "{}", words(&out));
@@ -444,12 +437,12 @@ fn what_would_cut_off_the_administrator_is_refused() {
 fn what_somebody_flushed_is_put_back_and_a_flushed_window_is_never_confirmed() {
     in_namespace(|host| {
         let site = Site::new(host);
-        let running = site.start(&["--confirm=30"], &proposal("p1", DROP_7777));
+        let running = site.start(&["--confirm=60"], &proposal("p1", DROP_7777));
         assert!(site.deploy(&["confirm"], "").status.success());
         assert_eq!(running.exit(), Some(0));
         assert!(site.deploy(&[], &proposal("p2", &BAN_PEER.replace("203.0.113.2", "198.51.100.9"))).status.success());
         let open =
-            site.start(&["--confirm=30"], &proposal("p3", &DROP_7777.replace("r1", "r3").replace("7777", "7000")));
+            site.start(&["--confirm=60"], &proposal("p3", &DROP_7777.replace("r1", "r3").replace("7777", "7000")));
         host.nft("flush ruleset");
         assert!(site.reached());
         let late = site.deploy(&["confirm"], "");
@@ -470,16 +463,16 @@ fn without_permission_or_a_state_nothing_is_changed() {
         let site = Site::new(host);
         let before = host.ruleset();
         let none = feed(
-            site.afo("afo-deploy", &["--state", "none", "--confirm=2"]).env_remove("AFO_STATE"),
+            site.afo("afo-deploy", &["--state", "none", WIDE]).env_remove("AFO_STATE"),
             &proposal("p1", DROP_7777),
         );
         assert_eq!(none.status.code(), Some(2));
         assert!(words(&none).contains("a change of the firewall needs a state that survives it"));
-        let dry = site.deploy(&["-n", "--state", "none", "--confirm=2"], &proposal("p1", DROP_7777));
+        let dry = site.deploy(&["-n", "--state", "none", WIDE], &proposal("p1", DROP_7777));
         assert!(dry.status.success() && words(&dry).contains("tcp dport 7777"), "{}", words(&dry));
         std::fs::write(site.dir.path().join("file"), "").expect("written");
         let nowhere = site.deploy(
-            &["--state", site.dir.path().join("file/state.db").to_str().expect("UTF-8"), "--confirm=2"],
+            &["--state", site.dir.path().join("file/state.db").to_str().expect("UTF-8"), WIDE],
             &proposal("p1", DROP_7777),
         );
         assert_eq!(nowhere.status.code(), Some(3), "{}", words(&nowhere));

@@ -17,9 +17,22 @@ use std::fs::File;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const INSIDE: &str = "AFO_TEST_INSIDE";
+
+/// A window in which a test starts processes and looks at something, in seconds: wide enough for a machine much slower than
+/// an idle one.
+pub const WINDOW: u32 = 10;
+
+/// Waits for what happens without the test's doing.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// Runs `body` in a fresh network namespace with loopback up, as root of that namespace.
 pub fn in_namespace(body: impl FnOnce(&Host)) {

@@ -1,6 +1,6 @@
 //! What AFO writes for nftables, in the kernel: windows, bans, and every field of a rule against real packets.
 
-use super::{Host, in_namespace};
+use super::{Host, WINDOW, eventually, in_namespace};
 use afo::backend::nftables::{
     Ban, Block, Live, Policy, Script, Window, arm, armed, block, confirm, extend, install, never, revert, unblock,
     whole,
@@ -9,7 +9,6 @@ use afo::rule::Rule;
 use serde_json::json;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
 
 const OWN: [u8; 4] = [192, 0, 2, 1];
 const THEIRS: [u8; 4] = [192, 0, 2, 2];
@@ -47,27 +46,31 @@ fn doors(host: &Host) -> (SocketAddr, SocketAddr) {
     (a, b)
 }
 
-const SECONDS: fn(u64) -> Window = |seconds| Window { seconds, remember: false };
+/// A window in which the test looks at something.
+const WIDE: Window = Window { seconds: WINDOW as u64, remember: false };
+
+fn window_open(host: &Host) -> bool {
+    Live::window_open(&host.sh("nft -j list set inet afo armed"))
+}
 
 #[test]
 fn a_first_window_lapses_and_a_second_policy_stays() {
     in_namespace(|host| {
         let peer = host.peer("veth0", OWN.into(), THEIRS.into(), 24);
         let (ssh, web) = doors(host);
-        load(host, &arm(&closed(22), &live(host), SECONDS(2)));
+        load(host, &arm(&closed(22), &live(host), WIDE));
         let now = live(host);
         assert_eq!((now.table, now.generation, now.pending, now.armed), (true, None, Some(1), true));
-        assert!(Live::window_open(&host.sh("nft -j list set inet afo armed")));
-        let second = host.try_nft(&arm(&closed(80), &now, SECONDS(2)).to_string());
+        assert!(window_open(host));
+        let second = host.try_nft(&arm(&closed(80), &now, WIDE).to_string());
         assert!(String::from_utf8_lossy(&second.stderr).contains("File exists"), "one window at a time: {second:?}");
         assert!(!peer.connects(ssh) && peer.connects(web));
-        std::thread::sleep(Duration::from_millis(2200));
-        assert!(peer.connects(ssh), "lapsed by itself");
-        assert!(!Live::window_open(&host.sh("nft -j list set inet afo armed")));
+        eventually("the window lapses by itself", || peer.connects(ssh));
+        eventually("it is seen to have lapsed", || !window_open(host));
         assert!(!host.try_nft(&confirm(&closed(22), &live(host)).to_string()).status.success(), "too late");
         load(host, &revert(&live(host), None));
         assert_eq!((live(host).generation, live(host).pending, live(host).armed), (None, None, false));
-        load(host, &arm(&closed(80), &live(host), SECONDS(20)));
+        load(host, &arm(&closed(80), &live(host), WIDE));
         load(host, &confirm(&closed(80), &live(host)));
         assert!(!peer.connects(web) && peer.connects(ssh));
         assert_eq!((live(host).generation, live(host).pending, live(host).generations.len()), (Some(1), None, 3));
@@ -81,7 +84,7 @@ fn a_lapsed_window_leaves_the_old_policy() {
         let (ssh, web) = doors(host);
         load(host, &install(&closed(80), &live(host)));
         let before = live(host);
-        load(host, &arm(&closed(22), &before, SECONDS(20)));
+        load(host, &arm(&closed(22), &before, WIDE));
         assert!(!peer.connects(ssh) && peer.connects(web));
         load(host, &revert(&live(host), Some(&closed(80))));
         assert!(peer.connects(ssh) && !peer.connects(web), "put back before the window was over");
@@ -101,15 +104,12 @@ fn a_flow_that_began_in_a_lapsed_window_is_cut_for_good() {
             "connection_state": ["new"]}]);
         load(host, &install(&policy(shut), &live(host)));
         assert!(!peer.connects(ssh));
-        load(host, &arm(&Policy::default(), &live(host), Window { seconds: 1, remember: true }));
-        peer.inside(move || {
-            let mut stream = TcpStream::connect(ssh).expect("open in the window");
-            std::thread::sleep(Duration::from_millis(1300));
-            stream.write_all(b"still there?").expect("into the socket's buffer");
-            std::thread::sleep(Duration::from_millis(100));
-        });
-        let cut = |host: &Host| host.sh("nft list chain inet afo input | grep -c 'ct id @w2.*packets [1-9]' || true");
-        assert_eq!(cut(host).trim(), "1", "{}", host.sh("nft list table inet afo"));
+        load(host, &arm(&Policy::default(), &live(host), Window { remember: true, ..WIDE }));
+        let mut stream = peer.inside(move || TcpStream::connect(ssh).expect("open in the window"));
+        eventually("the window lapses", || !window_open(host));
+        stream.write_all(b"still there?").expect("into the socket's buffer");
+        let cut = || host.sh("nft list chain inet afo input | grep -c 'ct id @w2.*packets [1-9]' || true");
+        eventually("the flow is cut", || cut().trim() == "1");
         load(host, &revert(&live(host), None));
         assert_eq!((live(host).flows, live(host).generation), (vec![2], Some(1)));
         assert!(
@@ -138,11 +138,11 @@ fn bans_bite_end_and_are_extended() {
         let all = [ban("192.0.2.2/32", None).ban, ban("203.0.113.9/32", None).ban];
         load(host, &unblock(&all, &live(host)));
         assert!(peer.connects(ssh), "unblocked; one that was never blocked is no error");
-        let port = Block { ban: Ban::Port(THEIRS.into(), "tcp".parse().expect("tcp"), 22), seconds: Some(3) };
+        let port =
+            Block { ban: Ban::Port(THEIRS.into(), "tcp".parse().expect("tcp"), 22), seconds: Some(WINDOW.into()) };
         load(host, &block(&[port], &live(host)));
         assert!(!peer.connects(ssh) && peer.connects(web), "one port");
-        std::thread::sleep(Duration::from_millis(2600));
-        assert!(peer.connects(ssh), "the kernel ended it");
+        eventually("the kernel ends it", || peer.connects(ssh));
         load(host, &never(&["192.0.2.0/24".parse().expect("net"), "192.0.2.9".parse().expect("address")]));
         load(host, &block(&[ban("192.0.2.2/32", Some(600))], &live(host)));
         assert!(peer.connects(ssh), "the never-block list keeps it away");
@@ -197,11 +197,10 @@ fn a_timed_rule_ends_by_itself() {
         let peer = host.peer("veth0", OWN.into(), THEIRS.into(), 24);
         let (ssh, _) = doors(host);
         let timed = policy(json!([{"id": "t", "action": "reject", "direction": "input", "interface_in": ["veth*"],
-            "protocol": ["tcp"], "destination_port": ["22"], "reject_with": "tcp-reset", "ttl_seconds": 2}]));
+            "protocol": ["tcp"], "destination_port": ["22"], "reject_with": "tcp-reset", "ttl_seconds": WINDOW}]));
         load(host, &install(&timed, &live(host)));
         assert!(!peer.connects(ssh));
-        std::thread::sleep(Duration::from_millis(2100));
-        assert!(peer.connects(ssh));
+        eventually("the kernel ends it", || peer.connects(ssh));
     });
 }
 
