@@ -1,8 +1,11 @@
 //! afo-ctx: one record of what is known of this host.
 
 use super::{config, known};
+use crate::backend::nftables::{Imported, import};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
-use crate::record::{Context, LiveRuleset};
+use crate::propose::explain;
+use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
+use crate::sys::clock;
 use crate::sys::context::{Depth, context};
 use crate::sys::nft::{self, NftError};
 use serde_json::Value;
@@ -20,15 +23,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// configuration and by what follows from the interfaces; the packet filters that are installed; the live ruleset.
 /// What could not be found out is said in `missing`; no privilege is needed for the rest.
 ///
+/// Of the ruleset, the rules that AFO can say exactly stand in `ruleset.rules`; the rest is counted in `missing`. With
+/// --rules they come out as one `proposal` instead, to be looked at and deployed on the way from another firewall to AFO:
+/// a rule is taken over only where AFO's own decides the same about the same packets, and every other one is named on
+/// stderr with the reason. AFO's own table is left out.
+///
 /// Examples:
 ///   $ afo-ctx                        what this host is
 ///   $ afo-ctx | afo-gen "block ssh from the guest vlan"
 ///   $ afo-ctx --ruleset rules.nft    with the rules of a file instead of the kernel's
+///   $ afo-ctx --rules --ruleset rules.nft | afo-render --to rules
 ///
 /// Exit status:
-///   0  the record is out, whatever it misses
+///   0  the record is out, whatever it misses; with --rules every rule is in it
+///   1  with --rules: not every rule can be said as one of AFO's
 ///   2  the configuration or the ruleset FILE cannot be used
-///   3  the ruleset FILE needs nft or a namespace, and there is none
+///   3  the ruleset FILE needs nft or a namespace, and there is none; with --rules also: the kernel's cannot be listed
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-ctx", version, verbatim_doc_comment)]
 pub struct Args {
@@ -38,6 +48,9 @@ pub struct Args {
     /// Leave the rules out and start no process
     #[arg(long)]
     pub no_ruleset: bool,
+    /// Put out the rules of the ruleset as one proposal instead
+    #[arg(long, conflicts_with = "no_ruleset")]
+    pub rules: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -51,12 +64,17 @@ impl Command for Args {
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
         let config = config(shell)?;
-        let rules = self.ruleset.as_deref().map(ruleset_from).transpose()?;
+        let given = self.ruleset.as_deref().map(ruleset_from).transpose()?;
+        if self.rules {
+            let source = self.ruleset.as_ref().map_or_else(|| "the kernel".to_owned(), |file| file.display().to_string());
+            return put_out_rules(shell, &given.map_or_else(listed, Ok)?, source);
+        }
         let depth = if self.no_ruleset { Depth::Fast } else { Depth::Full };
         let mut found = context(&known(shell, &config), depth);
-        found.ruleset = rules;
-        if self.ruleset.is_none() && !self.no_ruleset {
-            add_live_ruleset(&mut found);
+        match given {
+            Some(ruleset) => add_ruleset(&mut found, ruleset),
+            None if !self.no_ruleset => add_live_ruleset(&mut found),
+            None => {}
         }
         let mut out = shell.out();
         out.record(&found);
@@ -64,17 +82,108 @@ impl Command for Args {
     }
 }
 
+fn of(backend: &str, native: Value) -> LiveRuleset {
+    LiveRuleset { backend: backend.into(), native, rules: Vec::new() }
+}
+
+/// The rules that AFO can say, or why none is looked for.
+fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
+    match ruleset.backend.as_str() {
+        "nftables" => import(&ruleset.native).map_err(|e| e.to_string()),
+        other => Err(format!("rules of {other} are not read as AFO's rules")),
+    }
+}
+
+/// Adds a ruleset and what of it AFO can say.
+fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset) {
+    match imported(&ruleset) {
+        Ok(imported) => {
+            if let Some(first) = imported.not_said.first() {
+                let count = uncounted(&imported);
+                context.missing.push(format!("ruleset: {count}; the first: {}: {}", first.place, first.why));
+            }
+            ruleset.rules = imported.rules;
+        }
+        Err(words) => context.missing.push(format!("ruleset: {words}")),
+    }
+    context.ruleset = Some(ruleset);
+}
+
+fn uncounted(imported: &Imported) -> String {
+    format!("{} of {} rules cannot be said as AFO's rules", imported.not_said.len(), imported.of)
+}
+
 /// Adds the kernel's rules, or why they are missing.
 fn add_live_ruleset(context: &mut Context) {
     match live_ruleset() {
-        Ok((native, whole)) => {
-            context.ruleset = Some(LiveRuleset { backend: "nftables".into(), native, rules: Vec::new() });
-            if !whole {
-                let seconds = PATIENCE.as_secs();
-                context.missing.push(format!("ruleset: elements of sets: listing them takes longer than {seconds} s"));
-            }
+        Ok((native, true)) => add_ruleset(context, of("nftables", native)),
+        // Without their elements the sets say nothing of what the rules match.
+        Ok((native, false)) => {
+            context.ruleset = Some(of("nftables", native));
+            context.missing.push(format!("ruleset: {}", too_slow()));
         }
         Err(words) => context.missing.push(format!("ruleset: {words}")),
+    }
+}
+
+fn too_slow() -> String {
+    format!("elements of sets: listing them takes longer than {} s", PATIENCE.as_secs())
+}
+
+/// The kernel's ruleset, whole.
+fn listed() -> Result<LiveRuleset, Failure> {
+    match live_ruleset() {
+        Ok((native, true)) => Ok(of("nftables", native)),
+        Ok((_, false)) => Err(Failure::refused(too_slow()).hint("`nft -j list ruleset > FILE`, then --ruleset FILE")),
+        Err(words) => Err(Failure::refused(words)),
+    }
+}
+
+/// Puts out what can be said, and names what cannot.
+fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String) -> Result<Exit, Failure> {
+    let imported = imported(ruleset).map_err(|words| {
+        let hint = "`iptables-restore-translate -f FILE` writes the rules of iptables-save as nft's";
+        Failure::new(Exit::No, words).hint(hint)
+    })?;
+    for rule in &imported.not_said {
+        shell.complain(&format!("{}: `{}`: {}", rule.place, rule.text, rule.why), None);
+    }
+    let mut out = shell.out();
+    if !imported.not_said.is_empty() {
+        let hint = "what is in the proposal decides as before; the rest stays to be written by hand";
+        shell.complain(&uncounted(&imported), Some(hint));
+        out.ends(Exit::No);
+    }
+    match imported.rules.is_empty() {
+        true => shell.note("there is no rule to be taken over"),
+        false => out.record(&proposal(imported, source, clock::new_id(), clock::now())),
+    }
+    shell.close(&mut out)
+}
+
+/// The proposal of imported rules. Its id follows from them and from the time.
+fn proposal(imported: Imported, source: String, run: Id, ts: Timestamp) -> Proposal {
+    let ids: Vec<&[u8]> = imported.rules.iter().map(|rule| rule.id.as_str().as_bytes()).collect();
+    Proposal {
+        id: content_id(ts, &ids),
+        ts,
+        run: Some(run),
+        origin: Origin { by: By::User, request: None, assessment: None },
+        ok: true,
+        error: None,
+        changes: Vec::new(),
+        explanation: explain(&imported.rules, &[]),
+        generator: Some(Generator { provider: "import".into(), sources: vec![source], ..Generator::default() }),
+        assumed: Vec::new(),
+        rendered: None,
+        validation: None,
+        conflicts: None,
+        effect: None,
+        advice: Vec::new(),
+        risk: None,
+        risk_reasons: Vec::new(),
+        approval: None,
+        rules: imported.rules,
     }
 }
 
@@ -118,7 +227,6 @@ fn nft_json(text: &str) -> Result<Value, String> {
 pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
     let name = file.display();
     let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
-    let of = |backend: &str, native| LiveRuleset { backend: backend.into(), native, rules: Vec::new() };
     if text.trim_start().starts_with('{') {
         let native = nft_json(&text).map_err(|words| Failure::undecided(format!("{name}: {words}")))?;
         return Ok(of("nftables", native));

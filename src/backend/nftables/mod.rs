@@ -2,6 +2,12 @@
 //!
 //! Text out, text in; nothing here runs nft. Nothing textual of a record but its typed values reaches the text.
 
+mod import;
+mod import_act;
+mod import_cell;
+mod import_rule;
+#[cfg(test)]
+mod import_tests;
 mod lower;
 mod lower_address;
 mod lower_block;
@@ -19,6 +25,7 @@ mod scheme_policy;
 mod write_json;
 mod write_text;
 
+pub use import::{Imported, NotSaid, import};
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 pub use read::{ReadError, read, read_value};

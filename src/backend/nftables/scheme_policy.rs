@@ -141,7 +141,7 @@ fn twice(rules: &[Rule]) -> Vec<Refused> {
 }
 
 /// Whether a rule denies everything of its direction.
-fn is_default(rule: &Rule) -> bool {
+pub(super) fn is_default(rule: &Rule) -> bool {
     let everywhere = rule.interface_in.is_any() && rule.interface_out.is_any();
     let anyone = rule.source_address.is_any() && rule.destination_address.is_any();
     let anything = rule.protocol.is_any()

@@ -54,6 +54,17 @@ pub fn read_value(whole: &Value) -> Result<Ruleset, ReadError> {
     Ok(reading.ruleset)
 }
 
+/// The rules of a listing with family, table and chain, in order: what a [`Line`](crate::rule::ruleset::Line) leaves out of a
+/// rule's statements is there.
+pub(super) fn rule_objects(whole: &Value) -> Vec<(TableFamily, &str, &str, &Value)> {
+    let objects = whole.get("nftables").and_then(Value::as_array).into_iter().flatten();
+    objects
+        .filter_map(object)
+        .filter(|(kind, _)| *kind == "rule")
+        .filter_map(|(_, body)| Some((family(body)?, text(body, "table")?, text(body, "chain")?, body)))
+        .collect()
+}
+
 /// The one key of an object and its value; a command such as `{"add": {…}}` is what it adds.
 fn object(value: &Value) -> Option<(&str, &Value)> {
     let (key, body) = value.as_object().filter(|o| o.len() == 1)?.iter().next()?;

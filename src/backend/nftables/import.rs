@@ -1,0 +1,470 @@
+//! What a listing of nft says that can be said as AFO's rules: the way from another firewall to AFO.
+//!
+//! A rule is taken over only where it is proven that AFO's own lowering of it takes the same packets, and that every packet that
+//! it decides has the same verdict in the chain that it came from; what cannot be said so is named with its reason, never guessed.
+//! One thing is out of account: packets of one address family that carry the other's ICMP, which no host sends or takes.
+
+use super::import_act::{Act, act, action};
+use super::import_cell::{cut, entering, is_loopback, may_deny, narrowed, names_loopback, widest, without};
+use super::import_rule::{Refusal, decided, rule_of};
+use super::read::{ReadError, rule_objects, read_value};
+use super::scheme_policy::is_default;
+use super::write_text::TABLE;
+use crate::packet::{Cell, Wide};
+use crate::record::{Timestamp, content_id};
+use crate::rule::ruleset::{
+    Alteration, At, Base, Chain, ChainKind, Hook, Line, Outcome, Ruleset, TableFamily, Verdict,
+};
+use crate::rule::{Action, Direction, Rule};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rules that were taken over and those that were not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Imported {
+    /// In the order in which packets meet them, direction by direction.
+    pub rules: Vec<Rule>,
+    /// What cannot be said as a rule, in the order of the listing.
+    pub not_said: Vec<NotSaid>,
+    /// How many rules the listing has outside AFO's own table, a policy of drop counted as one.
+    pub of: usize,
+}
+
+/// A rule that cannot be said as one of AFO's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotSaid {
+    /// `inet filter input, rule 3`, counted from 1.
+    pub place: String,
+    /// As nft writes it.
+    pub text: String,
+    pub why: String,
+}
+
+/// Reads the rules of a listing (`nft -j list ruleset`) as AFO's rules. The same listing gives the same bytes.
+///
+/// # Errors
+/// When it is no listing.
+pub fn import(listing: &Value) -> Result<Imported, ReadError> {
+    let ruleset = read_value(listing)?;
+    let mut walk = Walk::new(&ruleset, rule_objects(listing));
+    for direction in [Direction::Input, Direction::Forward, Direction::Output] {
+        walk.direction(direction);
+    }
+    Ok(walk.ended())
+}
+
+/// Deeper no kernel follows jumps (NFT_JUMP_STACK_SIZE).
+const DEEPEST: usize = 16;
+/// More lines than this, each counted as often as jumps lead to it, are not followed.
+const MOST: usize = 100_000;
+
+const ELSEWHERE: &str = "no chain at input, forward or output leads to it, where AFO's rules stand";
+
+/// A rule that was not taken over and may decide about packets before others do.
+struct Doubt {
+    cells: Vec<Cell>,
+    /// Whether it lets pass, where that is all that it can do.
+    passes: Option<bool>,
+}
+
+struct Walk<'a> {
+    ruleset: &'a Ruleset,
+    statements: BTreeMap<(TableFamily, String, String), Vec<&'a Value>>,
+    rules: Vec<Rule>,
+    not_said: BTreeMap<Spot, NotSaid>,
+    seen: BTreeSet<Spot>,
+    followed: usize,
+    here: Here,
+}
+
+/// Table, chain, line; the policy of a chain stands behind its lines.
+type Spot = (usize, usize, usize);
+
+/// What is known on the way through one direction.
+#[derive(Default)]
+struct Here {
+    /// Decided by rules that were taken over.
+    certain: Vec<Cell>,
+    /// Accepted on loopback, which AFO's chains leave alone.
+    skipped: Vec<Cell>,
+    /// Taken by rules that AFO puts behind all others.
+    defaults: Vec<Cell>,
+    doubts: Vec<Doubt>,
+    /// A rule sets the mark.
+    marked: bool,
+    /// An accept was taken over from a base chain before this.
+    accepted_before: bool,
+}
+
+/// The base chain that is being read.
+#[derive(Clone, Copy)]
+struct Stand<'a> {
+    direction: Direction,
+    base: &'a Base,
+    /// No later base chain can drop what this one accepts.
+    last: bool,
+}
+
+/// What a line comes to, packets by packets.
+struct Part {
+    cell: Cell,
+    action: Action,
+}
+
+impl<'a> Walk<'a> {
+    fn new(ruleset: &'a Ruleset, objects: Vec<(TableFamily, &str, &str, &'a Value)>) -> Self {
+        let mut statements: BTreeMap<_, Vec<&'a Value>> = BTreeMap::new();
+        for (family, table, chain, body) in objects {
+            statements.entry((family, table.to_owned(), chain.to_owned())).or_default().push(body);
+        }
+        let (rules, not_said, seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        Self { ruleset, statements, rules, not_said, seen, followed: 0, here: Here::default() }
+    }
+
+    fn is_own(&self, table: usize) -> bool {
+        let table = &self.ruleset.tables[table];
+        table.family == TableFamily::Inet && table.name == TABLE
+    }
+
+    fn chain(&self, table: usize, chain: usize) -> &'a Chain {
+        &self.ruleset.tables[table].chains[chain]
+    }
+
+    fn direction(&mut self, direction: Direction) {
+        self.here = Here::default();
+        let hook = match direction {
+            Direction::Input => Hook::Input,
+            Direction::Forward => Hook::Forward,
+            Direction::Output => Hook::Output,
+        };
+        let mut chains = self.ruleset.at_hook(hook);
+        chains.retain(|(table, _)| !self.is_own(*table));
+        for (n, (table, chain)) in chains.iter().copied().enumerate() {
+            let family = self.ruleset.tables[table].family.packets();
+            let sees = |t: usize| !self.ruleset.tables[t].family.packets().is_disjoint(family);
+            let last = !chains[n + 1..].iter().any(|(t, c)| sees(*t) && may_deny(self.chain(*t, *c)));
+            if let Some(base) = &self.chain(table, chain).base {
+                self.base(table, chain, Stand { direction, base, last });
+            }
+        }
+    }
+
+    fn base(&mut self, table: usize, chain: usize, stand: Stand<'a>) {
+        let all = entering(stand.direction, self.ruleset.tables[table].family);
+        let said = self.rules.len();
+        self.lines(table, chain, &[all.clone()], stand, 0);
+        if stand.base.drops {
+            self.policy(table, chain, all, stand);
+        }
+        // An accept ends this base chain, not the way.
+        self.here.doubts.retain(|doubt| doubt.passes != Some(true));
+        self.here.accepted_before |= self.rules[said..].iter().any(|rule| rule.action == Action::Accept);
+    }
+
+    fn lines(&mut self, table: usize, chain: usize, entering: &[Cell], stand: Stand<'a>, depth: usize) {
+        let lines = &self.chain(table, chain).lines;
+        for (n, line) in lines.iter().enumerate() {
+            self.followed += 1;
+            let at = At { table, chain, line: n };
+            if let Err(why) = self.line(at, line, entering, stand, depth) {
+                self.leave(at, line, entering, &why);
+            }
+            self.seen.insert((table, chain, n));
+        }
+    }
+
+    fn line(
+        &mut self,
+        at: At,
+        line: &Line,
+        entering: &[Cell],
+        stand: Stand<'a>,
+        depth: usize,
+    ) -> Result<(), String> {
+        self.stands(stand)?;
+        let act = act(self.statements(at)?)?;
+        let cells = narrowed(entering, &line.conditions, act.rate.is_some())?;
+        let jumps = |to: &str| (to.to_owned(), cells.clone());
+        match &line.outcome {
+            Outcome::Verdict(Verdict::Jump(to)) if act.is_plain() => self.follow(at.table, jumps(to), stand, depth),
+            Outcome::ByKey(keys) if act.is_plain() => self.keys(at, line, (keys, &cells), stand, depth),
+            _ => {
+                let action = action(&line.outcome)?;
+                self.say(cells.into_iter().map(|cell| Part { cell, action }).collect(), line, &act, stand)
+            }
+        }
+    }
+
+    /// Whether AFO's rules stand where this chain does.
+    fn stands(&self, stand: Stand<'a>) -> Result<(), String> {
+        let base = stand.base;
+        match () {
+            () if base.kind != ChainKind::Filter => Err("its chain is not of type filter".to_owned()),
+            () if !(-99..=99).contains(&base.priority) => Err(format!(
+                "its chain stands at priority {}; AFO's rules stand where filters do, from -99 to 99",
+                base.priority
+            )),
+            () if self.followed > MOST => Err(format!("jumps lead to more than {MOST} rules")),
+            () => Ok(()),
+        }
+    }
+
+    fn statements(&self, at: At) -> Result<&'a Value, String> {
+        let table = &self.ruleset.tables[at.table];
+        let key = (table.family, table.name.clone(), table.chains[at.chain].name.clone());
+        self.statements
+            .get(&key)
+            .and_then(|rules| rules.get(at.line).copied())
+            .ok_or_else(|| "its statements are not in the listing".to_owned())
+    }
+
+    /// Reads the chain that a jump leads to, with the packets that the jump takes there.
+    fn follow(&mut self, table: usize, jump: (String, Vec<Cell>), stand: Stand<'a>, depth: usize) -> Result<(), String> {
+        let (to, cells) = jump;
+        let found = self.ruleset.tables[table].chains.iter().position(|chain| chain.name == to);
+        match found {
+            Some(chain) if depth < DEEPEST => {
+                self.lines(table, chain, &cells, stand, depth + 1);
+                Ok(())
+            }
+            _ => Err(format!("the way into chain `{to}` cannot be followed")),
+        }
+    }
+
+    /// A verdict map: each key with its verdict, in their order.
+    fn keys(
+        &mut self,
+        at: At,
+        line: &Line,
+        (keys, cells): (&[(Cell, Verdict)], &[Cell]),
+        stand: Stand<'a>,
+        depth: usize,
+    ) -> Result<(), String> {
+        let mut parts = Vec::new();
+        let mut left = cells.to_vec();
+        for (key, verdict) in keys {
+            let taken: Vec<Cell> = left.iter().filter_map(|cell| cell.and(key)).collect();
+            left = without(left, std::slice::from_ref(key)).ok_or("its map has too many keys")?;
+            parts.push((taken, verdict));
+        }
+        let jump = |verdict: &Verdict| matches!(verdict, Verdict::Jump(_));
+        if parts.iter().any(|(_, verdict)| jump(verdict)) {
+            for (taken, verdict) in parts {
+                match verdict {
+                    Verdict::Jump(to) => self.follow(at.table, (to.clone(), taken), stand, depth)?,
+                    other => {
+                        let action = action(&Outcome::Verdict(other.clone()))?;
+                        let parts = taken.into_iter().map(|cell| Part { cell, action }).collect();
+                        self.say(parts, line, &Act::default(), stand)?;
+                    }
+                }
+            }
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for (taken, verdict) in parts {
+            let action = action(&Outcome::Verdict(verdict.clone()))?;
+            all.extend(taken.into_iter().map(|cell| Part { cell, action }));
+        }
+        self.say(all, line, &Act::default(), stand)
+    }
+
+    /// Takes a line over as rules, all or none of it.
+    fn say(&mut self, parts: Vec<Part>, line: &Line, act: &Act, stand: Stand<'a>) -> Result<(), String> {
+        if parts.is_empty() {
+            return Err("it matches no packet".to_owned());
+        }
+        if parts.len() > 1 && (act.rate.is_some() || act.log.is_some()) {
+            return Err("its packets need several rules, which would log or count them each for itself".to_owned());
+        }
+        let mut rules = Vec::new();
+        for part in &parts {
+            let mut rule = rule_of(&part.cell, part.action, stand.direction)?;
+            act.put_into(&mut rule)?;
+            rule.comment.clone_from(&line.comment);
+            rules.push(self.named(rule, rules.len()));
+        }
+        let proven = parts
+            .iter()
+            .zip(&rules)
+            .map(|(part, rule)| self.proven(part, rule, stand))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (rule, (taken, skipped)) in rules.into_iter().zip(proven) {
+            self.keep(rule, taken, skipped);
+        }
+        Ok(())
+    }
+
+    fn named(&self, mut rule: Rule, more: usize) -> Rule {
+        let place = (self.rules.len() + more).to_be_bytes();
+        let line = rule.to_line();
+        let content = line.split_once(' ').map_or("", |(_, content)| content);
+        rule.id = content_id(Timestamp::UNIX_EPOCH, &[b"import", content.as_bytes(), &place]);
+        rule
+    }
+
+    fn keep(&mut self, rule: Rule, taken: Vec<Cell>, skipped: Vec<Cell>) {
+        self.here.skipped.extend(skipped);
+        if rule.action != Action::Log && rule.rate_limit.is_none() {
+            if is_default(&rule) {
+                self.here.defaults.extend(taken.iter().cloned());
+            }
+            self.here.certain.extend(taken);
+        }
+        self.rules.push(rule);
+    }
+
+    /// What the rule decides in AFO, and what it leaves to loopback's own way; or why that is not what the line does.
+    fn proven(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(Vec<Cell>, Vec<Cell>), String> {
+        self.in_order(part, rule, stand)?;
+        let many = || "its packets are too many pieces to be compared".to_owned();
+        let taken: Vec<Cell> = decided(rule)?.iter().flat_map(cut).collect();
+        if !without(taken.clone(), std::slice::from_ref(&part.cell)).ok_or_else(many)?.is_empty() {
+            return Err(Refusal::Inexact.to_string());
+        }
+        let missed = without(cut(&part.cell), &taken).ok_or_else(many)?;
+        let missed = without(missed, &self.here.certain).ok_or_else(many)?;
+        let missed = without(missed, &self.here.skipped).ok_or_else(many)?;
+        let local = |cell: &Cell| is_loopback(cell, stand.direction);
+        match missed.iter().all(local) {
+            true if missed.is_empty() || rule.action == Action::Accept => Ok((taken, missed)),
+            true => Err(Refusal::Loopback.to_string()),
+            false if rule.action.denies() => Err(Refusal::Necessary.to_string()),
+            false => Err(Refusal::Inexact.to_string()),
+        }
+    }
+
+    /// Whether what stands before leaves the rule the packets that it decides.
+    fn in_order(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(), String> {
+        let here = &self.here;
+        let meets = |cells: &[Cell]| cells.iter().any(|cell| !cell.is_disjoint(&part.cell));
+        let passes = (part.action != Action::Log).then_some(part.action == Action::Accept);
+        let decides = |doubt: &&Doubt| {
+            let both: Vec<Cell> = doubt.cells.iter().filter_map(|cell| cell.and(&part.cell)).collect();
+            without(both, &here.certain).is_none_or(|left| !left.is_empty())
+        };
+        let doubted = here.doubts.iter().filter(|d| d.passes.is_none() || d.passes != passes).any(|d| decides(&d));
+        match () {
+            () if without(cut(&part.cell), &here.certain).is_some_and(|left| left.is_empty()) => {
+                Err("earlier rules decide all its packets".to_owned())
+            }
+            () if part.action == Action::Accept && !stand.last => {
+                Err("its accept is not final: a later base chain can still drop".to_owned())
+            }
+            () if rule.log.is_some() && here.accepted_before => {
+                Err("its log comes behind the accepts of an earlier base chain".to_owned())
+            }
+            () if here.marked && *part.cell.wide(Wide::Mark) != Wide::Mark.all() => {
+                Err("it asks for a mark that a rule before it sets".to_owned())
+            }
+            () if !part.action.denies() && meets(&here.defaults) => {
+                Err("it comes behind a rule that denies everything, which AFO puts last".to_owned())
+            }
+            () if part.action.denies() && names_loopback(rule) && meets(&here.skipped) => {
+                Err("it denies on loopback what a rule before it accepts everywhere".to_owned())
+            }
+            () if doubted => Err("a rule before it that cannot be said may decide its packets first".to_owned()),
+            () => Ok(()),
+        }
+    }
+
+    /// A policy of drop as the rule that comes last.
+    fn policy(&mut self, table: usize, chain: usize, all: Cell, stand: Stand<'a>) {
+        let spot = (table, chain, usize::MAX);
+        self.seen.insert(spot);
+        let text = "policy drop".to_owned();
+        let line = Line {
+            handle: None,
+            comment: Some(format!("policy of {}", self.place(table, chain))),
+            text: text.clone(),
+            conditions: Vec::new(),
+            alters: Vec::new(),
+            outcome: Outcome::Verdict(Verdict::Drop),
+        };
+        let said = match stand.last {
+            true => self.stands(stand).and_then(|()| {
+                let part = Part { cell: all.clone(), action: Action::Drop };
+                self.say(vec![part], &line, &Act::default(), stand)
+            }),
+            false => Err("a later base chain comes behind it, and AFO puts it last".to_owned()),
+        };
+        if let Err(why) = said {
+            let place = self.place(table, chain);
+            self.not_said.insert(spot, NotSaid { place, text, why });
+            self.here.doubts.push(Doubt { cells: vec![all], passes: Some(false) });
+        }
+    }
+
+    /// Keeps a line as not said, and what it may do to packets on their way to later ones.
+    fn leave(&mut self, at: At, line: &Line, entering: &[Cell], why: &str) {
+        self.refuse(at, line, why);
+        for change in &line.alters {
+            match change {
+                Alteration::Mark(_) => self.here.marked = true,
+                Alteration::Field(name) if name == "meta mark" => self.here.marked = true,
+                Alteration::Field(name) if name.starts_with("meta ") || name.starts_with("ct ") => {}
+                Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None),
+            }
+        }
+        let passes = match &line.outcome {
+            Outcome::Next | Outcome::Verdict(Verdict::Continue) => return,
+            Outcome::Verdict(Verdict::Accept) => Some(true),
+            Outcome::Verdict(verdict) if verdict.denies() => Some(false),
+            _ => None,
+        };
+        // What is not understood of it may hold: the widest set of its packets counts.
+        let cells = widest(entering, &line.conditions);
+        self.doubt(cells, passes);
+    }
+
+    fn doubt(&mut self, cells: Vec<Cell>, passes: Option<bool>) {
+        self.here.doubts.push(Doubt { cells, passes });
+    }
+
+    fn refuse(&mut self, at: At, line: &Line, why: &str) {
+        let place = format!("{}, rule {}", self.place(at.table, at.chain), at.line + 1);
+        let said = NotSaid { place, text: line.text.clone(), why: why.to_owned() };
+        self.not_said.entry((at.table, at.chain, at.line)).or_insert(said);
+    }
+
+    fn place(&self, table: usize, chain: usize) -> String {
+        let (table, chain) = (&self.ruleset.tables[table], self.chain(table, chain));
+        format!("{} {} {}", table.family, table.name, chain.name)
+    }
+
+    /// Counts what no way led to, and ends.
+    fn ended(mut self) -> Imported {
+        let ruleset = self.ruleset;
+        let mut of = ruleset.unread.len();
+        for (table, chain, found) in ruleset.chains() {
+            if self.is_own(table) {
+                continue;
+            }
+            of += found.lines.len();
+            for (n, line) in found.lines.iter().enumerate() {
+                if !self.seen.contains(&(table, chain, n)) {
+                    self.refuse(At { table, chain, line: n }, line, ELSEWHERE);
+                }
+            }
+            if found.base.as_ref().is_some_and(|base| base.drops) {
+                of += 1;
+                self.unseen_policy(table, chain);
+            }
+        }
+        let unread = ruleset.unread.iter().map(|text| NotSaid {
+            place: "ruleset".to_owned(),
+            text: text.clone(),
+            why: "it is not understood".to_owned(),
+        });
+        let not_said = self.not_said.into_values().chain(unread).collect();
+        Imported { rules: self.rules, not_said, of }
+    }
+
+    fn unseen_policy(&mut self, table: usize, chain: usize) {
+        let spot = (table, chain, usize::MAX);
+        if !self.seen.contains(&spot) {
+            let place = self.place(table, chain);
+            self.not_said.insert(spot, NotSaid { place, text: "policy drop".to_owned(), why: ELSEWHERE.to_owned() });
+        }
+    }
+}

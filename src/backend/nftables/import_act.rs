@@ -1,0 +1,172 @@
+//! What an imported rule does besides matching: log, rate, the answer of a rejection. Read from its statements one by one, in
+//! their order, because a limit before a match counts other packets than one behind it.
+
+use crate::rule::ruleset::{Outcome, Verdict};
+use crate::rule::{Action, FamilyMatch, Log, Over, Per, RateLimit, RejectWith, Rule, Scope};
+use serde_json::Value;
+use std::num::NonZeroU32;
+
+/// nftables' own burst where a rule gives none (nft(8), LIMIT STATEMENT).
+const BURST: u64 = 5;
+
+/// What a rule does to the packets that it matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Act {
+    pub(super) log: Option<Log>,
+    /// The rate, and whether what is over it matches rather than what is within.
+    pub(super) rate: Option<(RateLimit, bool)>,
+    reject: Option<(FamilyMatch, RejectWith)>,
+}
+
+/// The order in which the statements of a rule must come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Match,
+    Limit,
+    Log,
+    Verdict,
+}
+
+/// Reads the statements of a rule.
+///
+/// # Errors
+/// The statement that AFO's rules cannot say, or cannot say at its place.
+pub(super) fn act(body: &Value) -> Result<Act, String> {
+    let mut act = Act::default();
+    let mut before = Step::Match;
+    for statement in body.get("expr").and_then(Value::as_array).into_iter().flatten() {
+        let single = statement.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
+        let (kind, inner) = single.ok_or("a statement of it is not understood")?;
+        let step = match kind.as_str() {
+            "counter" => continue,
+            "match" => Step::Match,
+            "limit" => Step::Limit,
+            "log" => Step::Log,
+            "accept" | "drop" | "reject" | "jump" | "vmap" => Step::Verdict,
+            other => return Err(format!("`{other}` is nothing that AFO's rules do")),
+        };
+        if step < before || step == before && step != Step::Match {
+            return Err(format!("`{kind}` stands where AFO's rules cannot have it"));
+        }
+        before = step;
+        act.take(kind, inner)?;
+    }
+    Ok(act)
+}
+
+/// What an outcome is as the action of a rule.
+///
+/// # Errors
+/// That it is none.
+pub(super) fn action(outcome: &Outcome) -> Result<Action, String> {
+    match outcome {
+        Outcome::Next | Outcome::Verdict(Verdict::Continue) => Ok(Action::Log),
+        Outcome::Verdict(Verdict::Accept) => Ok(Action::Accept),
+        Outcome::Verdict(Verdict::Drop) => Ok(Action::Drop),
+        Outcome::Verdict(Verdict::Reject) => Ok(Action::Reject),
+        Outcome::Verdict(Verdict::Return) => Err("`return` is no verdict of AFO's rules".to_owned()),
+        Outcome::Verdict(Verdict::Jump(_) | Verdict::Goto(_)) => Err("its jump cannot be followed".to_owned()),
+        Outcome::Verdict(Verdict::Translate(_)) => Err("it translates addresses".to_owned()),
+        Outcome::ByKey(_) => Err("its map has statements beside it".to_owned()),
+        Outcome::Unread(text) => Err(format!("`{text}` is not understood")),
+    }
+}
+
+impl Act {
+    /// Whether there is nothing but matches and a verdict.
+    pub(super) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn take(&mut self, kind: &str, body: &Value) -> Result<(), String> {
+        match kind {
+            "log" => self.log = Some(log(body)?),
+            "limit" => self.rate = Some(rate(body).ok_or("its limit is none that AFO's rules have")?),
+            "reject" => self.reject = Some(reject(body).ok_or("its answer is none that AFO's rules give")?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives a rule what is done to its packets.
+    ///
+    /// # Errors
+    /// When a rule of its action cannot do it.
+    pub(super) fn put_into(&self, rule: &mut Rule) -> Result<(), String> {
+        match (&self.rate, rule.action) {
+            (None, _) => {}
+            (Some((_, true)), Action::Drop | Action::Reject) | (Some((_, false)), Action::Log) => {}
+            (Some((_, false)), Action::Accept) => {
+                return Err("what is over its rate goes on to later rules; AFO's would end there".to_owned());
+            }
+            _ => return Err("its rate counts the other way round than AFO's".to_owned()),
+        }
+        if rule.action == Action::Log && self.log.is_none() {
+            return Err("it only counts".to_owned());
+        }
+        rule.rate_limit = self.rate.map(|(rate, _)| rate);
+        rule.log.clone_from(&self.log);
+        if let Some((family, with)) = self.reject {
+            if family != FamilyMatch::Any && family != rule.family {
+                return Err("its answer is for one address family".to_owned());
+            }
+            rule.reject_with = (with != RejectWith::PortUnreachable).then_some(with);
+        }
+        Ok(())
+    }
+}
+
+fn log(body: &Value) -> Result<Log, String> {
+    let Some(fields) = body.as_object() else { return Ok(Log::default()) };
+    let word = |name: &str| fields.get(name).and_then(Value::as_str);
+    if let Some(other) = fields.keys().find(|key| *key != "prefix" && *key != "level") {
+        return Err(format!("the `{other}` of its log is nothing that AFO's rules say"));
+    }
+    let prefix = word("prefix").map(str::parse).transpose().map_err(|e| format!("its log: {e}"))?;
+    let level = word("level").map(str::parse).transpose().map_err(|e| format!("its log: {e}"))?;
+    Ok(Log { prefix, level })
+}
+
+fn rate(body: &Value) -> Option<(RateLimit, bool)> {
+    let word = |name: &str| body.get(name).map_or(Some("packets"), Value::as_str);
+    if word("rate_unit") != Some("packets") || word("burst_unit") != Some("packets") {
+        return None;
+    }
+    let count = u32::try_from(body.get("rate")?.as_u64()?).ok().and_then(NonZeroU32::new)?;
+    let per = match body.get("per")?.as_str()? {
+        "second" => Per::Second,
+        "minute" => Per::Minute,
+        "hour" => Per::Hour,
+        "day" => Per::Day,
+        _ => return None,
+    };
+    let burst = body.get("burst").map_or(Some(BURST), Value::as_u64)?;
+    let over = body.get("inv").is_some_and(|inv| inv.as_bool() == Some(true));
+    let burst = Some(u32::try_from(burst).ok()?);
+    Some((RateLimit { count, per, burst, scope: Scope::Total, over: Over::Drop }, over))
+}
+
+/// The answer, and the family that it is for (nft(8), REJECT STATEMENT); `icmpx` is the same in both.
+fn reject(body: &Value) -> Option<(FamilyMatch, RejectWith)> {
+    use RejectWith as R;
+    if body.is_null() {
+        return Some((FamilyMatch::Any, R::PortUnreachable));
+    }
+    let word = |name: &str| body.get(name).and_then(Value::as_str);
+    Some(match (word("type")?, word("expr").unwrap_or("port-unreachable")) {
+        ("tcp reset", _) => (FamilyMatch::Any, R::TcpReset),
+        ("icmpx", "port-unreachable") => (FamilyMatch::Any, R::PortUnreachable),
+        ("icmpx", "host-unreachable") => (FamilyMatch::Any, R::HostUnreachable),
+        ("icmpx", "no-route") => (FamilyMatch::Any, R::NetUnreachable),
+        ("icmpx", "admin-prohibited") => (FamilyMatch::Any, R::AdminProhibited),
+        ("icmp", "port-unreachable") => (FamilyMatch::Ipv4, R::PortUnreachable),
+        ("icmp", "host-unreachable") => (FamilyMatch::Ipv4, R::HostUnreachable),
+        ("icmp", "net-unreachable") => (FamilyMatch::Ipv4, R::NetUnreachable),
+        ("icmp", "admin-prohibited") => (FamilyMatch::Ipv4, R::AdminProhibited),
+        ("icmpv6", "port-unreachable") => (FamilyMatch::Ipv6, R::PortUnreachable),
+        ("icmpv6", "addr-unreachable") => (FamilyMatch::Ipv6, R::HostUnreachable),
+        ("icmpv6", "no-route") => (FamilyMatch::Ipv6, R::NetUnreachable),
+        ("icmpv6", "admin-prohibited") => (FamilyMatch::Ipv6, R::AdminProhibited),
+        _ => return None,
+    })
+}

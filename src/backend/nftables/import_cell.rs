@@ -1,0 +1,119 @@
+//! The packets of an imported rule as products: what its conditions leave of those that come to it, and the arithmetic of proofs.
+
+use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::rule::ruleset::{Chain, Condition, Outcome, TableFamily, Verdict, name_number};
+use crate::rule::{Direction, OneOf, Rule};
+
+/// More products than this are not worked on: a rule of so many is none that a person reads.
+const MOST: usize = 1024;
+
+/// The packets that come to a base chain of a table: a packet has no interface where its way does not know one.
+pub(super) fn entering(direction: Direction, family: TableFamily) -> Cell {
+    let all = Cell::all().with_narrow(Narrow::Family, family.packets().and(Bits::below(2)));
+    match direction {
+        Direction::Input => all.with_wide(Wide::OutInterface, Ranges::single(0)),
+        Direction::Output => all.with_wide(Wide::InInterface, Ranges::single(0)),
+        Direction::Forward => all,
+    }
+}
+
+/// What is in none of the holes; nothing where it comes to too many pieces.
+pub(super) fn without(cells: Vec<Cell>, holes: &[Cell]) -> Option<Vec<Cell>> {
+    holes.iter().try_fold(cells, |left, hole| {
+        let left: Vec<_> = left.iter().flat_map(|cell| cell.minus(hole)).collect();
+        (left.len() <= MOST).then_some(left)
+    })
+}
+
+/// Without packets of one family that carry the other's ICMP.
+pub(super) fn cut(cell: &Cell) -> Vec<Cell> {
+    let foreign = [(0, Protocol::ICMPV6), (1, Protocol::ICMP)].map(|(family, icmp)| {
+        Cell::all()
+            .with_narrow(Narrow::Family, Bits::single(family))
+            .with_narrow(Narrow::Protocol, Bits::single(icmp.0))
+    });
+    foreign.iter().fold(vec![cell.clone()], |left, hole| left.iter().flat_map(|part| part.minus(hole)).collect())
+}
+
+/// What conditions leave of the packets that come to a rule. A rate, where one is expected, is passed over.
+///
+/// # Errors
+/// The condition that is more than a set of packets, or that no packet is left.
+pub(super) fn narrowed(entering: &[Cell], conditions: &[Condition], rated: bool) -> Result<Vec<Cell>, String> {
+    let mut chances = conditions.iter().filter_map(|condition| match condition {
+        Condition::Chance(text) => Some(text),
+        _ => None,
+    });
+    if let Some(text) = chances.nth(usize::from(rated)) {
+        return Err(format!("`{text}` changes by itself or from packets"));
+    }
+    let mut cells = entering.to_vec();
+    for condition in conditions {
+        if let Condition::Unread(unread) = condition {
+            return Err(format!("`{}` is nothing that AFO's rules ask", unread.text));
+        }
+        cells = kept(cells, condition);
+        if cells.len() > MOST {
+            return Err(format!("its packets are more than {MOST} combinations"));
+        }
+    }
+    match cells.is_empty() {
+        true => Err("no packet that comes to it matches".to_owned()),
+        false => Ok(cells),
+    }
+}
+
+/// The most packets that a rule may take, whatever is not known of it.
+pub(super) fn widest(entering: &[Cell], conditions: &[Condition]) -> Vec<Cell> {
+    let narrow = |cells: Vec<Cell>, condition| match cells.len() > MOST {
+        true => cells,
+        false => kept(cells, condition),
+    };
+    conditions.iter().fold(entering.to_vec(), narrow)
+}
+
+/// The packets of which a condition holds; of a condition that is no set of packets it may hold of all.
+fn kept(mut cells: Vec<Cell>, condition: &Condition) -> Vec<Cell> {
+    match condition {
+        Condition::Wide(field, values) => cells.iter_mut().for_each(|cell| cell.keep_wide(*field, values)),
+        Condition::Narrow(field, values) => cells.iter_mut().for_each(|cell| cell.keep_narrow(*field, *values)),
+        Condition::AnyOf(any) => {
+            cells = cells.iter().flat_map(|cell| any.iter().filter_map(|one| cell.and(one))).collect();
+        }
+        Condition::Chance(_) | Condition::Unread(_) => {}
+    }
+    cells.retain(|cell| !cell.is_empty());
+    cells
+}
+
+/// Whether all its packets are those of loopback.
+pub(super) fn is_loopback(cell: &Cell, direction: Direction) -> bool {
+    let lo = Ranges::single(name_number("lo"));
+    match direction {
+        Direction::Input => cell.wide(Wide::InInterface).is_subset(&lo),
+        Direction::Output => cell.wide(Wide::OutInterface).is_subset(&lo),
+        Direction::Forward => false,
+    }
+}
+
+/// Whether a rule names loopback, which AFO's chains leave alone otherwise.
+pub(super) fn names_loopback(rule: &Rule) -> bool {
+    let names = |list: &OneOf<crate::packet::InterfacePattern>| {
+        !list.is_negated() && list.items().iter().any(|name| name.matches("lo"))
+    };
+    names(&rule.interface_in) || names(&rule.interface_out)
+}
+
+/// Whether a base chain can keep a packet from its way.
+pub(super) fn may_deny(chain: &Chain) -> bool {
+    let lets = |verdict: &Verdict| {
+        matches!(verdict, Verdict::Accept | Verdict::Return | Verdict::Continue | Verdict::Translate(_))
+    };
+    let harmless = |outcome: &Outcome| match outcome {
+        Outcome::Next => true,
+        Outcome::Verdict(verdict) => lets(verdict),
+        Outcome::ByKey(keys) => keys.iter().all(|(_, verdict)| lets(verdict)),
+        Outcome::Unread(_) => false,
+    };
+    chain.base.as_ref().is_some_and(|base| base.drops) || !chain.lines.iter().all(|line| harmless(&line.outcome))
+}
