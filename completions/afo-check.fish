@@ -6,7 +6,7 @@ complete -c afo-check -l format -d 'Put out records or readable text [default: t
 text\t''"
 complete -c afo-check -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-check -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-check -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-check -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-check -l rehearse -d 'Load the live ruleset and the change into a network namespace that is thrown away'
 complete -c afo-check -l json -d 'Put out records even on a terminal'

@@ -4,7 +4,7 @@ complete -c afo-conflicts -l format -d 'Put out records or readable text [defaul
 text\t''"
 complete -c afo-conflicts -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-conflicts -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-conflicts -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-conflicts -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-conflicts -l audit -d 'Read no proposals; report every anomaly inside the ruleset'
 complete -c afo-conflicts -l json -d 'Put out records even on a terminal'

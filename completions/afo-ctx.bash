@@ -23,7 +23,7 @@ _afo__ctx() {
 
     case "${cmd}" in
         afo__ctx)
-            opts="-v -q -h -V --ruleset --no-ruleset --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --ruleset --no-ruleset --rules --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -28,7 +28,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l format -d 'Put ou
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l confirm -d 'Take the change back unless confirmed in time [default: 30]' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l autonomy -d 'What is done without a person: alert, propose or auto' -r
@@ -53,7 +53,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l format
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand confirm" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -63,7 +63,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l forma
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand rollback" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -73,7 +73,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l format 
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand status" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -83,7 +83,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l format -d
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand list" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -93,7 +93,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l format
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand recover" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -103,7 +103,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l format 
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand expire" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -113,7 +113,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l format
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l mistake -d 'It was blocked wrongly: do not count it as an offence'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand unblock" -l json -d 'Put out records even on a terminal'
@@ -124,7 +124,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l form
 text\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_using_subcommand flush-afo" -s v -l verbose -d 'Say more on stderr; twice for still more'

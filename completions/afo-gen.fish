@@ -5,7 +5,7 @@ complete -c afo-gen -l format -d 'Put out records or readable text [default: tex
 text\t''"
 complete -c afo-gen -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-gen -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-gen -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-gen -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-gen -l explain -d 'Say in English what the rules of proposals on stdin do'
 complete -c afo-gen -l json -d 'Put out records even on a terminal'

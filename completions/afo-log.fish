@@ -30,7 +30,7 @@ complete -c afo-log -n "__fish_afo_log_needs_command" -l format -d 'Put out reco
 text\t''"
 complete -c afo-log -n "__fish_afo_log_needs_command" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-log -n "__fish_afo_log_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-log -n "__fish_afo_log_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-log -n "__fish_afo_log_needs_command" -l json -d 'Put out records even on a terminal'
 complete -c afo-log -n "__fish_afo_log_needs_command" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -48,7 +48,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l format -d 'Pu
 text\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -l json -d 'Put out records even on a terminal'
 complete -c afo-log -n "__fish_afo_log_using_subcommand events" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -60,7 +60,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l format -
 text\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -l json -d 'Put out records even on a terminal'
 complete -c afo-log -n "__fish_afo_log_using_subcommand deployments" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -72,7 +72,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l format -d 'Put
 text\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -l json -d 'Put out records even on a terminal'
 complete -c afo-log -n "__fish_afo_log_using_subcommand audit" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -85,7 +85,7 @@ complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l format -d 'Pu
 text\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -l json -d 'Put out records even on a terminal'
 complete -c afo-log -n "__fish_afo_log_using_subcommand verify" -s v -l verbose -d 'Say more on stderr; twice for still more'

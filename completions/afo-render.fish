@@ -4,7 +4,7 @@ complete -c afo-render -l format -d 'Put out records or readable text [default: 
 text\t''"
 complete -c afo-render -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-render -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-render -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-render -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-render -l native -d 'Print the backend\'s text instead of records: one table for all proposals, for `nft -f -` on an empty host'
 complete -c afo-render -l json -d 'Put out records even on a terminal'

@@ -28,7 +28,7 @@ complete -c afo -n "__fish_afo_needs_command" -l format -d 'Put out records or r
 text\t''"
 complete -c afo -n "__fish_afo_needs_command" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_needs_command" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_needs_command" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -45,7 +45,7 @@ complete -c afo -n "__fish_afo_using_subcommand status" -l format -d 'Put out re
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand status" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand status" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand status" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand status" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand status" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand status" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -55,7 +55,7 @@ complete -c afo -n "__fish_afo_using_subcommand doctor" -l format -d 'Put out re
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand doctor" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand doctor" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand doctor" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand doctor" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -65,7 +65,7 @@ complete -c afo -n "__fish_afo_using_subcommand schema" -l format -d 'Put out re
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand schema" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand schema" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand schema" -l list -d 'Print the kinds'
 complete -c afo -n "__fish_afo_using_subcommand schema" -l json -d 'Put out records even on a terminal'
@@ -76,7 +76,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subc
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and not __fish_seen_subcommand_from show check schema set sources" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -91,7 +91,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -101,7 +101,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -111,7 +111,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from schema" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -122,7 +122,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -132,7 +132,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -142,7 +142,7 @@ complete -c afo -n "__fish_afo_using_subcommand backends" -l format -d 'Put out 
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand backends" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand backends" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand backends" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand backends" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand backends" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand backends" -s v -l verbose -d 'Say more on stderr; twice for still more'
@@ -152,7 +152,7 @@ complete -c afo -n "__fish_afo_using_subcommand help" -l format -d 'Put out reco
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand help" -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo -n "__fish_afo_using_subcommand help" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo -n "__fish_afo_using_subcommand help" -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo -n "__fish_afo_using_subcommand help" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo -n "__fish_afo_using_subcommand help" -l json -d 'Put out records even on a terminal'
 complete -c afo -n "__fish_afo_using_subcommand help" -s v -l verbose -d 'Say more on stderr; twice for still more'

@@ -23,9 +23,9 @@ pub struct Common {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
-    /// Write what is said on stderr as text or as JSON lines
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
-    pub log_format: LogFormat,
+    /// Write what is said on stderr as text or as JSON lines [default: the configuration's, else text]
+    #[arg(long, value_name = "FORMAT", global = true, hide_short_help = true)]
+    pub log_format: Option<LogFormat>,
 }
 
 /// What stdout carries.

@@ -1,6 +1,7 @@
 //! What surrounds every command: arguments, environment, streams, the way it ends.
 
 use super::common::LogFormat;
+use super::config::{self, Level, Log};
 use super::{Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_terminal};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +48,8 @@ pub struct Shell {
     pub environment: Environment,
     /// The flags that every command has.
     pub common: Common,
+    /// The form of what stderr carries: the flag's, else the configuration's.
+    log_format: LogFormat,
 }
 
 impl Shell {
@@ -111,7 +114,7 @@ impl Shell {
 
     /// Says on stderr what is wrong, and the next step.
     pub fn complain(&self, message: &str, hint: Option<&str>) {
-        match self.common.log_format {
+        match self.log_format {
             LogFormat::Json => {
                 let words =
                     serde_json::json!({ "level": "ERROR", "stage": self.name, "message": message, "hint": hint });
@@ -128,7 +131,7 @@ impl Shell {
 
     /// Says on stderr what a person may want to know.
     pub fn note(&self, message: &str) {
-        match self.common.log_format {
+        match self.log_format {
             _ if self.common.quiet => {}
             LogFormat::Json => {
                 to_stderr(&serde_json::json!({ "level": "INFO", "stage": self.name, "message": message }).to_string());
@@ -185,14 +188,26 @@ impl Write for RawStdout {
     }
 }
 
-/// The whole of a program: parses `arguments`, runs the command, prints what went wrong, says how it ended.
-pub fn main<C: Command>(arguments: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+/// The whole of a program: parses `arguments`, runs the command, prints what went wrong, says how it ended. `configured` tells
+/// what the configuration says of stderr, as far as no flag does.
+pub fn main<C: Command>(
+    arguments: impl Iterator<Item = OsString>,
+    environment: Environment,
+    configured: impl FnOnce(&Shell) -> Log,
+) -> ExitCode {
     let command = match C::try_parse_from(arguments) {
         Ok(command) => command,
         Err(error) => return usage(C::NAME, &error).into(),
     };
-    let shell = Shell { name: C::NAME, environment, common: command.common().clone() };
-    start_log(&shell.common);
+    let common = command.common().clone();
+    let log_format = common.log_format.unwrap_or_default();
+    let mut shell = Shell { name: C::NAME, environment, common, log_format };
+    let log = configured(&shell);
+    shell.log_format = shell.common.log_format.unwrap_or(match log.format {
+        config::LogFormat::Json => LogFormat::Json,
+        config::LogFormat::Text => LogFormat::Text,
+    });
+    start_log(&shell, log.level);
     let exit = command.run(&shell).unwrap_or_else(|failure| {
         shell.complain(&failure.message, failure.hint.as_deref());
         failure.exit
@@ -216,11 +231,17 @@ fn usage(name: &str, error: &clap::Error) -> Exit {
     Exit::Undecided
 }
 
-fn start_log(common: &Common) {
+fn start_log(shell: &Shell, configured: Level) {
     use tracing::level_filters::LevelFilter;
-    let level = match (common.quiet, common.verbose) {
+    let level = match (shell.common.quiet, shell.common.verbose) {
         (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
+        (false, 0) => match configured {
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        },
         (false, 1) => LevelFilter::INFO,
         (false, 2) => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
@@ -228,7 +249,7 @@ fn start_log(common: &Common) {
     let log =
         tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).with_ansi(false);
     // A second start in one process (tests) keeps the first.
-    let _ = match common.log_format {
+    let _ = match shell.log_format {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
         LogFormat::Text => log.try_init(),
     };

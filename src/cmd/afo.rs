@@ -185,7 +185,7 @@ fn flags(common: &Common) -> Vec<OsString> {
     with("--config", common.config.clone().map(Into::into));
     with("--state", common.state.clone().map(Into::into));
     with("--format", common.format.map(|f| if f == Format::Json { "json" } else { "text" }.into()));
-    with("--log-format", (common.log_format == LogFormat::Json).then(|| "json".into()));
+    with("--log-format", common.log_format.map(|form| if form == LogFormat::Json { "json" } else { "text" }.into()));
     flags.extend(common.json.then(|| "--json".into()));
     flags.extend(common.quiet.then(|| "--quiet".into()));
     flags.extend((0..common.verbose).map(|_| "--verbose".into()));

@@ -66,7 +66,8 @@ impl Command for Args {
         let config = config(shell)?;
         let given = self.ruleset.as_deref().map(ruleset_from).transpose()?;
         if self.rules {
-            let source = self.ruleset.as_ref().map_or_else(|| "the kernel".to_owned(), |file| file.display().to_string());
+            let source =
+                self.ruleset.as_ref().map_or_else(|| "the kernel".to_owned(), |file| file.display().to_string());
             return put_out_rules(shell, &given.map_or_else(listed, Ok)?, source);
         }
         let depth = if self.no_ruleset { Depth::Fast } else { Depth::Full };

@@ -53,9 +53,10 @@ pub const COMMANDS: &[Row] = &[
     Row::of::<log::Args>(),
 ];
 
-/// The main of a program.
+/// The main of a program. A mistake in the configuration is told by the command that needs it, not here.
 pub fn main<C: Command>() -> ExitCode {
-    cli::main::<C>(std::env::args_os(), environment())
+    let configured = |shell: &cli::Shell| config(shell).map(|config| config.log).unwrap_or_default();
+    cli::main::<C>(std::env::args_os(), environment(), configured)
 }
 
 #[allow(clippy::disallowed_methods)] // the one place where it is read

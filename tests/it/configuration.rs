@@ -86,3 +86,18 @@ fn the_front_door_runs_the_commands_and_guesses_their_names() {
     }
     assert_eq!(run("afo", &["config", "schema"], b"").text(), read(&root().join("schemas/config.schema.json")));
 }
+
+#[test]
+fn the_form_of_what_is_said_on_stderr_is_the_configurations_unless_a_flag_says_otherwise() {
+    let dir = tempfile::tempdir().expect("scratch");
+    let file = dir.path().join("afo.toml");
+    std::fs::write(&file, "[log]\nformat = \"json\"\n").expect("written");
+    let said = |more: &[&str]| {
+        let flags = ["--config", file.to_str().expect("UTF-8"), "--ruleset", "/nowhere/rules"];
+        run("afo-ctx", &[&flags[..], more].concat(), b"").err
+    };
+    assert!(
+        said(&[]).starts_with("{\"hint\":null,\"level\":\"ERROR\"") || said(&[]).starts_with("{\"level\":\"ERROR\"")
+    );
+    assert!(said(&["--log-format", "text"]).starts_with("afo-ctx: error: /nowhere/rules: cannot be read: "));
+}

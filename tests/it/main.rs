@@ -11,6 +11,7 @@ mod configuration;
 mod daemon;
 mod detect;
 mod docs;
+mod import;
 mod kernel;
 mod layers;
 mod log;

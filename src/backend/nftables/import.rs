@@ -5,9 +5,9 @@
 //! One thing is out of account: packets of one address family that carry the other's ICMP, which no host sends or takes.
 
 use super::import_act::{Act, act, action};
-use super::import_cell::{cut, entering, is_loopback, may_deny, narrowed, names_loopback, widest, without};
+use super::import_cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, widest, without};
 use super::import_rule::{Refusal, decided, rule_of};
-use super::read::{ReadError, rule_objects, read_value};
+use super::read::{ReadError, read_value, rule_objects};
 use super::scheme_policy::is_default;
 use super::write_text::TABLE;
 use crate::packet::{Cell, Wide};
@@ -65,6 +65,8 @@ struct Doubt {
     cells: Vec<Cell>,
     /// Whether it lets pass, where that is all that it can do.
     passes: Option<bool>,
+    /// It only leads back to the rule behind the jump to its chain.
+    returns: bool,
 }
 
 struct Walk<'a> {
@@ -152,7 +154,7 @@ impl<'a> Walk<'a> {
     fn base(&mut self, table: usize, chain: usize, stand: Stand<'a>) {
         let all = entering(stand.direction, self.ruleset.tables[table].family);
         let said = self.rules.len();
-        self.lines(table, chain, &[all.clone()], stand, 0);
+        self.lines(table, chain, std::slice::from_ref(&all), stand, 0);
         if stand.base.drops {
             self.policy(table, chain, all, stand);
         }
@@ -163,6 +165,7 @@ impl<'a> Walk<'a> {
 
     fn lines(&mut self, table: usize, chain: usize, entering: &[Cell], stand: Stand<'a>, depth: usize) {
         let lines = &self.chain(table, chain).lines;
+        let before = self.here.doubts.len();
         for (n, line) in lines.iter().enumerate() {
             self.followed += 1;
             let at = At { table, chain, line: n };
@@ -171,16 +174,13 @@ impl<'a> Walk<'a> {
             }
             self.seen.insert((table, chain, n));
         }
+        if depth > 0 {
+            let own = self.here.doubts.split_off(before);
+            self.here.doubts.extend(own.into_iter().filter(|doubt| !doubt.returns));
+        }
     }
 
-    fn line(
-        &mut self,
-        at: At,
-        line: &Line,
-        entering: &[Cell],
-        stand: Stand<'a>,
-        depth: usize,
-    ) -> Result<(), String> {
+    fn line(&mut self, at: At, line: &Line, entering: &[Cell], stand: Stand<'a>, depth: usize) -> Result<(), String> {
         self.stands(stand)?;
         let act = act(self.statements(at)?)?;
         let cells = narrowed(entering, &line.conditions, act.rate.is_some())?;
@@ -219,7 +219,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the chain that a jump leads to, with the packets that the jump takes there.
-    fn follow(&mut self, table: usize, jump: (String, Vec<Cell>), stand: Stand<'a>, depth: usize) -> Result<(), String> {
+    fn follow(
+        &mut self,
+        table: usize,
+        jump: (String, Vec<Cell>),
+        stand: Stand<'a>,
+        depth: usize,
+    ) -> Result<(), String> {
         let (to, cells) = jump;
         let found = self.ruleset.tables[table].chains.iter().position(|chain| chain.name == to);
         match found {
@@ -391,7 +397,7 @@ impl<'a> Walk<'a> {
         if let Err(why) = said {
             let place = self.place(table, chain);
             self.not_said.insert(spot, NotSaid { place, text, why });
-            self.here.doubts.push(Doubt { cells: vec![all], passes: Some(false) });
+            self.doubt(vec![all], Some(false), false);
         }
     }
 
@@ -403,7 +409,7 @@ impl<'a> Walk<'a> {
                 Alteration::Mark(_) => self.here.marked = true,
                 Alteration::Field(name) if name == "meta mark" => self.here.marked = true,
                 Alteration::Field(name) if name.starts_with("meta ") || name.starts_with("ct ") => {}
-                Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None),
+                Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None, false),
             }
         }
         let passes = match &line.outcome {
@@ -414,11 +420,11 @@ impl<'a> Walk<'a> {
         };
         // What is not understood of it may hold: the widest set of its packets counts.
         let cells = widest(entering, &line.conditions);
-        self.doubt(cells, passes);
+        self.doubt(cells, passes, line.outcome == Outcome::Verdict(Verdict::Return));
     }
 
-    fn doubt(&mut self, cells: Vec<Cell>, passes: Option<bool>) {
-        self.here.doubts.push(Doubt { cells, passes });
+    fn doubt(&mut self, cells: Vec<Cell>, passes: Option<bool>, returns: bool) {
+        self.here.doubts.push(Doubt { cells, passes, returns });
     }
 
     fn refuse(&mut self, at: At, line: &Line, why: &str) {

@@ -72,7 +72,8 @@ fn shorter<T>(values: Bits, all: Bits, of: impl Fn(u8) -> Option<T>) -> OneOf<T>
 /// As [`shorter`] for ranges; nothing where a range is no value of the field.
 fn shorter_wide<T>(values: &Ranges, all: &Ranges, of: impl Fn(u128, u128) -> Option<T>) -> Option<OneOf<T>> {
     let rest = all.minus(values);
-    let list = |ranges: &Ranges| ranges.as_slice().iter().map(|(first, last)| of(*first, *last)).collect::<Option<Vec<_>>>();
+    let list =
+        |ranges: &Ranges| ranges.as_slice().iter().map(|(first, last)| of(*first, *last)).collect::<Option<Vec<_>>>();
     let negated = || list(&rest).map(OneOf::none_of);
     match () {
         () if rest.is_empty() => Some(OneOf::any()),

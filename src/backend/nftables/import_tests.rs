@@ -1,0 +1,142 @@
+use super::import;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const OFFICE: &str = include_str!("../../../tests/rulesets/office.json");
+
+fn chain(name: &str, hook: Option<(&str, i32, &str)>) -> Value {
+    let mut body = json!({ "family": "inet", "table": "t", "name": name });
+    if let Some((hook, priority, policy)) = hook {
+        body["type"] = json!("filter");
+        (body["hook"], body["prio"], body["policy"]) = (json!(hook), json!(priority), json!(policy));
+    }
+    json!({ "chain": body })
+}
+
+fn rule(chain: &str, statements: Value) -> Value {
+    json!({ "rule": { "family": "inet", "table": "t", "chain": chain, "expr": statements } })
+}
+
+fn port(number: u16) -> Value {
+    json!({ "match": { "op": "==", "left": { "payload": { "protocol": "tcp", "field": "dport" } }, "right": number } })
+}
+
+/// What is said of each object, as lines, and why of each that is not.
+fn imported(objects: Vec<Value>) -> (Vec<String>, Vec<String>) {
+    let all = import(&json!({ "nftables": objects })).expect("a listing");
+    let line = |rule: &crate::rule::Rule| rule.to_line().split_once(' ').expect("an id").1.to_owned();
+    let why = all.not_said.iter().map(|n| format!("{}: {}: {}", n.place, n.text, n.why)).collect();
+    (all.rules.iter().map(line).collect(), why)
+}
+
+/// Why one rule at forward is not said.
+fn refusal(statements: Value) -> String {
+    let (said, not) = imported(vec![chain("c", Some(("forward", 0, "accept"))), rule("c", statements)]);
+    assert_eq!((said.len(), not.len()), (0, 1), "{said:?} {not:?}");
+    not[0].rsplit(": ").next().expect("words").to_owned()
+}
+
+#[test]
+fn each_refusal_says_why() {
+    for (statements, why) in [
+        (
+            json!([port(22), { "limit": { "rate": 5, "per": "second" } }, { "accept": null }]),
+            "what is over its rate goes on to later rules; AFO's would end there",
+        ),
+        (
+            json!([{ "limit": { "rate": 5, "per": "second", "inv": true } }, port(22), { "drop": null }]),
+            "`match` stands where AFO's rules cannot have it",
+        ),
+        (
+            json!([port(22), { "limit": { "rate": 5, "per": "week", "inv": true } }, { "drop": null }]),
+            "its limit is none that AFO's rules have",
+        ),
+        (
+            json!([port(22), { "limit": { "rate": 5, "per": "second" } }, { "drop": null }]),
+            "its rate counts the other way round than AFO's",
+        ),
+        (
+            json!([{ "log": { "group": 3 } }, { "accept": null }]),
+            "the `group` of its log is nothing that AFO's rules say",
+        ),
+        (
+            json!([{ "mangle": { "key": { "meta": { "key": "mark" } }, "value": 1 } }]),
+            "`mangle` is nothing that AFO's rules do",
+        ),
+        (
+            json!([port(22), { "reject": { "type": "icmp", "expr": "port-unreachable" } }]),
+            "its answer is for one address family",
+        ),
+        (
+            json!([port(22), { "reject": { "type": "icmp", "expr": "host-prohibited" } }]),
+            "its answer is none that AFO's rules give",
+        ),
+        (json!([{ "counter": null }]), "it only counts"),
+        (json!([port(22), { "return": null }]), "`return` is nothing that AFO's rules do"),
+        (json!([port(22), { "jump": { "target": "nowhere" } }]), "the way into chain `nowhere` cannot be followed"),
+        (
+            json!([{ "drop": null }]),
+            "it denies ICMP without which hosts lose each other, which AFO's denials leave alone",
+        ),
+        (json!([port(22), port(23), { "drop": null }]), "no packet that comes to it matches"),
+        (
+            json!([{ "match": { "op": "==", "left": { "meta": { "key": "skuid" } }, "right": 0 } }, { "accept": null }]),
+            "`meta skuid 0` is nothing that AFO's rules ask",
+        ),
+    ] {
+        assert_eq!(refusal(statements.clone()), why, "{statements}");
+    }
+}
+
+#[test]
+fn what_comes_before_decides_what_can_be_said() {
+    let forward = |priority, policy| chain("c", Some(("forward", priority, policy)));
+    let accept = || rule("c", json!([port(22), { "accept": null }]));
+    let later = chain("d", Some(("forward", 10, "drop")));
+    let (said, not) = imported(vec![forward(0, "accept"), accept(), later]);
+    assert_eq!(said.len(), 0);
+    assert_eq!(
+        not[0],
+        "inet t c, rule 1: tcp dport 22 accept: its accept is not final: a later base chain can still drop"
+    );
+    let (_, not) = imported(vec![forward(-150, "accept"), accept()]);
+    assert!(not[0].ends_with("its chain stands at priority -150; AFO's rules stand where filters do, from -99 to 99"));
+    let (_, not) = imported(vec![chain("c", None), accept()]);
+    assert!(not[0].ends_with("no chain at input, forward or output leads to it, where AFO's rules stand"));
+    let (said, not) = imported(vec![forward(0, "accept"), accept(), accept()]);
+    assert_eq!(said, ["accept forward protocol=tcp destination_port=22"]);
+    assert!(not[0].ends_with("rule 2: tcp dport 22 accept: earlier rules decide all its packets"), "{not:?}");
+}
+
+#[test]
+fn jumps_are_followed_with_what_they_take_along() {
+    let jump = rule("c", json!([port(22), { "jump": { "target": "s" } }]));
+    let inner = rule(
+        "s",
+        json!([{ "match": { "op": "==", "left": { "meta": { "key": "iifname" } }, "right": "eth0" } }, { "drop": null }]),
+    );
+    let circle = rule("s", json!([{ "jump": { "target": "s" } }]));
+    let base = || chain("c", Some(("forward", 0, "accept")));
+    let (said, not) = imported(vec![base(), chain("s", None), jump.clone(), inner]);
+    assert_eq!(
+        (said, not),
+        (vec!["drop forward interface_in=eth0 protocol=tcp destination_port=22".to_owned()], vec![])
+    );
+    let (_, not) = imported(vec![base(), chain("s", None), jump, circle]);
+    assert!(not[0].ends_with("the way into chain `s` cannot be followed"), "{not:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_listing_with_a_word_changed_is_imported_or_refused(at in 0usize..4000, with in "[\\[\\]{}\":,a-z0-9@]{0,6}") {
+        let mut text: Vec<char> = OFFICE.chars().collect();
+        let at = at % text.len();
+        text.splice(at..(at + 3).min(text.len()), with.chars());
+        let value: Value = serde_json::from_str(&text.into_iter().collect::<String>()).unwrap_or_default();
+        if let Ok(imported) = import(&value) {
+            prop_assert!(imported.not_said.len() <= imported.of);
+            prop_assert_eq!(super::Policy::of(&imported.rules).err(), None);
+        }
+    }
+}

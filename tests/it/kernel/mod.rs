@@ -7,6 +7,7 @@
 mod context;
 mod deploy;
 mod evaluator;
+mod import;
 mod nftables;
 mod rules;
 mod scheme;

@@ -1,0 +1,121 @@
+//! Imported rules judge packets as the chains that they come from: both rulesets are evaluated on corner packets.
+
+use crate::tree::root;
+use afo::backend::nftables::{Imported, Policy, import, read_value, whole};
+use afo::packet::Protocol;
+use afo::rule::evaluate::{By, Fate, evaluate};
+use afo::rule::ruleset::{Ruleset, Verdict};
+use afo::rule::{ConnectionState, Direction, Packet};
+use serde_json::Value;
+
+const V4: [&str; 6] = ["10.0.0.1", "192.0.2.9", "192.168.1.3", "198.51.100.7", "203.0.113.9", "255.255.255.255"];
+const V6: [&str; 4] = ["2001:db8::1", "2001:db8:bad::9", "fe80::1", "::1"];
+const FACES: [&str; 5] = ["lo", "eth0", "guest1", "lan0", "br7"];
+const PORTS: [u16; 10] = [0, 22, 23, 53, 80, 81, 443, 1024, 8080, 65535];
+const PROTOCOLS: [u8; 6] = [6, 17, 1, 58, 132, 47];
+const ICMP: [(u8, u8); 8] = [(0, 0), (3, 1), (3, 4), (8, 0), (8, 1), (128, 0), (135, 0), (1, 0)];
+const FLAGS: [u8; 5] = [0, 2, 16, 18, 255];
+
+/// Numbers that are the same in each run.
+struct Draw(u64);
+
+impl Draw {
+    fn of<T: Copy>(&mut self, from: &[T]) -> T {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        from[usize::try_from((self.0 >> 33) % from.len() as u64).expect("small")]
+    }
+
+    fn packet(&mut self) -> Packet {
+        let direction = self.of(&[Direction::Input, Direction::Forward, Direction::Output]);
+        let pool: &[&str] = if self.of(&[true, true, false]) { &V4 } else { &V6 };
+        let protocol = Protocol(self.of(&PROTOCOLS));
+        let foreign = if pool == V4 { Protocol::ICMPV6 } else { Protocol::ICMP };
+        Packet {
+            direction,
+            interface_in: Some(self.of(&FACES).to_owned()).filter(|_| direction != Direction::Output),
+            interface_out: Some(self.of(&FACES).to_owned()).filter(|_| direction != Direction::Input),
+            source: self.of(pool).parse().expect("an address"),
+            destination: self.of(pool).parse().expect("an address"),
+            protocol: if protocol == foreign { Protocol::TCP } else { protocol },
+            source_port: self.of(&PORTS),
+            destination_port: self.of(&PORTS),
+            icmp: self.of(&ICMP),
+            tcp_flags: self.of(&FLAGS),
+            state: self.of(ConnectionState::ALL),
+            mark: self.of(&[0, 1, 7]),
+            fragment: self.of(&[false, false, false, true]),
+        }
+    }
+}
+
+/// The ruleset without AFO's own table.
+pub fn others(mut ruleset: Ruleset) -> Ruleset {
+    ruleset.tables.retain(|table| table.name != "afo");
+    ruleset
+}
+
+/// Whether a line of AFO's table decided about the packet, rather than left it alone.
+fn is_decided(own: &Ruleset, by: By) -> bool {
+    let By::Line(at) = by else { return false };
+    let line = own.line(at).expect("a line");
+    matches!(&line.outcome, afo::rule::ruleset::Outcome::Verdict(v) if *v == Verdict::Accept || v.denies())
+}
+
+/// Compares the judgements: of all packets where everything was said, else of those that the imported rules decide.
+/// How many packets the imported rules decided.
+pub fn judged_alike(original: &Ruleset, own: &Ruleset, whole: bool, name: &str) -> usize {
+    let (mut draw, mut decided) = (Draw(7), 0);
+    for n in 0..6_000 {
+        let packet = draw.packet();
+        let luck = n % 2 == 0;
+        // AFO's sets of blocks are empty.
+        let fate = |ruleset: &Ruleset| {
+            let trace = evaluate(ruleset, &packet, &mut |_, text| luck && !text.contains("@block")).expect("no circle");
+            (trace.fate, trace.by)
+        };
+        let ((then, _), (now, by)) = (fate(original), fate(own));
+        let named = is_decided(own, by) || now != Fate::Accepted;
+        decided += usize::from(named);
+        if whole || named {
+            assert_eq!(now, then, "{name}: {packet}, luck {luck}");
+        }
+    }
+    decided
+}
+
+/// AFO's table of the imported rules, as AFO's own JSON says it.
+fn written(imported: &Imported) -> Ruleset {
+    let policy = Policy::of(&imported.rules).expect("each was lowered before");
+    let json = whole(&policy, &policy.blocks()).json().expect("no window");
+    read_value(&json).expect("a listing")
+}
+
+fn sample(name: &str) -> Value {
+    let text = std::fs::read_to_string(root().join(format!("tests/rulesets/{name}.json"))).expect("a sample");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn what_is_imported_of_the_samples_judges_as_before() {
+    for name in ["closed", "every-form", "office"] {
+        let listing = sample(name);
+        let imported = import(&listing).expect("a listing");
+        assert_eq!(imported, import(&listing).expect("again"), "{name}");
+        let original = others(read_value(&listing).expect("a listing"));
+        let decided = judged_alike(&original, &written(&imported), imported.not_said.is_empty(), name);
+        assert!(imported.rules.is_empty() || decided > 30, "{name}: {decided} packets were decided");
+    }
+}
+
+#[test]
+fn all_of_a_plain_office_firewall_is_said() {
+    let imported = import(&sample("office")).expect("a listing");
+    assert_eq!(imported.not_said, []);
+    assert_eq!((imported.of, imported.rules.len()), (11, 12));
+}
+
+#[test]
+fn the_table_of_afo_is_left_out() {
+    let imported = import(&sample("generation")).expect("a listing");
+    assert_eq!(imported, Imported::default());
+}
