@@ -10,7 +10,7 @@ complete -c afo-watch -l format -d 'Put out records or readable text [default: t
 text\t''"
 complete -c afo-watch -l config -d 'Read the configuration from FILE' -r -F
 complete -c afo-watch -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
-complete -c afo-watch -l log-format -d 'Write what is said on stderr as text or as JSON lines' -r -f -a "text\t''
+complete -c afo-watch -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
 complete -c afo-watch -l follow -d 'Wait for more at the end (the default)'
 complete -c afo-watch -l once -d 'Stop at the end of what is there'
