@@ -20,6 +20,10 @@ pub(super) fn entering(direction: Direction, family: TableFamily) -> Cell {
 /// What is in none of the holes; nothing where it comes to too many pieces.
 pub(super) fn without(cells: Vec<Cell>, holes: &[Cell]) -> Option<Vec<Cell>> {
     holes.iter().try_fold(cells, |left, hole| {
+        // Most rules are about other packets; nothing is copied for them.
+        if left.iter().all(|cell| cell.is_disjoint(hole)) {
+            return Some(left);
+        }
         let left: Vec<_> = left.iter().flat_map(|cell| cell.minus(hole)).collect();
         (left.len() <= MOST).then_some(left)
     })
