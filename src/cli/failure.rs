@@ -8,12 +8,14 @@ pub struct Failure {
     pub exit: Exit,
     pub message: String,
     pub hint: Option<String>,
+    /// The run of the record that was worked on, where it has one.
+    pub run: Option<String>,
 }
 
 impl Failure {
     /// Ends with `exit` because of `message`: lower case, without a period.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, run: None }
     }
 
     /// Nothing was decided (exit 2).
@@ -30,6 +32,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says of which run it is, unless that is said already.
+    #[must_use]
+    pub fn of_run(mut self, run: Option<String>) -> Self {
+        self.run = self.run.or(run);
         self
     }
 }

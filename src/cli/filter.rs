@@ -1,7 +1,7 @@
 //! The loop over lines that every filter shares.
 
-use super::{Chunk, Exit, Failure, Input, Out, Shell, Signal, Trouble};
-use crate::record::{ErrorRecord, Peek, Unreadable, peek};
+use super::{Chunk, Exit, Failure, Input, Out, Shell, Signal, Trouble, Work, run_in_hand};
+use crate::record::{ErrorRecord, Unreadable, peek};
 use std::io::Read;
 use std::os::fd::AsFd;
 
@@ -77,11 +77,13 @@ pub fn filter<R: Read + AsFd>(
 ) -> Result<Exit, Failure> {
     let mut number = 0;
     loop {
+        // of the record in hand, until what is wrong with it was told
+        let mut work = None;
         let chunk = input.next_chunk().map_err(|e| Failure::undecided(format!("cannot read standard input: {e}")))?;
         let outcome = match chunk {
             Chunk::Line(bytes) => {
                 number += 1;
-                line(stage, bytes, out).map_err(|trouble| (trouble, bytes))
+                line(stage, bytes, out, &mut work).map_err(|trouble| (trouble, bytes))
             }
             Chunk::TooLong(length, head) => {
                 number += 1;
@@ -111,7 +113,7 @@ pub fn filter<R: Read + AsFd>(
     shell.close(out)
 }
 
-fn line(stage: &mut impl Stage, bytes: &[u8], out: &mut Out) -> Result<(), Trouble> {
+fn line(stage: &mut impl Stage, bytes: &[u8], out: &mut Out, work: &mut Option<Work>) -> Result<(), Trouble> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| Trouble::bad(format!("byte {} of the line is not UTF-8", e.valid_up_to() + 1)))?;
     let trimmed = text.trim_end_matches(['\n', '\r']);
@@ -120,7 +122,11 @@ fn line(stage: &mut impl Stage, bytes: &[u8], out: &mut Out) -> Result<(), Troub
         return Ok(());
     }
     match peek(trimmed) {
-        Ok(head) if stage.takes(&head.kind) => taken(stage, &head, trimmed, out),
+        Ok(head) if stage.takes(&head.kind) => {
+            *work = Some(Work::on(out.stage(), &head.kind, head.run.as_deref()));
+            head.check_version()?;
+            stage.record(&head.kind, trimmed, out)
+        }
         Ok(_) => {
             out.pass(bytes);
             Ok(())
@@ -130,19 +136,12 @@ fn line(stage: &mut impl Stage, bytes: &[u8], out: &mut Out) -> Result<(), Troub
     }
 }
 
-fn taken(stage: &mut impl Stage, head: &Peek, line: &str, out: &mut Out) -> Result<(), Trouble> {
-    head.check_version()?;
-    let run = head.run.as_deref().unwrap_or("-");
-    let _span = tracing::info_span!("record", kind = &*head.kind, run).entered();
-    stage.record(&head.kind, line, out)
-}
-
 /// Tells of a bad line on stderr and in the stream; the words of it.
 fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Shell) -> Result<String, Failure> {
     let (message, hint) = match trouble {
         Trouble::Stop(failure) => {
             out.flush();
-            return Err(failure);
+            return Err(failure.of_run(run_in_hand()));
         }
         Trouble::Bad { message, hint } => (message, hint),
     };
@@ -154,7 +153,7 @@ fn report(trouble: Trouble, number: u64, bytes: &[u8], out: &mut Out, shell: &Sh
         message,
         hint,
         input: Some(shown(bytes)),
-        run: None,
+        run: run_in_hand().and_then(|run| run.parse().ok()),
     });
     out.ends(Exit::Undecided);
     Ok(cause)

@@ -15,6 +15,7 @@ mod sanitize;
 mod shell;
 mod signals;
 mod style;
+mod work;
 
 pub use common::{Common, Format, LogFormat};
 pub use exit::Exit;
@@ -27,3 +28,4 @@ pub use sanitize::{for_json, for_terminal};
 pub use shell::{Command, Environment, Shell, main};
 pub use signals::{Signal, Signals, Woken};
 pub use style::Style;
+pub use work::{Work, run_in_hand};

@@ -2,7 +2,7 @@
 
 use super::common::LogFormat;
 use super::config::{self, Level, Log};
-use super::{Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_terminal};
+use super::{Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_terminal, run_in_hand};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -114,12 +114,12 @@ impl Shell {
 
     /// Says on stderr what is wrong, and the next step.
     pub fn complain(&self, message: &str, hint: Option<&str>) {
+        self.complain_of(message, hint, run_in_hand().as_deref());
+    }
+
+    fn complain_of(&self, message: &str, hint: Option<&str>, run: Option<&str>) {
         match self.log_format {
-            LogFormat::Json => {
-                let words =
-                    serde_json::json!({ "level": "ERROR", "stage": self.name, "message": message, "hint": hint });
-                to_stderr(&words.to_string());
-            }
+            LogFormat::Json => to_stderr(&self.log_line("ERROR", message, hint, run)),
             LogFormat::Text => {
                 to_stderr(&lines(&format!("{}: error: ", self.name), message));
                 if let Some(hint) = hint {
@@ -133,11 +133,16 @@ impl Shell {
     pub fn note(&self, message: &str) {
         match self.log_format {
             _ if self.common.quiet => {}
-            LogFormat::Json => {
-                to_stderr(&serde_json::json!({ "level": "INFO", "stage": self.name, "message": message }).to_string());
-            }
+            LogFormat::Json => to_stderr(&self.log_line("INFO", message, None, run_in_hand().as_deref())),
             LogFormat::Text => to_stderr(&lines(&format!("{}: ", self.name), message)),
         }
+    }
+
+    fn log_line(&self, level: &str, message: &str, hint: Option<&str>, run: Option<&str>) -> String {
+        let words = [("level", Some(level)), ("stage", Some(self.name)), ("message", Some(message))];
+        let all = words.into_iter().chain([("hint", hint), ("run", run)]);
+        let said = all.filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+        serde_json::Value::Object(said.collect()).to_string()
     }
 }
 
@@ -209,7 +214,7 @@ pub fn main<C: Command>(
     });
     start_log(&shell, log.level);
     let exit = command.run(&shell).unwrap_or_else(|failure| {
-        shell.complain(&failure.message, failure.hint.as_deref());
+        shell.complain_of(&failure.message, failure.hint.as_deref(), failure.run.as_deref());
         failure.exit
     });
     exit.into()

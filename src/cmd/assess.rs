@@ -1,10 +1,10 @@
 //! afo-assess: events become assessments.
 
 use super::config;
-use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, Work, for_terminal};
 use crate::detect::assess::Assessor;
 use crate::detect::detections::Detections;
-use crate::record::{Assessment, Event, parse};
+use crate::record::{Assessment, Event, Id, parse};
 use std::path::{Path, PathBuf};
 
 /// Decide what events together mean
@@ -79,7 +79,11 @@ struct Assess<'s> {
 }
 
 fn put_out(assessments: &[Assessment], out: &mut Out) {
-    assessments.iter().for_each(|assessment| out.record(assessment));
+    for assessment in assessments {
+        let _work = Work::on(out.stage(), "assessment", assessment.run.as_ref().map(Id::as_str));
+        tracing::info!(assessment = %assessment.id, "{}", for_terminal(&assessment.description));
+        out.record(assessment);
+    }
 }
 
 impl Stage for Assess<'_> {
@@ -105,7 +109,13 @@ impl Stage for Assess<'_> {
             let words = "addresses were forgotten because there were too many; stream.max_subjects allows more";
             self.shell.note(&format!("warning: {} {words}", figures.forgotten));
         }
-        tracing::info!(events = figures.events, repeated = figures.repeated, forgotten = figures.forgotten, "end");
+        tracing::info!(
+            stage = out.stage(),
+            events = figures.events,
+            repeated = figures.repeated,
+            forgotten = figures.forgotten,
+            "end"
+        );
         Ok(())
     }
 }

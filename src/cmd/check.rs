@@ -307,6 +307,7 @@ impl Stage for Checked {
         if !validation.valid {
             out.ends(Exit::No);
         }
+        tracing::info!(proposal = %proposal.id, valid = validation.valid, "checked");
         out.line(&enrich(line, &[("validation", json!(validation))])?);
         Ok(())
     }

@@ -185,6 +185,7 @@ impl Stage for Conflicting<'_> {
         if conflicts.items.iter().any(|item| self.args.fails(item)) {
             out.ends(Exit::No);
         }
+        tracing::info!(proposal = %proposal.id, conflicts = conflicts.items.len(), "judged");
         let advice = if advice.is_empty() { Value::Null } else { json!(advice) };
         out.line(&enrich(line, &[("conflicts", json!(conflicts)), ("effect", json!(effect)), ("advice", advice)])?);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{config, context_from, live_context};
 use crate::cli::config::Config;
-use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, Work};
 use crate::propose::{Answers, Fault, Outcome, Reaction, Reader, Understood, explain, react};
 use crate::record::{
     Answer, Assessment, By, Choice, Context, Generator, Id, Origin, Proposal, Question, Request, Timestamp, content_id,
@@ -129,21 +129,24 @@ impl<'a> Requests<'a> {
 
     fn request(&mut self, text: &str, run: Option<Id>, out: &mut Out) {
         let run = run.unwrap_or_else(new_id);
+        let _work = Work::on(out.stage(), "request", Some(run.as_str()));
         let answers = std::mem::take(&mut self.answers);
         let outcome = self.known().1.read(text, &answers);
         self.answers = answers;
         match outcome {
-            Outcome::Understood(understood) => out.record(&proposal(text, run, understood, new_id(), now())),
+            Outcome::Understood(understood) => propose(&proposal(text, run, understood, new_id(), now()), out),
             Outcome::Refused(fault) => {
-                out.record(&refusal(text, run, &fault, new_id(), now()));
+                propose(&refusal(text, run, &fault, new_id(), now()), out);
                 out.ends(Exit::No);
             }
             Outcome::Asked(question) => {
                 self.remember(question.id.clone(), text, Some(run.clone()));
+                tracing::info!(question = %question.id, "asked");
                 out.record(&Question { ts: Some(now()), run: Some(run), ..question });
                 out.ends(Exit::No);
             }
             Outcome::Answered(text_of_answer) => {
+                tracing::info!("answered");
                 let request = Some(text.to_owned());
                 out.record(&Answer { text: text_of_answer, evidence: Vec::new(), request, run: Some(run) });
                 out.ends(Exit::No);
@@ -189,8 +192,11 @@ impl Stage for Requests<'_> {
             "assessment" => {
                 let assessment: Assessment = parse(line)?;
                 match react(&assessment, &self.known().0) {
-                    Reaction::Propose(proposal) => out.record(&*proposal),
-                    Reaction::Tell(alert) => out.record(&alert),
+                    Reaction::Propose(proposal) => propose(&proposal, out),
+                    Reaction::Tell(alert) => {
+                        tracing::info!(assessment = %assessment.id, "told, no rules");
+                        out.record(&alert);
+                    }
                 }
             }
             "choice" => self.choice(parse(line)?, out)?,
@@ -227,6 +233,11 @@ impl Stage for Requests<'_> {
         }
         Ok(())
     }
+}
+
+fn propose(proposal: &Proposal, out: &mut Out) {
+    tracing::info!(proposal = %proposal.id, rules = proposal.rules.len(), ok = proposal.ok, "proposed");
+    out.record(proposal);
 }
 
 /// A proposal of what was understood. Its rules' ids follow from its own.

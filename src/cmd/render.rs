@@ -157,6 +157,7 @@ impl Stage for Enriched<'_> {
                 vec![("ok", json!(false)), ("error", json!(refusal(&refused))), ("rendered", Value::Null)]
             }
         };
+        tracing::info!(proposal = %proposal.id, ok = fields[0].0 == "rendered", "rendered");
         out.line(&enrich(line, &fields)?);
         Ok(())
     }

@@ -1,16 +1,18 @@
 //! afo-watch: lines of logs and lists become events.
 
+mod once;
 mod place;
 mod source;
 
 pub use source::Type;
 
 use super::{config, state_place};
-use crate::cli::{Chunk, Command, Common, Exit, Failure, Input, Out, Shell, Signal, Signals, Woken};
+use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Signal, Signals, Woken};
 use crate::record::{ErrorRecord, Timestamp};
 use crate::sys::clock;
 use crate::sys::follow::{Alarm, Log, Piece, Start};
 use jiff::tz::TimeZone;
+use once::Once;
 use place::Place;
 use rustix::event::{PollFd, PollFlags, poll};
 use source::{Source, Spec};
@@ -99,7 +101,7 @@ impl Command for Args {
         let mut run = Run::new(&specs, from, place, zone(self.time_zone.as_deref())?, shell)?;
         let mut out = shell.out();
         if self.once || specs.iter().all(|spec| spec.path.is_none()) {
-            run.once(&mut out)?;
+            Once::new(&mut run)?.read(&mut out)?;
         } else {
             run.follow(&mut out)?;
         }
@@ -149,33 +151,6 @@ impl<'s> Run<'s> {
         Ok(Self { shell, sources, place, signals })
     }
 
-    /// Reads every source to its end.
-    fn once(&mut self, out: &mut Out) -> Result<(), Failure> {
-        for at in 0..self.sources.len() {
-            let Open { spec, source, log } = &mut self.sources[at];
-            match log {
-                Some(log) => {
-                    let mut sink = Sink {
-                        source,
-                        shell: self.shell,
-                        out,
-                        label: &spec.label,
-                        live: false,
-                        signals: Some(&self.signals),
-                        ended: false,
-                    };
-                    log.read_once(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
-                    if sink.ended {
-                        break;
-                    }
-                }
-                None => stdin(source, &spec.label, &self.signals, out, self.shell)?,
-            }
-            self.say(at);
-        }
-        self.keep(out)
-    }
-
     /// Reads every source and waits for more, until a signal comes or nobody reads the output any more.
     fn follow(&mut self, out: &mut Out) -> Result<(), Failure> {
         if let Some(open) = self.sources.iter().find(|open| open.log.is_none()) {
@@ -213,8 +188,7 @@ impl<'s> Run<'s> {
         let mut any = false;
         for at in 0..self.sources.len() {
             let Open { spec, source, log: Some(log) } = &mut self.sources[at] else { continue };
-            let mut sink =
-                Sink { source, shell: self.shell, out, label: &spec.label, live: true, signals: None, ended: false };
+            let mut sink = Sink { source, shell: self.shell, out, label: &spec.label };
             any |= log.pump(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
             self.say(at);
         }
@@ -257,34 +231,34 @@ fn is_closed(_out: &Out) -> bool {
     matches!(poll(&mut fds, Some(&now)), Ok(n) if n > 0) && fds[0].revents().contains(PollFlags::ERR)
 }
 
-/// Where the lines of one source go.
+/// Where the lines of one source go while it is followed.
 struct Sink<'r> {
     source: &'r mut Source,
     shell: &'r Shell,
     out: &'r mut Out,
     label: &'r str,
-    live: bool,
-    signals: Option<&'r Signals>,
-    ended: bool,
 }
 
 impl Sink<'_> {
     fn take(&mut self, piece: Piece<'_>) {
         match piece {
             // while it is followed a log is written now; what lies there was written until it was last changed
-            Piece::Opened { .. } if self.live && self.source.is_log() => self.source.set_reference(clock::now()),
-            Piece::Opened { modified } => {
-                self.source.set_reference(Timestamp::from_second(modified).unwrap_or_else(|_| clock::now()));
-                self.ended |= self.signals.is_some_and(|signals| signals.pending().is_some());
-            }
-            Piece::Line { .. } if self.ended || self.out.trouble().is_some() => {}
+            Piece::Opened { .. } if self.source.is_log() => self.source.set_reference(clock::now()),
+            Piece::Opened { modified } => self.source.set_reference(changed(modified)),
+            Piece::Line { .. } if self.out.trouble().is_some() => {}
             Piece::Line { offset, bytes } => {
-                let seen = self.live.then(clock::now);
-                self.source.line(offset, bytes, seen, self.out);
+                if let Some((_, event)) = self.source.line(offset, bytes, Some(clock::now())) {
+                    self.out.pass(event);
+                }
             }
             Piece::TooLong { offset, length, head } => too_long(self.label, offset, length, head, self.out, self.shell),
         }
     }
+}
+
+/// When a file was last changed; now, where that is beyond the calendar.
+fn changed(modified: i64) -> Timestamp {
+    Timestamp::from_second(modified).unwrap_or_else(|_| clock::now())
 }
 
 fn too_long(label: &str, offset: u64, length: u64, head: &[u8], out: &mut Out, shell: &Shell) {
@@ -306,34 +280,4 @@ fn unreadable(log: &Log, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => failure.hint("without --once it is waited for"),
         _ => failure,
     }
-}
-
-/// Reads standard input to its end, putting events out whenever nothing more is there at the moment.
-fn stdin(source: &mut Source, label: &str, signals: &Signals, out: &mut Out, shell: &Shell) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::undecided(format!("cannot read standard input: {e}"));
-    let file = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
-    let taken = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
-    let mut input = Input::new(file, Some(taken));
-    let mut offset = 0;
-    while out.trouble().is_none() && signals.pending().is_none() {
-        match input.next_chunk().map_err(failed)? {
-            Chunk::Line(line) => {
-                let text = line.strip_suffix(b"\n").unwrap_or(line);
-                if text.len() > crate::sys::follow::LONGEST {
-                    too_long(label, offset, text.len() as u64, text, out, shell);
-                } else {
-                    source.line(offset, text, None, out);
-                }
-                offset += line.len() as u64;
-            }
-            Chunk::TooLong(length, head) => {
-                too_long(label, offset, length, head, out, shell);
-                offset += length;
-            }
-            Chunk::Idle => out.flush(),
-            Chunk::Signal(Signal::HangUp) if !shell.has_controlling_terminal() => {}
-            Chunk::Signal(_) | Chunk::End => break,
-        }
-    }
-    Ok(())
 }

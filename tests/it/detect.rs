@@ -176,3 +176,61 @@ fn bytes_of_any_kind_are_escaped_or_replaced() {
     assert_eq!(events[0]["source_ip"], "203.0.113.7");
     assert!(ended.out.iter().all(|b| *b >= 0x20 || *b == b'\n'), "{}", ended.text());
 }
+
+#[test]
+fn several_sources_are_put_out_in_the_order_of_time() {
+    let (dir, log) = place();
+    let at = |second: u32, n| line(n).replace("03:04:05", &format!("03:04:{second:02}"));
+    append(&log, &(at(1, 1) + &at(4, 4) + &at(6, 6)));
+    append(&dir.path().join("b.log"), &(at(2, 2) + &at(3, 3) + &at(7, 7)));
+    append(&dir.path().join("bad.txt"), "203.0.113.99\n");
+    let args =
+        "--once --state none --source auth:auth.log --source auth:b.log --source - --as auth --source feed:bad.txt";
+    let ended = sh(&format!("afo-watch {args}"), dir.path(), (at(5, 5) + &at(8, 8)).as_bytes());
+    assert_eq!((ended.err.as_str(), ended.code), ("", Some(0)));
+    let said = |event: &serde_json::Value| event["user"].as_str().unwrap_or("the list").to_owned();
+    let order: Vec<_> = ended.records().iter().map(said).collect();
+    assert_eq!(
+        order,
+        ["the list", "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"],
+        "a list is worth something as a whole"
+    );
+}
+
+#[test]
+fn told_to_end_it_finishes_what_is_in_hand_and_not_the_file() {
+    const LINES: usize = 20_000;
+    let (dir, log) = place();
+    append(&log, &line(0));
+    let args = ["--once", "--from", "cursor", "--state", "state.db", "--source", "auth:auth.log"];
+    let read = || {
+        let mut child = afo("afo-watch", &args)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        (child, out.lines().map(|line| line.expect("a line")))
+    };
+    let users = |lines: &mut dyn Iterator<Item = String>| {
+        let user = |line: String| serde_json::from_str::<serde_json::Value>(&line).expect(&line)["user"].to_string();
+        lines.map(user).collect::<Vec<_>>()
+    };
+    let (mut child, mut lines) = read();
+    assert_eq!(users(&mut lines), [""; 0], "the place in the log is kept");
+    assert!(child.wait().expect("ended").success());
+    append(&log, &(1..=LINES).map(line).collect::<String>());
+    let (mut child, mut lines) = read();
+    // nobody reads on until it is told, and a pipe holds only so much
+    let first = lines.next().expect("an event");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    let mut seen = users(&mut std::iter::once(first).chain(lines));
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert!(seen.len() < LINES / 2, "{} of {LINES}", seen.len());
+    let (mut child, mut lines) = read();
+    seen.extend(users(&mut lines));
+    assert!(child.wait().expect("ended").success());
+    assert_eq!(seen, (1..=LINES).map(|n| format!("\"u{n}\"")).collect::<Vec<_>>(), "the rest, once");
+}

@@ -19,6 +19,7 @@ mod manners;
 mod quickstart;
 mod records;
 mod rules;
+mod run;
 mod shell;
 mod state;
 mod strategies;

@@ -112,6 +112,7 @@ impl<'a> Desk<'a> {
         let what = if proposal.explanation.is_empty() { "a proposal" } else { &proposal.explanation };
         let message = format!("{what}: {words}");
         let assessment = proposal.origin.assessment.clone();
+        tracing::info!(proposal = %proposal.id, "told, not done");
         out.record(&Alert { level: Severity::High, message, assessment, run: proposal.run.clone() });
         out.ends(Exit::No);
         Ok(())
@@ -137,6 +138,7 @@ impl<'a> Desk<'a> {
             return blocks::show(&order, &self.site, out);
         }
         let standing = blocks::apply(&mut self.site, &order)?;
+        tracing::info!(deployment = %standing.row.id, blocks = standing.row.blocks.len(), on_trial, "blocked");
         out.record(&standing.row.record());
         if on_trial { self.trial(&standing, out) } else { Ok(()) }
     }
@@ -156,6 +158,7 @@ impl<'a> Desk<'a> {
             return Ok(());
         }
         let row = blocks::withdraw(&mut self.site, standing, results)?;
+        tracing::info!(deployment = %row.id, "taken back");
         let pause = SignedDuration::from_secs(self.site.config.respond.pause_seconds.into());
         let until = clock::now().checked_add(pause).unwrap_or(clock::now());
         let why = format!("the heartbeat failed after deployment {}; nothing is blocked until {until}", row.id);
@@ -294,6 +297,7 @@ impl<'a> Desk<'a> {
         }
         change.commit().map_err(failure)?;
         let row = transaction::open_window(&mut self.site, &row)?;
+        tracing::info!(deployment = %row.id, "applied, waits for its confirmation");
         out.record(&row.record());
         out.flush();
         Ok((row, signals))
@@ -316,6 +320,7 @@ impl<'a> Desk<'a> {
                 _ => return Err(failure),
             },
         };
+        tracing::info!(deployment = %row.id, status = ?row.status, "ended");
         out.record(&row.record());
         if row.status != Status::Confirmed {
             let why = row.error.as_deref().unwrap_or("it was not confirmed");

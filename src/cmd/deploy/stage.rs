@@ -2,9 +2,9 @@
 
 use super::Args;
 use super::desk::Desk;
-use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble};
+use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble, Work, run_in_hand};
 use crate::deploy::{Batch, Principal, principal};
-use crate::record::{Proposal, parse};
+use crate::record::{Id, Proposal, parse};
 
 /// The deploying stage.
 pub struct Deployer<'a> {
@@ -37,7 +37,10 @@ impl Stage for Deployer<'_> {
     fn record(&mut self, _kind: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
         let proposal: Proposal = parse(line)?;
         match principal(&proposal) {
-            Principal::Person => self.batch.add(proposal),
+            Principal::Person => {
+                tracing::info!(proposal = %proposal.id, "taken into the batch");
+                self.batch.add(proposal);
+            }
             Principal::Machine if !proposal.ok => {
                 let words = proposal.error.as_ref().map_or("it holds no rules", |e| e.message.as_str());
                 self.desk()?.tell(&proposal, &format!("refused: {words}"), out)?;
@@ -67,7 +70,12 @@ impl Stage for Deployer<'_> {
             return Ok(());
         }
         match batch.close() {
-            Ok(proposals) => self.desk()?.person(&proposals, out),
+            Ok(proposals) => {
+                let run = proposals.iter().find_map(|p| p.run.as_ref());
+                let _work = Work::on(out.stage(), "proposal", run.map(Id::as_str));
+                let done = self.desk().and_then(|desk| desk.person(&proposals, out));
+                done.map_err(|failure| failure.of_run(run_in_hand()))
+            }
             Err(why) => {
                 self.shell.complain(&format!("refused: {why}"), Some("nothing was changed"));
                 out.ends(Exit::No);

@@ -1,6 +1,6 @@
 //! What `--source` takes, and the source that it becomes: a reader of its format and a writer of its events.
 
-use crate::cli::{Failure, Out};
+use crate::cli::Failure;
 use crate::detect::auth::Auth;
 use crate::detect::feed::Feed;
 use crate::detect::json::Writer;
@@ -134,16 +134,16 @@ impl Source {
         !matches!(self.reader, Reader::Feed(_))
     }
 
-    /// Puts out the event that a line is, if it is one.
-    pub fn line(&mut self, offset: u64, line: &[u8], seen: Option<Timestamp>, out: &mut Out) {
+    /// The event that a line is, if it is one, as a line, and its turn among those of other sources: its time, but a list, which
+    /// is worth something as a whole, is before everything.
+    pub fn line(&mut self, offset: u64, line: &[u8], seen: Option<Timestamp>) -> Option<(Timestamp, &[u8])> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(mut sighting) = self.reader.read(line) else {
-            return;
-        };
+        let is_list = !self.is_log();
+        let mut sighting = self.reader.read(line)?;
         sighting.attributes.set("offset", Attribute::Number(offset));
         self.line.clear();
         self.writer.write(&mut self.line, &sighting, seen, offset, line);
-        out.pass(&self.line);
+        Some((if is_list { Timestamp::MIN } else { sighting.ts }, &self.line))
     }
 
     /// What a person must know of the source, once: that its framing lets newlines through.

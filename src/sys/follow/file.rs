@@ -57,6 +57,16 @@ pub(super) struct Opened {
     before: Vec<u8>,
     /// Bytes of a line that is too long and were thrown away.
     skipped: u64,
+    /// How far [`step`](Self::step) has come.
+    pace: Pace,
+}
+
+/// How far a file that is read once was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Untouched,
+    Begun,
+    Finished,
 }
 
 impl Opened {
@@ -78,6 +88,7 @@ impl Opened {
             buffer: Vec::new(),
             before: Vec::new(),
             skipped: 0,
+            pace: Pace::Untouched,
         })
     }
 
@@ -173,16 +184,41 @@ impl Opened {
             return Ok(false);
         }
         self.looked = written;
-        if self.regular && (meta.len() < self.reached() || !self.is_as_it_was()?) {
-            self.seek(0)?;
-            take(Piece::Opened { modified: self.modified() });
-        }
+        self.begin_again_where_cut(&meta, take)?;
         let mut any = false;
         while self.block(take)? {
             any = true;
         }
         self.buffer.shrink_to(LONGEST);
         Ok(any)
+    }
+
+    fn begin_again_where_cut(&mut self, meta: &Metadata, take: &mut Take<'_>) -> io::Result<()> {
+        if self.regular && (meta.len() < self.reached() || !self.is_as_it_was()?) {
+            self.seek(0)?;
+            take(Piece::Opened { modified: self.modified() });
+        }
+        Ok(())
+    }
+
+    /// Reads one block of a file that is read once, at its end also the line without an end. Gives whether there may be more.
+    pub(super) fn step(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
+        match self.pace {
+            Pace::Finished => return Ok(false),
+            Pace::Begun => {}
+            Pace::Untouched => self.begin_again_where_cut(&self.file.metadata()?, take)?,
+        }
+        self.pace = Pace::Begun;
+        if !self.block(take)? {
+            self.finish(take);
+            self.pace = Pace::Finished;
+        }
+        Ok(self.pace != Pace::Finished)
+    }
+
+    /// Whether [`step`](Self::step) came to the end.
+    pub(super) fn is_finished(&self) -> bool {
+        self.pace == Pace::Finished
     }
 
     fn block(&mut self, take: &mut Take<'_>) -> io::Result<bool> {

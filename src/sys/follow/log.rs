@@ -79,24 +79,22 @@ impl Log {
         Ok(any)
     }
 
-    /// Reads to the end once and hands on the last line though it has no end.
+    /// Reads a block of what there is, oldest file first, and hands on the last line of each though it has no end. Gives whether
+    /// there may be more; nothing is waited for.
     ///
     /// # Errors
-    /// When the file cannot be opened or read.
-    pub fn read_once(&mut self, take: &mut Take<'_>) -> io::Result<()> {
+    /// When a file cannot be opened or read.
+    pub fn step(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
         self.begin(take)?;
-        for old in &mut self.old {
-            old.read(take)?;
-            old.finish(take);
+        if let Some(old) = self.old.iter_mut().find(|old| !old.is_finished()) {
+            return old.step(take).map(|_| true);
         }
         if self.current.is_none() {
-            self.open(take)?;
+            let opened = Opened::open(&self.path)?;
+            take(Piece::Opened { modified: opened.modified() });
+            self.current = Some(opened);
         }
-        if let Some(current) = &mut self.current {
-            current.read(take)?;
-            current.finish(take);
-        }
-        Ok(())
+        self.current.as_mut().map_or(Ok(false), |current| current.step(take))
     }
 
     /// Opens what is to be read first.
@@ -216,24 +214,11 @@ impl Log {
         }
         match absent_is_none(Opened::open(&self.path))? {
             None => Ok(false),
-            Some(opened) => {
+            Some(mut opened) => {
+                take(Piece::Opened { modified: opened.modified() });
+                let any = opened.read(take);
                 self.current = Some(opened);
-                self.first_read(take)
-            }
-        }
-    }
-
-    fn open(&mut self, take: &mut Take<'_>) -> io::Result<()> {
-        self.current = Some(Opened::open(&self.path)?);
-        self.first_read(take).map(drop)
-    }
-
-    fn first_read(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
-        match &mut self.current {
-            None => Ok(false),
-            Some(current) => {
-                take(Piece::Opened { modified: current.modified() });
-                current.read(take)
+                any
             }
         }
     }

@@ -185,12 +185,12 @@ fn once_takes_the_last_line_without_its_end() {
     let mut place = Place::new(Start::Beginning);
     place.append("auth.log", "a\nb");
     let mut lines = Vec::new();
-    place.log.read_once(&mut |piece| keep(&mut lines, piece)).expect("read");
+    while place.log.step(&mut |piece| keep(&mut lines, piece)).expect("read") {}
     assert_eq!(lines, ["a", "b"]);
     let mut absent = Log::new(place.path("absent"), Start::Beginning);
-    assert_eq!(absent.read_once(&mut |_| {}).expect_err("absent").kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(absent.step(&mut |_| {}).expect_err("absent").kind(), std::io::ErrorKind::NotFound);
     let mut directory = Log::new(place.dir.path().to_path_buf(), Start::Beginning);
-    assert_eq!(directory.read_once(&mut |_| {}).expect_err("directory").kind(), std::io::ErrorKind::IsADirectory);
+    assert_eq!(directory.step(&mut |_| {}).expect_err("directory").kind(), std::io::ErrorKind::IsADirectory);
 }
 
 #[derive(Debug, Clone)]
