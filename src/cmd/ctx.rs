@@ -95,9 +95,24 @@ fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
     }
 }
 
+/// In how large a ruleset a context looks for rules that AFO can say: each is proven against those before it, and a context must not
+/// keep people waiting.
+const MOST_RULES: usize = 300;
+
+/// The rules of a ruleset that is small enough to be looked through for a context.
+fn imported_at_once(ruleset: &LiveRuleset) -> Result<Imported, String> {
+    let objects = ruleset.native["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match objects.iter().filter(|object| object.get("rule").is_some()).count() {
+        count if count > MOST_RULES => {
+            Err(format!("its {count} rules are said as AFO's rules by `afo-ctx --rules` only"))
+        }
+        _ => imported(ruleset),
+    }
+}
+
 /// Adds a ruleset and what of it AFO can say.
 fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset) {
-    match imported(&ruleset) {
+    match imported_at_once(&ruleset) {
         Ok(imported) => {
             if let Some(first) = imported.not_said.first() {
                 let count = uncounted(&imported);

@@ -63,6 +63,7 @@ impl<'a> Desk<'a> {
     /// A proposal that no person brought.
     pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
         let _hold = self.hold()?;
+        self.site.look_around(self.shell);
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
         let timed = timed_blocks(proposal, &widths);

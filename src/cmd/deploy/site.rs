@@ -57,11 +57,20 @@ impl Site {
     }
 
     fn with(shell: &Shell, config: Config, state: State) -> Self {
-        let context = live_context(shell, &config);
-        let mut never = NeverBlock::of(&context);
-        config.respond.never_block.iter().for_each(|a| never.protect(*a, "configured in respond.never_block"));
-        config.management.networks.iter().for_each(|a| never.protect(*a, "configured in management.networks"));
-        Self { config, state, actor: actor(), context, never }
+        let context = Context::default();
+        let never = NeverBlock::new();
+        let mut site = Self { config, state, actor: actor(), context, never };
+        site.look_around(shell);
+        site
+    }
+
+    /// Looks again at what this host is: an administrator may have come, an address may be another one.
+    pub fn look_around(&mut self, shell: &Shell) {
+        self.context = live_context(shell, &self.config);
+        self.never = NeverBlock::of(&self.context);
+        let respond = self.config.respond.never_block.iter().map(|a| (a, "configured in respond.never_block"));
+        let management = self.config.management.networks.iter().map(|a| (a, "configured in management.networks"));
+        respond.chain(management).for_each(|(addresses, why)| self.never.protect(*addresses, why));
     }
 
     /// The protected addresses, for the kernel's own list.
