@@ -372,6 +372,15 @@ impl State {
         self.rows(sql, [micros(now)], read)
     }
 
+    /// The blocks that were ended before their time, and whose time is not over: the kernel may hold them where their end was cut short.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn blocks_cut_short(&self, now: Timestamp) -> Result<Vec<Block>> {
+        let sql = "SELECT * FROM blocks WHERE ended IS NOT NULL AND (until IS NULL OR until > ?) ORDER BY id";
+        self.rows(sql, [micros(now)], read)
+    }
+
     /// The blocks that a deployment made or extended, ended or not.
     ///
     /// # Errors

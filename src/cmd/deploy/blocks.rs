@@ -9,8 +9,11 @@ use crate::cli::{Exit, Failure, Out};
 use crate::packet::AddressSpec;
 use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
-use crate::state::{Blocked, Change, DeploymentRow, Direction, End, NewBlock, Outcome, Step};
+use crate::state::{Action, Blocked, Change, DeploymentRow, Direction, End, NewBlock, Note, Outcome, State, Step};
 use crate::sys::{clock, nft};
+
+/// Changes of blocks that the journal holds and the kernel may not: their ids. Written with the change, taken away when the kernel has it.
+const UNSETTLED: &str = "blocks_unsettled";
 
 /// Blocks to be made, and on whose behalf.
 #[derive(Debug)]
@@ -57,6 +60,9 @@ pub fn apply(site: &mut Site, order: &Order) -> Result<Standing, Failure> {
     };
     let change = site.begin()?;
     change.transition(&row.id, Status::Pending, status, &outcome, words).map_err(failure)?;
+    if order.trial.is_none() {
+        settled(&change, &row.id)?;
+    }
     change.commit().map_err(failure)?;
     Ok(Standing { row: reread(site, &row.id)?, made })
 }
@@ -82,6 +88,7 @@ pub fn keep(site: &mut Site, standing: &Standing, heartbeat: Vec<HeartbeatCheck>
     let change = site.begin()?;
     let words = "the heartbeat has held; each ends by itself";
     change.transition(&standing.row.id, Status::Applied, Status::Confirmed, &outcome, words).map_err(failure)?;
+    settled(&change, &standing.row.id)?;
     change.commit().map_err(failure)?;
     reread(site, &standing.row.id)
 }
@@ -115,6 +122,9 @@ pub fn withdraw(
     let back: Vec<Block> = old.iter().map(earlier).collect();
     let text = format!("{}{}", unblock(&gone, &live), extend(&back, &live));
     nft::load(&text).map_err(|e| kernel::failure(&e))?;
+    let change = site.begin()?;
+    settled(&change, &standing.row.id)?;
+    change.commit().map_err(failure)?;
     reread(site, &standing.row.id)
 }
 
@@ -166,6 +176,7 @@ fn journal(site: &mut Site, order: &Order, row: &DeploymentRow) -> Result<Vec<Ma
     }
     change.deployment(row).map_err(failure)?;
     change.attempt(&row.id, Status::Pending, Step::Applying, &order.reason).map_err(failure)?;
+    unsettled(&change, &row.id)?;
     let made = order.bans.iter().map(|block| journal_one(&change, order, row, block)).collect::<Result<_, _>>()?;
     change.commit().map_err(failure)?;
     Ok(made)
@@ -194,6 +205,7 @@ fn undo(site: &mut Site, id: &Id, made: &[Made], words: &str) -> Result<(), Fail
     for Made { new, done, .. } in made {
         change.unmake(new, *done, "the kernel refused it").map_err(failure)?;
     }
+    settled(&change, id)?;
     change.commit().map_err(failure)
 }
 
@@ -206,8 +218,8 @@ fn rest(until: Option<Timestamp>, now: Timestamp) -> Option<u64> {
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn standing(site: &Site, now: Timestamp) -> Result<Vec<Block>, Failure> {
-    let blocks = site.state.live_blocks(now).map_err(failure)?;
+pub fn standing(state: &State, now: Timestamp) -> Result<Vec<Block>, Failure> {
+    let blocks = state.live_blocks(now).map_err(failure)?;
     Ok(blocks
         .iter()
         .flat_map(|block| bans(block).into_iter().map(|ban| Block { ban, seconds: rest(block.until, now) }))
@@ -225,17 +237,53 @@ fn bans(block: &crate::state::Block) -> Vec<Ban> {
     }
 }
 
-/// Puts the state's blocks back into the kernel, each for the rest of its time.
+/// Journals that the kernel may not hold what the journal says of blocks, until [`settled`] is told the same id or [`settle`] has run.
 ///
 /// # Errors
-/// When the kernel refuses.
-pub fn restore(site: &Site, live: &Live) -> Result<usize, Failure> {
-    let blocks = standing(site, clock::now())?;
-    if blocks.is_empty() {
-        return Ok(0);
+/// When the state cannot be written.
+pub fn unsettled(change: &Change, id: &Id) -> Result<(), Failure> {
+    let known = change.setting(UNSETTLED).map_err(failure)?.unwrap_or_default();
+    change.set(UNSETTLED, format!("{known} {id}").trim()).map_err(failure)
+}
+
+/// Journals that the kernel holds the change `id` of blocks.
+///
+/// # Errors
+/// When the state cannot be written.
+pub fn settled(change: &Change, id: &Id) -> Result<(), Failure> {
+    let known = change.setting(UNSETTLED).map_err(failure)?.unwrap_or_default();
+    let rest: Vec<&str> = known.split(' ').filter(|token| *token != id.as_str()).collect();
+    change.set(UNSETTLED, &rest.join(" ")).map_err(failure)
+}
+
+/// Where a change of blocks was cut short: puts the state's blocks into the kernel, each for the rest of its time, and takes out those that
+/// were ended; how many stand. The state stays locked meanwhile, so that no other change comes between its words and the kernel.
+///
+/// # Errors
+/// When the kernel refuses, or the state cannot be written.
+pub fn settle(site: &mut Site) -> Result<Option<usize>, Failure> {
+    if site.state.setting(UNSETTLED).map_err(failure)?.is_none_or(|ids| ids.is_empty()) {
+        return Ok(None);
     }
-    nft::load(&text(&blocks, site, live)).map_err(|e| kernel::failure(&e))?;
-    Ok(blocks.len())
+    let protected = never(&site.protected());
+    let change = site.begin()?;
+    let live = kernel::look()?;
+    let blocks = standing(&change, change.now())?;
+    let ended = change.blocks_cut_short(change.now()).map_err(failure)?;
+    let held = |ban: &Ban| blocks.iter().any(|block| block.ban == *ban);
+    let ended: Vec<Ban> = ended.iter().flat_map(bans).filter(|ban| !held(ban)).collect();
+    if live.table && !ended.is_empty() {
+        nft::load(&unblock(&ended, &live).to_string()).map_err(|e| kernel::failure(&e))?;
+    }
+    if !blocks.is_empty() {
+        let text = format!("{protected}{}", extend(&blocks, &kernel::look()?));
+        nft::load(&text).map_err(|e| kernel::failure(&e))?;
+    }
+    change.set(UNSETTLED, "").map_err(failure)?;
+    let words = format!("put {} blocks back into the kernel", blocks.len());
+    change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    Ok(Some(blocks.len()))
 }
 
 /// Ends the blocks of an address, in the journal and in the kernel.
@@ -245,13 +293,19 @@ pub fn restore(site: &Site, live: &Live) -> Result<usize, Failure> {
 pub fn lift(site: &mut Site, address: &AddressSpec, mistake: bool) -> Result<usize, Failure> {
     let (end, reason) =
         if mistake { (End::Mistake, "it was a mistake") } else { (End::Unblocked, "unblocked by hand") };
+    settle(site)?;
+    let id = clock::new_id();
     let change = site.begin()?;
     let ended = change.unblock(address, end, reason).map_err(failure)?;
-    change.commit().map_err(failure)?;
     if ended.is_empty() {
         return Err(Failure::new(Exit::No, format!("{address} is not blocked")).hint("afo-deploy list"));
     }
+    unsettled(&change, &id)?;
+    change.commit().map_err(failure)?;
     free(&ended)?;
+    let change = site.begin()?;
+    settled(&change, &id)?;
+    change.commit().map_err(failure)?;
     Ok(ended.len())
 }
 

@@ -9,7 +9,9 @@ use super::{Args, blocks, kernel, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::AddressSpec;
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
-use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, Widths, decide, judge, timed_blocks};
+use crate::respond::{
+    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, NotTimed, Widths, decide, judge, timed_blocks,
+};
 use crate::state::DeploymentRow;
 use crate::sys::clock;
 use jiff::SignedDuration;
@@ -66,7 +68,7 @@ impl<'a> Desk<'a> {
         self.site.look_around(self.shell);
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
-        let timed = timed_blocks(proposal, &widths);
+        let timed = timed_blocks(proposal, &widths).and_then(|timed| as_elements(proposal).map(|()| timed));
         let wanted = timed.as_ref().map_or(0, Vec::len);
         let level = self.autonomy();
         let admission = match (level, &timed) {
@@ -204,23 +206,52 @@ impl<'a> Desk<'a> {
             let why = "this is no block for a time, and there is neither a terminal to ask at nor --confirm";
             return self.refuse(proposals, why, out);
         }
+        let blocks = self.blocks(&plan, proposals, out)?;
+        let done = match () {
+            () if !plan.split.changes_policy() => Ok(()),
+            () if self.args.dry_run => self.show(&plan, &id, proposals, out),
+            () if !plan.changes_policy() => self.again(&plan, out),
+            () => self.window(&plan, &id, proposals, (&mut terminal, hold), out),
+        };
+        // Blocks that were changed stay so: an exit that says "nothing was changed" would be a lie.
+        done.map_err(|failure| if blocks { Failure { exit: Exit::Unknown, ..failure } } else { failure })
+    }
+
+    /// Arms the change, waits for its window to end, and does what ended it. Others may change the firewall while it waits.
+    fn window(
+        &mut self,
+        plan: &Plan,
+        id: &Id,
+        proposals: &[Proposal],
+        (terminal, hold): (&mut Terminal, Option<Hold>),
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let (row, signals) = self.arm(plan, id, proposals, out)?;
+        drop(hold);
+        let end = wait(&self.site, id, self.seconds(), terminal, &signals);
+        self.end(&row, end, out).map_err(|failure| match failure.exit {
+            Exit::Refused | Exit::Undecided => Failure { exit: Exit::Unknown, ..failure }
+                .hint("the kernel takes the change back by itself when its window is over; then: afo-deploy recover"),
+            _ => failure,
+        })
+    }
+
+    /// Makes and ends the blocks of a batch, whether there are any. What would refuse the batch's policy refuses it before.
+    fn blocks(&mut self, plan: &Plan, proposals: &[Proposal], out: &mut Out) -> Result<bool, Failure> {
+        if plan.split.bans.is_empty() && plan.split.lifted.is_empty() {
+            return Ok(false);
+        }
+        if plan.split.changes_policy() && plan.changes_policy() && !self.args.dry_run {
+            transaction::lowered(&plan.after)?;
+            kernel::no_window()?;
+        }
         if !plan.split.bans.is_empty() {
             self.block(proposals, false, out)?;
         }
         if !plan.split.lifted.is_empty() {
             self.lift(&plan.split.lifted, out)?;
         }
-        match () {
-            () if !plan.split.changes_policy() => Ok(()),
-            () if self.args.dry_run => self.show(&plan, &id, proposals, out),
-            () if !plan.changes_policy() => self.again(&plan, out),
-            () => {
-                let (row, signals) = self.arm(&plan, &id, proposals, out)?;
-                drop(hold);
-                let end = wait(&self.site, &id, self.seconds(), &mut terminal, &signals);
-                self.end(&row, end, out)
-            }
-        }
+        Ok(!self.args.dry_run)
     }
 
     /// A plan that was proven against the rules that the kernel holds now: when they change while it is made, it is made again.
@@ -340,6 +371,16 @@ fn why(proposal: &Proposal) -> String {
         (None, Some(request)) => format!("asked for: {request}"),
         (None, None) => proposal.explanation.clone(),
     }
+}
+
+/// Whether all of a proposal's rules are elements of the kernel's block sets. A rule that is not, is policy however short its time is, and
+/// policy is a person's.
+fn as_elements(proposal: &Proposal) -> Result<(), NotTimed> {
+    let Ok(split) = split(std::slice::from_ref(proposal)) else {
+        return Ok(()); // it is refused with its reasons when it is to be done
+    };
+    let why = "nftables keeps it as a rule of its own, not as an element of a block set";
+    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.into() }))
 }
 
 fn configured(level: crate::cli::config::Autonomy) -> Autonomy {

@@ -1,6 +1,7 @@
 //! From a batch of proposals to a change that was proven: nothing that a record says about itself is trusted, all of it is
 //! computed again from its rules.
 
+use super::blocks::forbidden;
 use super::kernel;
 use super::protect::{flows, lockout};
 use super::site::{Site, failure};
@@ -39,6 +40,9 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Ok(split) => split,
         Err(refused) => return Ok(Err(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
     };
+    if let Some(why) = forbidden(&split.bans, &site.never) {
+        return Ok(Err(why));
+    }
     let now = clock::now();
     let confirmed = site.state.policy_rules().map_err(failure)?;
     let confirmed: Vec<PolicyRule> = confirmed.into_iter().filter(|p| p.expires.is_none_or(|end| end > now)).collect();

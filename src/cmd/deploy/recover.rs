@@ -7,7 +7,7 @@ use super::{blocks, kernel};
 use crate::backend::nftables::{Live, revert};
 use crate::cli::Failure;
 use crate::record::Status;
-use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule};
+use crate::state::{DeploymentRow, End, Outcome, PolicyRule, Step};
 use crate::sys::{clock, nft};
 
 /// What recovery did, in words; empty where nothing was to be done.
@@ -30,18 +30,17 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     }
     expire_journal(site)?;
     let live = without_stray(site, &mut done)?;
+    if !live.table {
+        blocks_are_missing(site)?;
+    }
+    if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
+        done.push(format!("{count} blocks are back in the kernel"));
+    }
     if live.pending.is_some() {
         return Ok(done);
     }
     if story(site, &live)? == Story::Behind {
         done.extend(put_back_policy(site)?);
-    }
-    if !live.table {
-        let count = blocks::restore(site, &kernel::look()?)?;
-        if count > 0 {
-            note(site, &format!("put {count} blocks back into the kernel"))?;
-            done.push(format!("{count} blocks are back in the kernel"));
-        }
     }
     Ok(done)
 }
@@ -59,6 +58,16 @@ fn without_stray(site: &Site, done: &mut Done) -> Result<Live, Failure> {
     kernel::look()
 }
 
+/// Journals that blocks have to be put back: a recovery that dies halfway leaves a table without them.
+fn blocks_are_missing(site: &mut Site) -> Result<(), Failure> {
+    if site.state.live_blocks(clock::now()).map_err(failure)?.is_empty() {
+        return Ok(());
+    }
+    let change = site.begin()?;
+    blocks::unsettled(&change, &clock::new_id())?;
+    change.commit().map_err(failure)
+}
+
 fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
     let words = format!("put {} rules back into the kernel", policy.len());
@@ -66,33 +75,28 @@ fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
     Ok((!policy.is_empty()).then_some(words))
 }
 
-fn note(site: &mut Site, words: &str) -> Result<(), Failure> {
-    let change = site.begin()?;
-    change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
-    change.commit().map_err(failure)
-}
-
-/// Blocks whose deployment was cut short: those that were meant for good are in the journal, so they are put into the kernel; those on
-/// trial go, because nobody has seen the heartbeat hold.
+/// Blocks whose deployment was cut short: what the journal says of them is put into the kernel. Those on trial go, because nobody has
+/// seen the heartbeat hold; those that were being taken back were ended in the change that wrote down the step.
 fn finish_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let reverting = row.step.as_ref().is_some_and(|step| step.0 == Step::Reverting);
     let (to, words) = match row.status {
         Status::Applied => (Status::RolledBack, "recovered: nobody saw the heartbeat hold"),
+        Status::Confirmed => (Status::RolledBack, "recovered: the blocks are out of the kernel"),
         _ => (Status::Confirmed, "recovered: the blocks are in the kernel"),
     };
     let change = site.begin()?;
-    if row.step.is_some() {
+    if row.status == Status::Applied {
+        change.unblock_all_of(&row.id, End::Failed, words).map_err(failure)?;
+    }
+    blocks::unsettled(&change, &row.id)?;
+    change.commit().map_err(failure)?;
+    blocks::settle(site)?;
+    let change = site.begin()?;
+    if row.step.is_some() && !(row.status == Status::Confirmed && reverting) {
         change.abandon(&row.id, "its process has not ended it").map_err(failure)?;
     }
-    let ended = match row.status {
-        Status::Applied => change.unblock_all_of(&row.id, End::Failed, words).map_err(failure)?,
-        _ => vec![],
-    };
-    change.commit().map_err(failure)?;
-    blocks::free(&ended)?;
-    blocks::restore(site, &kernel::look()?)?;
-    let change = site.begin()?;
-    if matches!(row.status, Status::Pending | Status::Applied) {
-        let outcome = Outcome { applied_at: Some(clock::now()), ..Outcome::default() };
+    if row.status != Status::Confirmed || reverting {
+        let outcome = Outcome { applied_at: row.applied_at.or(Some(clock::now())), ..Outcome::default() };
         change.transition(&row.id, row.status, to, &outcome, words).map_err(failure)?;
     }
     change.commit().map_err(failure)?;

@@ -222,6 +222,9 @@ pub fn lapse(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fail
 /// When the kernel or the state refuses.
 pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let Some(new) = row.generation_new else { return Ok(row.clone()) };
+    if row.status == Status::Confirmed {
+        return settle_undo(site, row);
+    }
     let observed = kernel::observe(&kernel::look()?)?;
     let what = recovery(row.status, new, row.confirm_by, &observed, clock::now());
     if what != Recovery::Wait && row.step.is_some() {
@@ -237,6 +240,35 @@ pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fai
         Recovery::TakeBack => take_back(site, &reread(site, &row.id)?, "its window ended without a confirmation"),
         Recovery::Wiped => wiped(site, row),
     }
+}
+
+/// A confirmed deployment that was being taken back: where the state's policy has nothing of it any more it is taken back, and the
+/// comparison of generations brings the kernel there; else it stands.
+fn settle_undo(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    let policy = site.state.policy_rules().map_err(failure)?;
+    if without(&policy, row) != policy {
+        abandon(site, &row.id, "its process has not ended it")?;
+        return reread(site, &row.id);
+    }
+    let change = site.begin()?;
+    let words = "taken back by hand, before its process ended";
+    change.transition(&row.id, row.status, Status::RolledBack, &Outcome::default(), words).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    reread(site, &row.id)
+}
+
+/// The policy without what `row` brought, and with what it took away.
+pub fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
+    let after: Vec<&Id> = row.policy_after.iter().map(|p| &p.rule.id).collect();
+    let mut rest: Vec<PolicyRule> = policy.iter().filter(|p| p.deployment != row.id).cloned().collect();
+    for (at, old) in row.policy_before.iter().enumerate() {
+        let there = rest.iter().any(|p| p.rule.id == old.rule.id);
+        let replaced = row.policy_after.iter().any(|p| p.rule.id == old.rule.id && p.deployment == row.id);
+        if !there && (replaced || !after.contains(&&old.rule.id)) {
+            rest.insert(at.min(rest.len()), old.clone());
+        }
+    }
+    rest
 }
 
 fn fail(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {

@@ -7,7 +7,7 @@ use super::site::{Site, failure};
 use super::transaction::{self, reread};
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Id, Rule, Status};
-use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Span, Step};
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, Span, Step};
 
 /// The deployment that is meant: `id`, else the one that waits for its confirmation.
 fn meant(site: &Site, id: Option<&Id>) -> Result<Option<DeploymentRow>, Failure> {
@@ -62,24 +62,10 @@ fn newest(site: &Site) -> Result<Option<DeploymentRow>, Failure> {
     Ok(rows.into_iter().rev().find(|row| row.status == Status::Confirmed))
 }
 
-/// The policy without what `row` brought, and with what it took away.
-fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
-    let after: Vec<&Id> = row.policy_after.iter().map(|p| &p.rule.id).collect();
-    let mut rest: Vec<PolicyRule> = policy.iter().filter(|p| p.deployment != row.id).cloned().collect();
-    for (at, old) in row.policy_before.iter().enumerate() {
-        let there = rest.iter().any(|p| p.rule.id == old.rule.id);
-        let replaced = row.policy_after.iter().any(|p| p.rule.id == old.rule.id && p.deployment == row.id);
-        if !there && (replaced || !after.contains(&&old.rule.id)) {
-            rest.insert(at.min(rest.len()), old.clone());
-        }
-    }
-    rest
-}
-
 fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     recover(site)?;
     let policy = site.state.policy_rules().map_err(failure)?;
-    let rest = without(&policy, row);
+    let rest = transaction::without(&policy, row);
     let back: Vec<Rule> = rest.iter().filter(|p| !policy.contains(p)).map(|p| p.rule.clone()).collect();
     if let Some(why) = lockout(&back, &flows(&site.context, &site.config), &[]) {
         return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
@@ -100,6 +86,7 @@ fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let change = site.begin()?;
     change.attempt(&row.id, Status::Confirmed, Step::Reverting, "taken back by hand").map_err(failure)?;
     let ended = change.unblock_all_of(&row.id, End::Unblocked, "taken back by hand").map_err(failure)?;
+    blocks::unsettled(&change, &row.id)?;
     change.commit().map_err(failure)?;
     blocks::free(&ended)?;
     rolled_back(site, row)
@@ -108,6 +95,7 @@ fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
 fn rolled_back(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let change = site.begin()?;
     let words = "taken back by hand";
+    blocks::settled(&change, &row.id)?;
     change.transition(&row.id, row.status, Status::RolledBack, &Outcome::default(), words).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
