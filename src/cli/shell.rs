@@ -2,7 +2,9 @@
 
 use super::common::LogFormat;
 use super::config::{self, Level, Log};
-use super::{Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_terminal, run_in_hand};
+use super::{
+    Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_json, for_terminal, run_in_hand,
+};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -119,7 +121,7 @@ impl Shell {
 
     fn complain_of(&self, message: &str, hint: Option<&str>, run: Option<&str>) {
         match self.log_format {
-            LogFormat::Json => to_stderr(&self.log_line("ERROR", message, hint, run)),
+            LogFormat::Json => to_stderr(&for_json(&self.log_line("ERROR", message, hint, run))),
             LogFormat::Text => {
                 to_stderr(&lines(&format!("{}: error: ", self.name), message));
                 if let Some(hint) = hint {
@@ -133,7 +135,7 @@ impl Shell {
     pub fn note(&self, message: &str) {
         match self.log_format {
             _ if self.common.quiet => {}
-            LogFormat::Json => to_stderr(&self.log_line("INFO", message, None, run_in_hand().as_deref())),
+            LogFormat::Json => to_stderr(&for_json(&self.log_line("INFO", message, None, run_in_hand().as_deref()))),
             LogFormat::Text => to_stderr(&lines(&format!("{}: ", self.name), message)),
         }
     }

@@ -12,6 +12,7 @@ mod daemon;
 mod detect;
 mod docs;
 mod import;
+mod incidents;
 mod kernel;
 mod layers;
 mod log;

@@ -1,0 +1,347 @@
+//! What once went wrong, each by its name: it stays mended.
+
+use crate::kernel::{Host, feed, in_namespace};
+use crate::shell::on_terminal;
+use crate::tree::root;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const PORT: &str = r#"{"id":"r1","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["7777"]}"#;
+const BAN: &str =
+    r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.9"],"ttl_seconds":600}"#;
+/// What an attacker writes into every field: quotes, nft, shell, terminal escapes, bidirectional and invisible letters, lines of their own.
+const HOSTILE: &str = "x\"'; } flush ruleset $(id) `id` \u{1b}[2J\u{1b}]0;t\u{7}\u{202e}\u{200b}\u{2028}\u{9b}31m\u{7f}\0\r\nafo-deploy: error: forged {\"kind\":\"proposal\"}";
+
+/// A host with a state in a directory of its own, and an nft that can be made to kill its caller.
+struct Site<'a> {
+    host: &'a Host,
+    dir: TempDir,
+}
+
+impl<'a> Site<'a> {
+    fn new(host: &'a Host) -> Self {
+        Self { host, dir: TempDir::new().expect("directory") }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state.db")
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.host.afo(name);
+        command.env("AFO_STATE", self.state()).args(arguments);
+        command
+    }
+
+    fn deploy(&self, arguments: &[&str], input: &str) -> Output {
+        feed(&mut self.command("afo-deploy", arguments), input.as_bytes())
+    }
+
+    /// afo-deploy, killed with SIGKILL when it loads text for the first time: before the kernel has it, or just after.
+    fn killed(&self, after: bool, arguments: &[&str], input: &str) {
+        let real = self.host.sh("command -v nft").trim().to_owned();
+        let load = if after { format!("{real} \"$@\"") } else { String::new() };
+        let text =
+            format!("#!/bin/bash\nif [ \"$1\" = -f ]; then {load}\nkill -KILL $PPID; else exec {real} \"$@\"; fi\n");
+        let bin = self.dir.path().join("bin");
+        std::fs::create_dir_all(&bin).expect("directory");
+        std::fs::write(bin.join("nft"), text).expect("written");
+        self.host.sh(&format!("chmod 755 {}/nft", bin.display()));
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("PATH"));
+        let out = feed(self.command("afo-deploy", arguments).env("PATH", path), input.as_bytes());
+        assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
+    }
+
+    fn recovers(&self) {
+        let out = self.deploy(&["recover"], "");
+        assert!(out.status.success(), "{}", words(&out));
+        let out = feed(&mut self.command("afo-log", &["verify"]), b"");
+        assert!(out.status.success(), "{}", words(&out));
+    }
+
+    /// A change of policy, confirmed.
+    fn confirmed(&self, input: &str) {
+        let mut command = self.command("afo-deploy", &["--confirm=30"]);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| feed(&mut command, input.as_bytes()));
+            let done = (0..200).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                self.deploy(&["confirm"], "").status.success()
+            });
+            assert!(done, "confirmed");
+            assert!(waiting.join().expect("afo-deploy").status.success());
+        });
+    }
+
+    fn statuses(&self) -> Vec<String> {
+        let out = feed(&mut self.command("afo-log", &["deployments", "--json"]), b"");
+        let status = |line: &str| serde_json::from_str::<Value>(line).expect(line)["status"].to_string();
+        String::from_utf8_lossy(&out.stdout).lines().map(status).collect()
+    }
+
+    fn table(&self) -> String {
+        self.host.sh("nft list table inet afo 2>/dev/null || true")
+    }
+}
+
+fn words(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+fn proposal(id: &str, origin: &str, rules: &str) -> String {
+    format!(
+        r#"{{"kind":"proposal","v":1,"id":"{id}","ts":"2026-01-02T03:04:05Z","ok":true,"origin":{origin},"rules":[{rules}],"explanation":"a test"}}"#
+    ) + "\n"
+}
+
+fn asked(id: &str, rules: &str) -> String {
+    proposal(id, r#"{"by":"user"}"#, rules)
+}
+
+/// Rules that end by themselves but are no element of a block set were journalled as confirmed, and the kernel held nothing.
+#[test]
+fn a_timed_rule_that_no_set_can_hold_is_not_called_done() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        for (number, (old, new)) in [
+            (r#"["203.0.113.9"]"#, r#"["203.0.113.9-203.0.113.19"]"#),
+            (r#""ttl_seconds""#, r#""protocol":["tcp"],"destination_port":["20-25"],"ttl_seconds""#),
+            (r#""ttl_seconds""#, r#""protocol":["icmp"],"ttl_seconds""#),
+            (r#""ttl_seconds""#, r#""log":{"prefix":"x"},"ttl_seconds""#),
+            (r#""ttl_seconds""#, r#""position":"first","ttl_seconds""#),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let line = proposal(&format!("p{number}"), r#"{"by":"daemon","assessment":"a1"}"#, &BAN.replace(old, new));
+            let out = site.deploy(&["--autonomy", "auto"], &line);
+            assert_eq!(out.status.code(), Some(1), "{new}: {}", words(&out));
+            assert!(
+                words(&out).contains("waits for a person") && words(&out).contains("not as an element of a block set")
+            );
+            assert_eq!(site.statuses(), Vec::<String>::new(), "{new}");
+        }
+    });
+}
+
+/// A ban of the gateway was refused, and the rest of its batch went on.
+#[test]
+fn a_batch_with_a_forbidden_ban_is_refused_as_a_whole() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let out =
+            site.deploy(&["--confirm=1"], &asked("p1", &format!("{},{PORT}", BAN.replace("203.0.113.9", "127.0.0.9"))));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        assert_eq!(site.statuses(), ["\"refused\""]);
+        assert!(!site.table().contains("7777"));
+    });
+}
+
+/// A batch's bans were made although another change kept its policy waiting, and the exit said that nothing was changed.
+#[test]
+fn a_batch_whose_policy_must_wait_makes_no_ban() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        site.killed(true, &["--confirm=30"], &asked("p1", PORT));
+        site.deploy(&["recover"], "");
+        let open = site.command("afo-deploy", &["--confirm=30"]);
+        let (open, input) = (&mut { open }, asked("p2", &PORT.replace("r1", "r2")));
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| feed(open, input.as_bytes()));
+            let there = (0..200).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                site.table().contains("\"r2\"")
+            });
+            assert!(there, "a window is open");
+            let out = site.deploy(&["--confirm=1"], &asked("p3", &format!("{BAN},{}", PORT.replace("r1", "r3"))));
+            assert_eq!(out.status.code(), Some(3), "{}", words(&out));
+            assert!(!site.table().contains("203.0.113.9"));
+            assert!(site.deploy(&["rollback"], "").status.success());
+            waiting.join().expect("afo-deploy")
+        });
+        assert_eq!(waiting.status.code(), Some(4), "{}", words(&waiting));
+    });
+}
+
+/// The journal said unblocked, the kernel still dropped, and a second `unblock` said that the address is not blocked.
+#[test]
+fn an_unblock_that_was_killed_is_finished() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        assert!(site.deploy(&[], &asked("p1", BAN)).status.success());
+        site.killed(false, &["unblock", "203.0.113.9"], "");
+        assert!(site.table().contains("203.0.113.9"), "the kernel was not told");
+        site.recovers();
+        assert!(!site.table().contains("203.0.113.9"));
+        assert!(site.deploy(&[], &asked("p2", &BAN.replace("b1", "b2"))).status.success());
+        site.killed(false, &["rollback"], "");
+        site.recovers();
+        assert!(!site.table().contains("203.0.113.9"));
+        assert_eq!(site.statuses(), ["\"confirmed\"", "\"rolled_back\""]);
+    });
+}
+
+/// Every command began with a recovery that failed: "cannot go from confirmed to confirmed".
+#[test]
+fn a_rollback_that_was_killed_is_finished() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        for (number, after) in [(1, true), (2, false)] {
+            site.confirmed(&asked(&format!("p{number}"), &PORT.replace("r1", &format!("r{number}"))));
+            site.killed(after, &["rollback"], "");
+            site.recovers();
+            assert!(!site.table().contains("7777"), "{}", site.table());
+        }
+        assert_eq!(site.statuses(), ["\"rolled_back\"", "\"rolled_back\""]);
+    });
+}
+
+/// After a flush by somebody else, a recovery that died between policy and blocks left the blocks out for ever.
+#[test]
+fn a_recovery_that_was_killed_is_finished() {
+    in_namespace(|host| {
+        for after in [true, false] {
+            let site = Site::new(host);
+            site.confirmed(&asked("p1", PORT));
+            assert!(site.deploy(&[], &asked("p2", BAN)).status.success());
+            host.nft("flush ruleset");
+            site.killed(after, &["recover"], "");
+            site.recovers();
+            assert!(site.table().contains("203.0.113.9") && site.table().contains("7777"), "{}", site.table());
+            host.nft("flush ruleset");
+        }
+    });
+}
+
+/// The state was lost inside a window: the kernel went back, and every later change was told to wait for that window.
+#[test]
+fn a_window_of_a_lost_state_ends() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        site.killed(true, &["--confirm=1"], &asked("p1", PORT));
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", site.state().display()));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        site.recovers();
+        assert!(!site.table().contains("7777"), "{}", site.table());
+        site.confirmed(&asked("p1", PORT));
+    });
+}
+
+/// Two that began at once finished each other's blocks, and each then failed because the other had.
+#[test]
+fn bans_that_begin_at_once_all_hold() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        assert!(site.deploy(&["recover"], "").status.success());
+        std::thread::scope(|scope| {
+            for n in 1..=8 {
+                let site = &site;
+                scope.spawn(move || {
+                    let rule = BAN.replace("203.0.113.9", &format!("203.0.113.{n}")).replace("b1", &format!("b{n}"));
+                    let out = site.deploy(&[], &asked(&format!("p{n}"), &rule));
+                    assert!(out.status.success(), "{n}: {}", words(&out));
+                });
+            }
+        });
+        (1..=8).for_each(|n| assert!(site.table().contains(&format!("203.0.113.{n} ")), "{n}: {}", site.table()));
+        site.recovers();
+    });
+}
+
+/// The places of all texts in a record but its kind.
+fn places(value: &Value, at: &str, out: &mut Vec<String>) {
+    match value {
+        Value::String(_) if at != "/kind" => out.push(at.to_owned()),
+        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| places(item, &format!("{at}/{n}"), out)),
+        Value::Object(map) => {
+            out.push(at.to_owned());
+            map.iter().for_each(|(key, item)| places(item, &format!("{at}/{key}"), out));
+        }
+        _ => {}
+    }
+}
+
+/// The record with the hostile text at one place: as the value of a text, as one more field of an object.
+fn poisoned(record: &Value, place: &str) -> Value {
+    let mut record = record.clone();
+    let at = record.pointer_mut(place).expect("a place of this record");
+    match at {
+        Value::Object(map) => {
+            let _: &mut Map<String, Value> = map;
+            map.insert(HOSTILE.to_owned(), HOSTILE.into());
+        }
+        text => *text = HOSTILE.into(),
+    }
+    record
+}
+
+/// Every sample record, with the hostile text at every place in turn.
+fn hostile_records() -> String {
+    let mut lines = format!("block {}\n", HOSTILE.replace(['\r', '\n'], " "));
+    for entry in std::fs::read_dir(root().join("tests/records/v1")).expect("samples") {
+        let text = std::fs::read_to_string(entry.expect("sample").path()).expect("sample");
+        for line in text.lines() {
+            let record: Value = serde_json::from_str(line).expect(line);
+            let mut all = Vec::new();
+            places(&record, "", &mut all);
+            all.iter().for_each(|place| lines.push_str(&format!("{}\n", poisoned(&record, place))));
+        }
+    }
+    lines
+}
+
+fn shows_only_letters(said: &str, whose: &str) {
+    let moves = |c: char| {
+        (c.is_control() && !matches!(c, '\r' | '\n' | '\t'))
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let raw = said
+        .char_indices()
+        .find(|(_, c)| moves(*c))
+        .map(|(at, _)| said[..at].chars().rev().take(60).collect::<String>());
+    let before = raw.map(|reversed| reversed.chars().rev().collect::<String>());
+    assert_eq!(before, None, "{whose} sent a terminal what moves or hides, after this");
+    assert!(!said.replace("\r\n", "\n").contains('\r'), "{whose} sent a carriage return of somebody else's");
+    assert!(!said.lines().any(|line| line.starts_with("afo-deploy: error: forged")), "{whose} let a line be forged");
+}
+
+/// With `--log-format json` the words of an error reached the terminal with bidirectional and control characters in them.
+#[test]
+fn what_records_say_moves_no_terminal_and_no_rule() {
+    in_namespace(|host| {
+        let dir = TempDir::new().expect("directory");
+        let input = hostile_records();
+        assert!(input.lines().count() > 300, "every place of every kind");
+        std::fs::write(dir.path().join("hostile"), &input).expect("written");
+        let commands = [
+            "afo-gen",
+            "afo-gen --explain",
+            "afo-render",
+            "afo-render --native",
+            "afo-check --against none",
+            "afo-conflicts",
+            "afo-assess",
+            "afo-watch --source - --as auth",
+            "afo-deploy -n",
+            "afo-deploy --confirm=1 --state state.db",
+            "afo-log audit --state state.db",
+            "afo-log deployments --state state.db",
+            "afo-deploy list --state state.db",
+        ];
+        for format in ["--json", "--format text", "--format text --log-format json -vvv"] {
+            for command in commands {
+                let line = format!("{command} {format} < hostile");
+                let said = on_terminal(&line, dir.path(), &[("NO_COLOR", "1")]);
+                shows_only_letters(&said, &line);
+            }
+        }
+        assert_eq!(host.ruleset(), "", "nothing of it came into the kernel");
+        let native = "afo-render --native < hostile > native.nft 2>/dev/null; nft -c -f native.nft";
+        let said = on_terminal(native, dir.path(), &[("NO_COLOR", "1")]);
+        assert_eq!(said, "", "the nft text loads");
+    });
+}
