@@ -12,7 +12,8 @@ pub fn flows(context: &Context, config: &Config) -> Vec<Flow> {
     let sessions = context.management.iter().flat_map(session);
     let networks = config.management.networks.iter().flat_map(|network| management(*network, &config.management.ports));
     let resolvers = context.resolvers.iter().filter(|address| !address.is_loopback()).flat_map(|a| resolver(*a));
-    sessions.chain(networks).chain(resolvers).collect()
+    let gateways = context.routes.iter().filter_map(|route| route.gateway).filter(IpAddr::is_ipv4).flat_map(renewal);
+    sessions.chain(networks).chain(resolvers).chain(gateways).collect()
 }
 
 /// Ports that a client takes for itself (Linux 32768 to 60999, RFC 6335 49152 to 65535).
@@ -83,6 +84,19 @@ fn resolver(address: IpAddr) -> [Flow; 2] {
     [asked, answers]
 }
 
+/// The renewal of this host's address, which its gateway usually gives (RFC 2131, 4.1: ports 67 and 68).
+fn renewal(gateway: IpAddr) -> [Flow; 2] {
+    both_ways(Flow {
+        what: format!("the renewal of this host's address (DHCP) by the gateway {gateway}"),
+        direction: Direction::Input,
+        source: Some(AddressSpec::single(gateway)),
+        destination: None,
+        protocol: Protocol::UDP,
+        source_port: Some(PortRange::single(67)),
+        destination_port: Some(PortRange::single(68)),
+    })
+}
+
 /// Why one of `rules` would cut off what must survive: the rule, the flow, the way around.
 pub fn lockout(rules: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
     let judged: Vec<Rule> = rules.iter().filter(|rule| !allowed.contains(&rule.id)).cloned().collect();
@@ -114,7 +128,7 @@ mod tests {
 
     fn surroundings() -> Vec<Flow> {
         let context = parse::<Context>(
-            r#"{"kind":"context","management":[{"source":"203.0.113.70","destination":"198.51.100.10","protocol":"tcp","port":22}],"resolvers":["192.0.2.53"]}"#,
+            r#"{"kind":"context","management":[{"source":"203.0.113.70","destination":"198.51.100.10","protocol":"tcp","port":22}],"resolvers":["192.0.2.53"],"routes":[{"destination":"default","gateway":"198.51.100.1"}]}"#,
         );
         let mut config = Config::default();
         config.management.networks = vec!["198.18.0.0/24".parse().expect("network")];
@@ -139,6 +153,10 @@ mod tests {
             (
                 r#""action":"drop","direction":"output","destination_port":["53"]"#,
                 "rule r1 would drop name resolution by 192.0.2.53",
+            ),
+            (
+                r#""action":"drop","direction":"input","source_address":["198.51.100.1"]"#,
+                "rule r1 would drop the renewal of this host's address (DHCP) by the gateway 198.51.100.1",
             ),
             (
                 r#""action":"drop","direction":"input","interface_in":["lo"]"#,
