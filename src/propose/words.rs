@@ -164,7 +164,7 @@ pub(super) const ENTERING: Phrases = &[
     "in on", "in at", "in via", "in through", "entering", "entering on", "entering via", "entering through",
     "arriving on", "arriving at", "arriving via", "coming in on", "coming in via", "coming in through",
     "coming in at", "that comes in on", "that come in on", "received on", "incoming on", "inbound on",
-    "that arrives on", "that arrive on", "that enters on", "iif", "iifname", "incoming via", "inbound via",
+    "that arrives on", "that arrive on", "that enters on", "via", "via interface", "iif", "iifname", "incoming via", "inbound via",
     "coming into",
 ];
 /// Goes out by.
@@ -172,7 +172,7 @@ pub(super) const LEAVING: Phrases = &[
     "out on", "out of", "out via", "out through", "leaving", "leaving on", "leaving via", "leaving through",
     "leaving by", "going out on", "going out via", "going out through", "going out of", "exiting", "exiting via",
     "exiting through", "outgoing on", "outbound on", "that leaves", "that leave", "that leaves via",
-    "that leave via", "sent out on", "oif", "oifname", "outgoing via", "outbound via", "out",
+    "that leave via", "sent out on", "via", "via interface", "oif", "oifname", "outgoing via", "outbound via", "out",
 ];
 /// A service, a port or a protocol follows.
 pub(super) const WITH: Phrases = &[
