@@ -231,6 +231,16 @@ fn level(level: LogLevel) -> stmt::LogLevel {
     }
 }
 
+/// Whether nft's JSON can say it: a string that begins with `@` is the name of a set there, whatever an interface is called.
+fn sayable(right: &Right) -> bool {
+    let plain = |value: &super::Value| !matches!(value, super::Value::Interface(name) if name.stem().starts_with('@'));
+    match right {
+        Right::One(one) => plain(one),
+        Right::Any(values) => values.iter().all(plain),
+        Right::Set(_) => true,
+    }
+}
+
 fn update(set: &str, of: &Key, rate: Option<&Rate>) -> Value {
     let mut body = json!({ "op": "update", "elem": plain(key(of)), "set": format!("@{set}") });
     if let Some(rate) = rate {
@@ -242,6 +252,7 @@ fn update(set: &str, of: &Key, rate: Option<&Rate>) -> Value {
 fn statement(of: &Statement) -> Option<Value> {
     use stmt::Statement as S;
     Some(plain(match of {
+        Statement::Match { right, .. } if !sayable(right) => return None,
         Statement::Match { key, negated, right } => matched(key, *negated, right),
         Statement::Limit(name) => return Some(json!({ "limit": name })),
         Statement::Update { set, key, rate } => return Some(update(set, key, rate.as_ref())),
@@ -263,4 +274,21 @@ fn statement(of: &Statement) -> Option<Value> {
         Statement::Masquerade => S::Masquerade(None),
         Statement::Redirect(to) => S::Redirect(target(to)),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_never_taken_for_a_set() {
+        let json = |name: &str| {
+            let fields =
+                json!({"id": "r", "action": "drop", "direction": "input", "interface_in": [name], "protocol": ["tcp"]});
+            let rule: crate::rule::Rule = serde_json::from_value(fields).expect("a rule");
+            let policy = crate::backend::nftables::Policy::of(&[rule]).expect("a policy");
+            crate::backend::nftables::whole(&policy, &[]).json()
+        };
+        assert!(json("eth0").is_some() && json("@block4").is_none());
+    }
 }
