@@ -119,6 +119,9 @@ fn nowhere(words: &str) -> Fault {
 fn leg(s: &Statement, from: &Side, to: &Side, direction: Direction, world: &World) -> Result<Leg, Fault> {
     let on = |side: bool| if side { s.on.as_slice() } else { &[] };
     let (coming, going) = (direction != Direction::Output, direction != Direction::Input);
+    if !coming && !s.entering.is_empty() || !going && !s.leaving.is_empty() {
+        return Err(nowhere("what is for one way only names an interface of the other way"));
+    }
     let mut interface_in = OneOf::any();
     let mut interface_out = OneOf::any();
     if coming {
