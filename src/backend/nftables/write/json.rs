@@ -4,8 +4,10 @@
 //! flags come in one order, an element with a timeout, the key type of switches. nft 1.0.6 knows no `dynamic` flag and no
 //! `typeof` in JSON: it gives a set the flag from the rule that fills it, so this loads on an empty host only; text loads anywhere.
 
-use super::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, SetKind, Statement, Target};
-use super::write_text::{TABLE, interface_text, protocol_word};
+use super::text::{TABLE, interface_text, protocol_word};
+use crate::backend::nftables::native::{
+    Command, Element, Hook, Key, Rate, Right, Script, Set, SetKind, Statement, Target,
+};
 use crate::rule::{LogLevel, RejectWith};
 use nftables::expr::{self, BinaryOperation, CT, Expression, Meta, NamedExpression, Payload, PayloadField, SetItem};
 use nftables::schema::{Chain, NfListObject, Table};
@@ -133,8 +135,8 @@ fn text(words: impl ToString) -> Expression<'static> {
     Expression::String(words.to_string().into())
 }
 
-fn value(value: &super::Value) -> Expression<'static> {
-    use super::Value as V;
+fn value(value: &crate::backend::nftables::Value) -> Expression<'static> {
+    use crate::backend::nftables::Value as V;
     match value {
         V::Number(number) | V::Bits(number) => Expression::Number(*number),
         V::Word(word) => text(word),
@@ -233,7 +235,7 @@ fn level(level: LogLevel) -> stmt::LogLevel {
 
 /// Whether nft's JSON can say it: a string that begins with `@` is the name of a set there, whatever an interface is called.
 fn sayable(right: &Right) -> bool {
-    let plain = |value: &super::Value| !matches!(value, super::Value::Interface(name) if name.stem().starts_with('@'));
+    let plain = |value: &crate::backend::nftables::Value| !matches!(value, crate::backend::nftables::Value::Interface(name) if name.stem().starts_with('@'));
     match right {
         Right::One(one) => plain(one),
         Right::Any(values) => values.iter().all(plain),

@@ -2,7 +2,7 @@ use super::import;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const OFFICE: &str = include_str!("../../../tests/rulesets/office.json");
+const OFFICE: &str = include_str!("../../../../tests/rulesets/office.json");
 
 fn chain(name: &str, hook: Option<(&str, i32, &str)>) -> Value {
     let mut body = json!({ "family": "inet", "table": "t", "name": name });
@@ -136,7 +136,7 @@ proptest! {
         let value: Value = serde_json::from_str(&text.into_iter().collect::<String>()).unwrap_or_default();
         if let Ok(imported) = import(&value) {
             prop_assert!(imported.not_said.len() <= imported.of);
-            prop_assert_eq!(super::Policy::of(&imported.rules).err(), None);
+            prop_assert_eq!(crate::backend::nftables::Policy::of(&imported.rules).err(), None);
         }
     }
 }

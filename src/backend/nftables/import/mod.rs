@@ -4,12 +4,18 @@
 //! it decides has the same verdict in the chain that it came from; what cannot be said so is named with its reason, never guessed.
 //! One thing is out of account: packets of one address family that carry the other's ICMP, which no host sends or takes.
 
-use super::import_act::{Act, act, action};
-use super::import_cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, widest, without};
-use super::import_rule::{Refusal, decided, rule_of};
-use super::read::{ReadError, read_value, rule_objects};
-use super::scheme_policy::is_default;
-use super::write_text::TABLE;
+mod act;
+mod cell;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use self::act::{Act, act, action};
+use self::cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, widest, without};
+use self::rule::{Refusal, decided, rule_of};
+use crate::backend::nftables::read::{ReadError, read_value, rule_objects};
+use crate::backend::nftables::scheme::policy::is_default;
+use crate::backend::nftables::write::TABLE;
 use crate::packet::{Cell, Wide};
 use crate::record::{Timestamp, content_id};
 use crate::rule::ruleset::{

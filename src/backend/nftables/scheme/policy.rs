@@ -3,9 +3,9 @@
 //! The order is: `first`, then by priority (lower before higher, none is 0) in the order given, then `last`, then rules that deny
 //! everything, which are a default policy and would hide what follows; `before:` and `after:` stand beside the rule that they name.
 
-use super::lower::{Lowered, Refused, lower, refuse};
-use super::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
-use super::scheme_block::{Block, adding};
+use super::block::{Block, adding};
+use crate::backend::nftables::lower::{Lowered, Refused, lower, refuse};
+use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
 use crate::packet::InterfacePattern;
 use crate::record::Placement;
 use crate::rule::{Id, Position, RejectWith, Rule};
@@ -71,7 +71,7 @@ impl Policy {
     }
 
     /// The sets that hold what the rules list, and their limits; safe to repeat.
-    pub(super) fn objects(&self) -> Script {
+    pub(in crate::backend::nftables) fn objects(&self) -> Script {
         let mut script = Script::default();
         let sets: BTreeMap<&str, &(Set, Vec<Element>)> =
             self.rules.iter().flat_map(|rule| &rule.sets).map(|set| (set.0.name.as_str(), set)).collect();
@@ -93,12 +93,12 @@ impl Policy {
     }
 
     /// The rules of a hook as commands for `chain`. While `armed`, resets are drops.
-    pub(super) fn lines(&self, hook: Hook, chain: &str, armed: bool) -> Vec<Command> {
+    pub(in crate::backend::nftables) fn lines(&self, hook: Hook, chain: &str, armed: bool) -> Vec<Command> {
         let of_hook: Vec<&Lowered> = self.rules.iter().filter(|rule| rule.hook == hook).collect();
         let named = of_hook.iter().any(|rule| rule.names_loopback);
         let mut out = Vec::new();
         if let (false, Some(lo)) = (named, loopback(hook, false)) {
-            out.push(super::scheme::mine(chain, vec![lo, Statement::Return]));
+            out.push(super::mine(chain, vec![lo, Statement::Return]));
         }
         for rule in of_hook {
             let guard = loopback(hook, true).filter(|_| named && !rule.names_loopback);
@@ -141,7 +141,7 @@ fn twice(rules: &[Rule]) -> Vec<Refused> {
 }
 
 /// Whether a rule denies everything of its direction.
-pub(super) fn is_default(rule: &Rule) -> bool {
+pub(in crate::backend::nftables) fn is_default(rule: &Rule) -> bool {
     let everywhere = rule.interface_in.is_any() && rule.interface_out.is_any();
     let anyone = rule.source_address.is_any() && rule.destination_address.is_any();
     let anything = rule.protocol.is_any()

@@ -1,6 +1,6 @@
 //! What a rule may not say: fields that contradict one another, values that the kernel does not take, what AFO cannot do right.
 
-use super::lower::{Refused, refuse};
+use super::{Refused, refuse};
 use crate::packet::{Family, Protocol};
 use crate::rule::{Action, Direction, FamilyMatch, OneOf, RejectWith, Rule, TcpFlag};
 

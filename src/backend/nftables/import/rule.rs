@@ -1,10 +1,10 @@
 //! One product of packets as one rule, and what AFO's own lowering of that rule decides: the proof that both are the same.
 
-use super::import_cell::{entering, narrowed, without};
-use super::lower::lower;
-use super::native::{Command, Script};
-use super::read::read_value;
-use super::scheme_policy::Policy;
+use super::cell::{entering, narrowed, without};
+use crate::backend::nftables::lower::lower;
+use crate::backend::nftables::native::{Command, Script};
+use crate::backend::nftables::read::read_value;
+use crate::backend::nftables::scheme::policy::Policy;
 use crate::packet::{AddressSpec, Bits, Cell, IcmpType, InterfacePattern, Narrow, PortRange, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Outcome, TableFamily, Verdict, name_range, number_name};
 use crate::rule::{
@@ -161,7 +161,9 @@ pub(super) fn decided(rule: &Rule) -> Result<Vec<Cell>, String> {
     if Rule::from_line(&rule.to_line()).as_ref() != Ok(rule) {
         return Err("a value of it cannot be written in a record".to_owned());
     }
-    let cause = |refused: Vec<super::Refused>| refused.first().map_or_else(String::new, |first| first.cause.clone());
+    let cause = |refused: Vec<crate::backend::nftables::Refused>| {
+        refused.first().map_or_else(String::new, |first| first.cause.clone())
+    };
     let hook = lower(rule).map_err(cause)?.hook;
     let policy = Policy::of(std::slice::from_ref(rule)).map_err(cause)?;
     let mut script = Script::default();

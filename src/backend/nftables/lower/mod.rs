@@ -2,13 +2,21 @@
 //!
 //! What cannot be said exactly is refused with the field, its value and what is allowed; nothing is left out in silence.
 
-use super::lower_address::families;
-use super::lower_block::{bans, guard};
-use super::lower_check::check;
-use super::lower_line::matches;
-use super::lower_verdict::finish;
-use super::native::{Element, Hook, Rate, Set, Statement};
-use super::scheme_block::Block;
+pub(super) mod address;
+mod block;
+mod check;
+#[cfg(test)]
+mod golden;
+mod line;
+mod verdict;
+
+use self::address::families;
+use self::block::{bans, guard};
+use self::check::check;
+use self::line::matches;
+use self::verdict::finish;
+use crate::backend::nftables::native::{Element, Hook, Rate, Set, Statement};
+use crate::backend::nftables::scheme::block::Block;
 use crate::packet::InterfacePattern;
 use crate::rule::{Action, Direction, Id, OneOf, Rule};
 use sha2::{Digest, Sha256};

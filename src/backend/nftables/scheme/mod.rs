@@ -3,10 +3,16 @@
 //! Policy lives in generations behind base chains that only choose; bans live in sets that no change of policy touches. The table is
 //! never deleted and never flushed. Each function gives one transaction that holds as a whole or not at all.
 
-use super::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
-use super::scheme_block::{BanSet, chains};
-use super::scheme_live::Live;
-use super::scheme_policy::Policy;
+pub(super) mod block;
+mod live;
+pub(super) mod policy;
+
+pub use block::{Ban, BanSet, Block, block, extend, longer, never, unblock};
+pub use live::Live;
+pub use policy::Policy;
+
+use self::block::chains;
+use crate::backend::nftables::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 use crate::rule::Id;
 use nftables::expr::MetaKey;
 use std::collections::BTreeSet;
@@ -126,21 +132,21 @@ pub fn revert(live: &Live, confirmed: Option<&Policy>) -> Script {
 }
 
 /// One self-contained text for an empty host and for boot: policy and bans. Safe to repeat.
-pub fn whole(policy: &Policy, blocks: &[super::Block]) -> Script {
+pub fn whole(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Script {
     let mut sets = BanSet::standing();
     sets.extend(blocks.iter().map(|block| block.ban.set()));
     let mut script = base(&sets);
     script.append(standing(policy, |hook| !hook.is_nat() || policy.uses(hook)));
-    script.append(super::scheme_block::elements(blocks));
+    script.append(self::block::elements(blocks));
     script
 }
 
 /// As [`whole`], but only what the rules need: for people who read it.
-pub fn alone(policy: &Policy, blocks: &[super::Block]) -> Script {
+pub fn alone(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Script {
     let sets: BTreeSet<BanSet> = blocks.iter().map(|block| block.ban.set()).collect();
     let mut script = if sets.is_empty() { Script { commands: vec![Command::Table] } } else { base(&sets) };
     script.append(standing(policy, |hook| policy.uses(hook)));
-    script.append(super::scheme_block::elements(blocks));
+    script.append(self::block::elements(blocks));
     script
 }
 

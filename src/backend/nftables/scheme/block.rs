@@ -2,10 +2,10 @@
 //!
 //! Block sets are live: elements come and go, the sets are never flushed and never deleted.
 
-use super::lower_address::header;
-use super::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
-use super::scheme::mine;
-use super::scheme_live::Live;
+use super::live::Live;
+use super::mine;
+use crate::backend::nftables::lower::address::header;
+use crate::backend::nftables::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 use crate::packet::{AddressSpec, Family, Protocol};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nftables::expr::MetaKey;
@@ -246,7 +246,7 @@ pub(super) fn chains(sets: &BTreeSet<BanSet>) -> Script {
 /// Bans what is not banned yet. A ban that is there already gets the new time, shorter or not: [`extend`] those.
 pub fn block(blocks: &[Block], live: &Live) -> Script {
     let sorted = by_set(blocks);
-    let mut script = if live.table { Script::default() } else { super::scheme::base(&BanSet::standing()) };
+    let mut script = if live.table { Script::default() } else { super::base(&BanSet::standing()) };
     let known = Live { ban_sets: standing_or(live), chains: standing_chains(live), ..live.clone() };
     script.append(declare(sorted.keys().copied(), &known));
     script.append(elements(blocks));
@@ -312,7 +312,10 @@ pub fn never(addresses: &[AddressSpec]) -> Script {
         let name = format!("never{}", digit(family));
         script.push(Command::Set(Set::fixed(name.clone(), kind, true)));
         script.push(Command::FlushSet(name.clone()));
-        let elements = super::lower_address::values(addresses, family).into_iter().map(Element::lasting).collect();
+        let elements = crate::backend::nftables::lower::address::values(addresses, family)
+            .into_iter()
+            .map(Element::lasting)
+            .collect();
         adding(&name, elements).for_each(|command| script.push(command));
     }
     script

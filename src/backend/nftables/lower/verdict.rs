@@ -3,9 +3,9 @@
 //! A rate per source lives in a set of at most [`SIZE`] sources, IPv6 counted by /64. When it is full, sources that found no
 //! place share one bucket of the same rate: neither does a flood of sources switch the rate off, nor does it lock everybody out.
 
-use super::lower::{Lowered, named};
-use super::lower_address::header;
-use super::native::{Key, Rate, Right, Set, SetKind, Statement, Value};
+use super::address::header;
+use super::{Lowered, named};
+use crate::backend::nftables::native::{Key, Rate, Right, Set, SetKind, Statement, Value};
 use crate::packet::Family;
 use crate::rule::{Action, Log, Over, Per, RateLimit, RejectWith, Rule, Scope};
 use std::net::{IpAddr, Ipv6Addr};

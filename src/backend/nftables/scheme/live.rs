@@ -1,8 +1,8 @@
 //! What of AFO is in the kernel, read from nft's own listing. Nothing is remembered: the kernel is asked, and this is its answer.
 
-use super::native::Hook;
-use super::scheme_block::BanSet;
-use super::write_text::TABLE;
+use super::block::BanSet;
+use crate::backend::nftables::native::Hook;
+use crate::backend::nftables::write::TABLE;
 use crate::packet::Malformed;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -61,8 +61,7 @@ impl Live {
         let value: Value = serde_json::from_str(json).unwrap_or_default();
         let objects = value["nftables"].as_array().cloned().unwrap_or_default();
         let sets = objects.iter().filter_map(|object| own(object, "set"));
-        sets.into_iter()
-            .any(|set| set["name"] == super::scheme::ARMED && set["elem"].as_array().is_some_and(|e| !e.is_empty()))
+        sets.into_iter().any(|set| set["name"] == super::ARMED && set["elem"].as_array().is_some_and(|e| !e.is_empty()))
     }
 
     fn object(&mut self, object: &Value) {
@@ -80,7 +79,7 @@ impl Live {
     }
 
     fn set(&mut self, name: &str) {
-        self.armed |= name == super::scheme::ARMED;
+        self.armed |= name == super::ARMED;
         self.flows.extend(name.strip_prefix('w').and_then(number));
         self.ban_sets.extend(BanSet::named(name));
         if ["a_", "p_", "ttl_", "rate4_", "rate6_"].iter().any(|prefix| name.starts_with(prefix)) {

@@ -2,14 +2,16 @@
 //!
 //! Every name is AFO's own and every value prints from its type; nothing is quoted but names that their types keep free of quotes.
 
-use super::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, SetKind, Statement, Target, Value};
+use crate::backend::nftables::native::{
+    Command, Element, Hook, Key, Rate, Right, Script, Set, SetKind, Statement, Target, Value,
+};
 use crate::packet::{InterfacePattern, Protocol};
 use crate::rule::{LogLevel, RejectWith};
 use nftables::expr::MetaKey;
 use std::fmt::{self, Display, Formatter};
 
 /// The table that is AFO's.
-pub(super) const TABLE: &str = "afo";
+pub(in crate::backend::nftables) const TABLE: &str = "afo";
 
 /// Items with a separator between them.
 struct Joined<'a, T>(&'a [T], &'static str);
@@ -38,7 +40,7 @@ pub(super) fn meta_word(key: MetaKey) -> &'static str {
 }
 
 /// A name with its star: a stem of 15 bytes leaves no room for one and names one interface.
-pub(super) fn interface_text(name: &InterfacePattern) -> String {
+pub(in crate::backend::nftables) fn interface_text(name: &InterfacePattern) -> String {
     let star = if name.is_pattern() && name.stem().len() < 15 { "*" } else { "" };
     format!("{}{star}", name.stem())
 }

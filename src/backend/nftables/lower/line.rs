@@ -1,8 +1,8 @@
 //! The matches of a rule: for one address family, the alternatives that together are the rule's packets.
 
-use super::lower::{Refused, refuse};
-use super::lower_address::{Part, list, matching, merged, part};
-use super::native::{Element, Key, Right, Set, SetKind, Statement, Value};
+use super::address::{Part, list, matching, merged, part};
+use super::{Refused, refuse};
+use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
 use crate::packet::{Family, IcmpType, InterfacePattern, PortRange, Protocol};
 use crate::rule::{ConnectionState, Direction, OneOf, Rule, TcpFlag};
 use nftables::expr::MetaKey;
@@ -76,8 +76,10 @@ fn interfaces(rule: &Rule) -> Vec<Statement> {
     let one = |key: MetaKey, names: &OneOf<InterfacePattern>| {
         let mut kept: Vec<&InterfacePattern> = names.items().iter().collect();
         kept.retain(|n| !names.items().iter().any(|o| o != *n && o.is_pattern() && o.matches(n.stem())));
-        let texts: BTreeMap<String, Value> =
-            kept.into_iter().map(|n| (super::write_text::interface_text(n), Value::Interface(n.clone()))).collect();
+        let texts: BTreeMap<String, Value> = kept
+            .into_iter()
+            .map(|n| (crate::backend::nftables::write::interface_text(n), Value::Interface(n.clone())))
+            .collect();
         let mut values: Vec<Value> = texts.into_values().collect();
         let right = if values.len() == 1 { Right::One(values.remove(0)) } else { Right::Any(values) };
         (!names.is_any()).then_some(Statement::Match { key: Key::Meta(key), negated: names.is_negated(), right })

@@ -1,7 +1,7 @@
 //! Addresses, family by family: what a list means for IPv4 and what for IPv6.
 
-use super::lower::named;
-use super::native::{Element, Key, Right, Set, SetKind, Statement, Value};
+use super::named;
+use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
 use crate::packet::{AddressSpec, Family, Protocol};
 use crate::rule::{FamilyMatch, OneOf, Rule, Scope};
 use ipnet::IpNet;
@@ -24,7 +24,7 @@ fn splits(rule: &Rule) -> bool {
     let addresses = !rule.source_address.is_any() || !rule.destination_address.is_any();
     let icmp = rule.protocol.items().iter().any(|p| [Protocol::ICMP, Protocol::ICMPV6].contains(p));
     let per_source = rule.rate_limit.is_some_and(|limit| limit.scope == Scope::Source);
-    addresses || icmp || per_source || super::lower_line::may_spare(rule)
+    addresses || icmp || per_source || super::line::may_spare(rule)
 }
 
 /// What a list of addresses means within one family.
@@ -65,7 +65,7 @@ pub(super) fn merged(spans: impl Iterator<Item = (u128, u128)>) -> Vec<(u128, u1
 }
 
 /// What a list of addresses holds of one family, each address once.
-pub(super) fn values(addresses: &[AddressSpec], family: Family) -> Vec<Value> {
+pub(in crate::backend::nftables) fn values(addresses: &[AddressSpec], family: Family) -> Vec<Value> {
     let own = addresses.iter().filter(|a| a.family() == family);
     let spans = merged(own.map(|a| (bits(a.first()), bits(a.last()))));
     spans.into_iter().map(|span| value(span, family)).collect()
@@ -98,7 +98,7 @@ pub(super) fn value((first, last): (u128, u128), family: Family) -> Value {
 }
 
 /// The header that carries the addresses of a family.
-pub(super) fn header(family: Family) -> &'static str {
+pub(in crate::backend::nftables) fn header(family: Family) -> &'static str {
     if family == Family::Ipv4 { "ip" } else { "ip6" }
 }
 

@@ -1,6 +1,6 @@
 //! The text of each construct, and the words of each refusal.
 
-use super::{Policy, lower, whole};
+use crate::backend::nftables::{Policy, lower, whole};
 use crate::rule::Rule;
 use serde_json::{Value, json};
 

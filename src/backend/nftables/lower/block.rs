@@ -1,9 +1,9 @@
 //! Rules that end by themselves: plain bans become elements of the block sets, others stand behind a switch that the kernel turns off.
 
-use super::lower::{Lowered, named};
-use super::lower_line::is;
-use super::native::{Element, Key, Right, Set, SetKind, Statement, Value};
-use super::scheme_block::{Ban, Block};
+use super::line::is;
+use super::{Lowered, named};
+use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
+use crate::backend::nftables::scheme::block::{Ban, Block};
 use crate::packet::{AddressSpec, Protocol};
 use crate::rule::{Action, Direction, OneOf, Position, Rule};
 use nftables::expr::MetaKey;
