@@ -1,15 +1,12 @@
 //! afo-conflicts: what stands against a proposal in the whole ruleset, and what it changes; or what is wrong in a ruleset by itself.
 
-use super::config;
-use super::ctx::ruleset_from;
+use super::{config, ruleset};
 use crate::analyze::{self, Budget, Judgement};
-use crate::backend::nftables;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{Conflict, ConflictType, Conflicts, FindingType, Proposal, enrich, parse};
 use crate::rule::ruleset::Ruleset;
-use crate::sys::nft;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Say what stands against proposed rules, and which packets change fate
 ///
@@ -108,39 +105,6 @@ impl Args {
 
 fn finding_name(kind: FindingType) -> String {
     json!(kind).as_str().unwrap_or_default().to_owned()
-}
-
-/// The ruleset that a flag names: the kernel's (`live`), or that of a file.
-///
-/// # Errors
-/// When the kernel's cannot be listed (exit 3) or the file cannot be read (exit 2).
-pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
-    if place == Path::new("live") {
-        return live_ruleset();
-    }
-    let found = ruleset_from(place)?;
-    match found.native {
-        Value::String(_) => {
-            Err(Failure::undecided(format!("{}: rules of {} are not read here yet", place.display(), found.backend))
-                .hint("load them with iptables-nft-restore and give the output of `nft -j list ruleset`"))
-        }
-        native => nftables::read_value(&native).map_err(|e| Failure::undecided(format!("{}: {e}", place.display()))),
-    }
-}
-
-/// The kernel's ruleset.
-///
-/// # Errors
-/// When the permission or nft is missing (exit 3).
-pub fn live_ruleset() -> Result<Ruleset, Failure> {
-    let listing = nft::list_ruleset_json().map_err(|error| {
-        let failure = Failure::refused(format!("cannot list the live ruleset: {error}"));
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
-    nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))
 }
 
 /// Judges a proposal against a ruleset: the stage function, for afo-deploy too.

@@ -1,5 +1,6 @@
 //! afo-ctx: one record of what is known of this host.
 
+use super::ruleset::{nft_json, of, ruleset_from};
 use super::{config, known};
 use crate::backend::nftables::{Imported, import};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
@@ -9,8 +10,7 @@ use crate::sys::clock;
 use crate::sys::context::{Depth, context};
 use crate::sys::nft::{self, NftError};
 use serde_json::Value;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Listing a large interval set takes minutes; after this the sets are left out.
@@ -81,10 +81,6 @@ impl Command for Args {
         out.record(&found);
         shell.close(&mut out)
     }
-}
-
-fn of(backend: &str, native: Value) -> LiveRuleset {
-    LiveRuleset { backend: backend.into(), native, rules: Vec::new() }
 }
 
 /// The rules that AFO can say, or why none is looked for.
@@ -228,87 +224,9 @@ fn has_sets(ruleset: &Value) -> bool {
     objects.into_iter().flatten().any(|object| object.get("set").is_some() || object.get("map").is_some())
 }
 
-fn nft_json(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|e| format!("nft's listing is no JSON: {e}"))?;
-    match value.get("nftables").is_some_and(Value::is_array) {
-        true => Ok(value),
-        false => Err("the JSON holds no list `nftables`".to_owned()),
-    }
-}
-
-/// Reads the rules of a file: nft's JSON, iptables-save, or nft's text through an empty network namespace.
-///
-/// # Errors
-/// When the file cannot be read or is none of these (exit 2), or nft or a namespace is needed and missing (exit 3).
-pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
-    let name = file.display();
-    let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
-    if text.trim_start().starts_with('{') {
-        let native = nft_json(&text).map_err(|words| Failure::undecided(format!("{name}: {words}")))?;
-        return Ok(of("nftables", native));
-    }
-    if is_iptables_save(&text) {
-        return Ok(of("iptables", Value::String(text)));
-    }
-    let listed = nft::list_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?;
-    nft_json(&listed)
-        .map(|native| of("nftables", native))
-        .map_err(|words| Failure::undecided(format!("{name}: {words}")))
-}
-
-fn not_loaded(name: &str, error: &NftError) -> Failure {
-    let message = format!("{name}: {error}");
-    let failure = match error {
-        NftError::Said(words) if !words.starts_with("unshare") => Failure::undecided(message),
-        _ => Failure::refused(message),
-    };
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-/// Whether every line is one that iptables-save writes (comment, `*table`, `:CHAIN`, a rule, COMMIT), and a table is there.
-fn is_iptables_save(text: &str) -> bool {
-    let fits = |line: &str| line.is_empty() || line == "COMMIT" || line.starts_with(['#', '*', ':', '-', '[']);
-    let mut lines = text.lines().map(str::trim);
-    lines.clone().any(|line| line.starts_with('*')) && lines.all(fits)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().expect("file");
-        file.write_all(text.as_bytes()).expect("written");
-        file
-    }
-
-    #[test]
-    fn the_language_of_a_ruleset_is_recognised() {
-        let json = file("{\"nftables\":[{\"metainfo\":{}}]}");
-        let found = ruleset_from(json.path()).expect("json");
-        assert_eq!((found.backend.as_str(), found.native["nftables"].is_array()), ("nftables", true));
-        let save = file("# Generated\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1 -j DROP\nCOMMIT\n");
-        let found = ruleset_from(save.path()).expect("save");
-        assert!(found.backend == "iptables" && found.native.as_str().is_some_and(|text| text.contains("-j DROP")));
-        assert!(!is_iptables_save("table inet t {\n}\n") && !is_iptables_save("# nothing\n"));
-    }
-
-    #[test]
-    fn what_is_no_ruleset_is_refused() {
-        let said = |text: &str| {
-            let file = file(text);
-            let words = ruleset_from(file.path()).expect_err(text);
-            (words.exit, words.message.replace(&file.path().display().to_string(), "F"))
-        };
-        assert_eq!(said("{\"a\":1}"), (Exit::Undecided, "F: the JSON holds no list `nftables`".into()));
-        assert!(said("{").1.starts_with("F: nft's listing is no JSON: "));
-        let absent = ruleset_from(Path::new("/nowhere/rules")).expect_err("absent");
-        assert!(absent.message.starts_with("/nowhere/rules: cannot be read: "));
-    }
 
     #[test]
     fn named_sets_are_seen() {

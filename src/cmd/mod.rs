@@ -13,11 +13,13 @@ mod host;
 pub mod log;
 mod places;
 pub mod render;
+mod ruleset;
 mod status;
 pub mod watch;
 
 pub use host::{context_from, context_of, known, live_context};
 pub use places::{StatePlace, config, loaded, state_place};
+pub use ruleset::{live_ruleset, ruleset};
 
 use crate::cli::{self, Command, Environment};
 use std::path::PathBuf;

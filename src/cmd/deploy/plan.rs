@@ -9,7 +9,7 @@ use super::split::{Split, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget};
 use crate::cli::Failure;
-use crate::cmd::conflicts::live_ruleset;
+use crate::cmd::live_ruleset;
 use crate::deploy::changed;
 use crate::record::{Id, Proposal, Rule};
 use crate::rule::ruleset::Ruleset;
