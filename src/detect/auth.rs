@@ -57,8 +57,16 @@ pub struct Auth {
     withheld: u32,
     forgeable: bool,
     /// The hosts that wrote, the latest first, and when the last line was written.
-    hosts: Vec<Vec<u8>>,
+    hosts: Vec<Host>,
     written: Option<Timestamp>,
+}
+
+/// A host that wrote.
+#[derive(Debug)]
+struct Host {
+    name: Vec<u8>,
+    /// The forms of messages in which its server wrote the port of the peer, by [`sshd::form`].
+    ported: u8,
 }
 
 impl Auth {
@@ -80,8 +88,8 @@ impl Auth {
     /// What one line, without its end, says.
     pub fn read<'s>(&'s mut self, line: &'s [u8]) -> Option<Sighting<'s>> {
         let frame = syslog::frame(line, &mut self.clock)?;
-        if let Some(count) = syslog::repeats(frame.message) {
-            return self.again(frame.ts, count);
+        if let Some(count) = syslog::repeats(frame.message).filter(|_| frame.program.is_empty()) {
+            return self.again(&frame, count);
         }
         let (count, message) = syslog::repeated(frame.message).unwrap_or((1, frame.message));
         self.last.clear();
@@ -91,24 +99,48 @@ impl Auth {
             self.suspect(&frame);
             return None;
         };
-        self.last.extend_from_slice(line);
+        if self.is_cut(&frame, message, &sighting) {
+            self.mistrust();
+        }
         let mut sighting = self.marked(sighting, &frame, count);
         if strange {
             (sighting.source_ip, sighting.source_port) = (None, None);
         }
+        if sighting.source_ip.is_some() {
+            self.last.extend_from_slice(line);
+        }
         Some(sighting)
+    }
+
+    /// Whether a message stands without the port that the same host's server writes in messages of this form.
+    fn is_cut(&mut self, frame: &Frame<'_>, message: &[u8], sighting: &Sighting<'_>) -> bool {
+        if !is_sshd(frame.program) || sighting.source_ip.is_none() {
+            return false;
+        }
+        let Some(form) = sshd::form(without_message_id(message)) else { return false };
+        let Some(host) = self.hosts.first_mut().filter(|host| host.name == frame.host) else { return false };
+        let known = host.ported >> form & 1 == 1;
+        if sighting.source_port.is_some() {
+            host.ported |= 1 << form;
+        }
+        known && sighting.source_port.is_none()
+    }
+
+    fn mistrust(&mut self) {
+        self.withheld = WITHHELD;
+        self.forgeable = true;
     }
 
     /// Whether the host was never seen before and its clock is behind the log's.
     fn is_strange(&mut self, frame: &Frame<'_>) -> bool {
         let before = self.written.unwrap_or(frame.ts);
-        if self.hosts.first().is_none_or(|host| host != frame.host) {
-            match self.hosts.iter().position(|host| host == frame.host) {
+        if self.hosts.first().is_none_or(|host| host.name != frame.host) {
+            match self.hosts.iter().position(|host| host.name == frame.host) {
                 Some(at) => self.hosts.swap(0, at),
                 None if frame.ts.duration_until(before).as_secs() > BEHIND => return true,
                 None => {
                     self.hosts.truncate(MOST_HOSTS - 1);
-                    self.hosts.insert(0, frame.host.to_vec());
+                    self.hosts.insert(0, Host { name: frame.host.to_vec(), ported: 0 });
                 }
             }
         }
@@ -117,16 +149,20 @@ impl Auth {
     }
 
     fn suspect(&mut self, frame: &Frame<'_>) {
-        let cut = if pam::speaks(frame.message) { pam::is_fragment } else { sshd::is_fragment };
-        if is_sshd(frame.program) && cut(frame.message) {
-            self.withheld = WITHHELD;
-            self.forgeable = true;
+        let message = without_message_id(frame.message);
+        let cut = match pam::speaks(message) {
+            true => pam::is_fragment(message),
+            false => sshd::is_fragment(message) || sshd::is_tail(message),
+        };
+        if is_sshd(frame.program) && cut {
+            self.mistrust();
         }
     }
 
-    /// The line before, so many times more.
-    fn again(&mut self, ts: Timestamp, count: u64) -> Option<Sighting<'_>> {
-        let frame = syslog::frame(&self.last, &mut self.clock)?;
+    /// The line before, so many times more, as the log's own daemon says of the same host.
+    fn again(&mut self, told: &Frame<'_>, count: u64) -> Option<Sighting<'_>> {
+        let ts = told.ts;
+        let frame = syslog::frame(&self.last, &mut self.clock).filter(|frame| frame.host == told.host)?;
         let (_, message) = syslog::repeated(frame.message).unwrap_or((1, frame.message));
         said(&Frame { ts, message, ..frame }).map(|sighting| self.marked(sighting, &frame, count))
     }
@@ -220,6 +256,66 @@ mod tests {
         assert_eq!(blamed(&mut auth, "Nov 20 10:15:42 gw last message repeated 3 times"), None);
         let rsyslog = "Nov 20 10:15:43 gw sshd[7]: message repeated 5 times: [ Failed password for root from 203.0.113.7 port 9 ssh2]";
         assert_eq!(blamed(&mut auth, rsyslog), Some(("203.0.113.7".into(), 5)));
+    }
+
+    #[test]
+    fn only_the_logs_own_daemon_repeats_a_line() {
+        let line = "Nov 20 10:15:32 gw sshd[7]: Failed password for root from 203.0.113.7 port 9 ssh2";
+        for (repeat, expected) in [
+            ("Nov 20 10:15:40 gw last message repeated 3 times", Some(("203.0.113.7".to_owned(), 3))),
+            ("Nov 20 10:15:40 gw app[1]: last message repeated 9999 times", None),
+            ("Nov 20 10:15:40 other last message repeated 9999 times", None),
+        ] {
+            let mut auth = auth();
+            blamed(&mut auth, line);
+            assert_eq!(blamed(&mut auth, repeat), expected, "{repeat}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_names_nobody_is_not_repeated() {
+        let mut auth = auth();
+        blamed(&mut auth, "Nov 20 10:15:32 gw cron[1]: job");
+        let strange = "Nov 20 10:00:00 h sshd[1]: Failed password for root from 198.51.100.10 port 1 ssh2";
+        assert_eq!(blamed(&mut auth, strange), Some(("-".into(), 1)));
+        assert_eq!(blamed(&mut auth, "Nov 20 10:15:40 h last message repeated 50 times"), None);
+    }
+
+    #[test]
+    fn an_address_inside_a_cut_login_name_is_not_blamed() {
+        let prefix = "Nov 20 10:15:32 gw sshd[2211]: ";
+        let victim = format!("{prefix}Invalid user a from 198.51.100.10");
+        for before in [
+            "b from 203.0.113.7 port 1",
+            "b from 203.0.113.7 port 1 ssh2",
+            "Connection from 192.0.2.1 b from 203.0.113.7 port 1",
+        ] {
+            let mut auth = auth();
+            blamed(&mut auth, &format!("{prefix}Invalid user c from 203.0.113.7 port 5"));
+            blamed(&mut auth, &format!("{prefix}{before}"));
+            assert_eq!(blamed(&mut auth, &victim), Some(("-".into(), 1)), "{before}");
+            assert!(auth.is_forgeable(), "{before}");
+        }
+        let mut fresh = auth();
+        assert_eq!(blamed(&mut fresh, &victim), Some(("198.51.100.10".into(), 1)));
+        blamed(&mut fresh, &format!("{prefix}b from 203.0.113.7 port 1"));
+        assert_eq!(blamed(&mut fresh, &victim), Some(("-".into(), 1)));
+    }
+
+    #[test]
+    fn an_old_server_writes_no_port() {
+        let mut auth = auth();
+        for _ in 0..3 {
+            let line = "Nov 20 10:15:32 gw sshd[2211]: Invalid user a from 203.0.113.7";
+            assert_eq!(blamed(&mut auth, line), Some(("203.0.113.7".into(), 1)));
+        }
+        let other = "Nov 20 10:15:33 new sshd[9]: Invalid user a from 203.0.113.7 port 77";
+        assert_eq!(blamed(&mut auth, other), Some(("203.0.113.7".into(), 1)));
+        assert_eq!(
+            blamed(&mut auth, "Nov 20 10:15:34 gw sshd[2211]: Invalid user a from 203.0.113.7"),
+            Some(("203.0.113.7".into(), 1))
+        );
+        assert!(!auth.is_forgeable());
     }
 
     #[test]

@@ -59,6 +59,61 @@ pub fn is_fragment(message: &[u8]) -> bool {
     named.iter().any(|start| message.starts_with(start)) && !has(message, b" from ") && !has(message, b" port ")
 }
 
+/// A number below 8 for the form of a message that newer servers end with `port N` and older ones do not (they began with one
+/// form after the other). One without it from a server that writes it was cut by a newline in a login name.
+pub fn form(message: &[u8]) -> Option<u8> {
+    let starts: [&[u8]; 8] = [
+        b"Invalid user",
+        b"Illegal user",
+        b"Failed ",
+        b"Accepted ",
+        b"Connection closed by ",
+        b"Connection reset by ",
+        b"Disconnected from ",
+        b"Disconnecting ",
+    ];
+    let at = starts.iter().position(|start| plain(message).starts_with(start))?;
+    u8::try_from(at).ok()
+}
+
+/// Whether this is the end of a message that a newline in a login name cut: a peer as the server writes it, behind words that
+/// are none of the server's.
+pub fn is_tail(message: &[u8]) -> bool {
+    let own: [&[u8]; 22] = [
+        b"Accepted ",
+        b"Address ",
+        b"Authenticat",
+        b"Bad ",
+        b"Close session",
+        b"Connection ",
+        b"Did not ",
+        b"Disconnect",
+        b"Failed ",
+        b"Illegal user",
+        b"Invalid user",
+        b"PAM: ",
+        b"Partial ",
+        b"Postponed ",
+        b"Protocol ",
+        b"ROOT LOGIN ",
+        b"Received ",
+        b"Starting session",
+        b"Timeout ",
+        b"Too many ",
+        b"maximum ",
+        b"refused ",
+    ];
+    let text = plain(message);
+    let text = text.strip_suffix(b" [preauth]").unwrap_or(text);
+    let text = strip_any_end(text, &[b" ssh2", b" ssh1"]).unwrap_or(text);
+    let peer = peer_with_port(text).filter(|(rest, peer)| peer.ip.is_some() && rest.ends_with(b" from"));
+    peer.is_some() && strip_any(text, &own).is_none()
+}
+
+fn strip_any_end<'a>(text: &'a [u8], ends: &[&[u8]]) -> Option<&'a [u8]> {
+    ends.iter().find_map(|end| text.strip_suffix(*end))
+}
+
 fn strip_any<'a>(text: &'a [u8], starts: &[&[u8]]) -> Option<&'a [u8]> {
     starts.iter().find_map(|start| text.strip_prefix(*start))
 }

@@ -212,6 +212,23 @@ fn what_anybody_could_have_written_leads_to_no_block() {
 }
 
 #[test]
+fn a_login_that_anybody_could_have_written_earns_no_credit() {
+    let told = |forgeable: Option<bool>| {
+        let logins = forgeable.into_iter().flat_map(|flag| {
+            (0..5).map(move |n| {
+                let mut event = success(n, EVE);
+                event.attributes.insert("forgeable".into(), json!(flag));
+                event
+            })
+        });
+        let events: Vec<Event> = logins.chain((10..40).map(|n| failure(n, EVE))).collect();
+        assess(&events).iter().map(|a| a.ts).collect::<Vec<_>>()
+    };
+    assert_eq!(told(Some(true)), told(None));
+    assert_ne!(told(Some(false)), told(None));
+}
+
+#[test]
 fn a_process_that_speaks_with_two_peers_proves_nothing_against_either() {
     let mut events = Vec::new();
     for n in 0..40 {
