@@ -12,10 +12,13 @@ mod lower;
 mod placing;
 mod program;
 mod proposal;
+mod reason;
 mod search;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod words;
 
 pub use audit::{Budget, audit};
 pub use proposal::{Judgement, conflicts, stops};
+pub use trace::{Detail, trace};

@@ -69,7 +69,7 @@ fn chain(name: &str, base: Option<(Hook, i64, bool)>, lines: Vec<Line>) -> Chain
     Chain { name: name.to_owned(), handle: None, base, lines }
 }
 
-fn ruleset() -> impl Strategy<Value = Ruleset> {
+pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
     (lines(0), lines(0), lines(0), lines(1), lines(2), any::<[bool; 3]>()).prop_map(
         |(pre, early, late, s1, s2, drops)| {
             let chains = vec![
@@ -86,7 +86,7 @@ fn ruleset() -> impl Strategy<Value = Ruleset> {
     )
 }
 
-fn packets() -> Vec<Packet> {
+pub(super) fn packets() -> Vec<Packet> {
     let mut all = Vec::new();
     for (name, state) in
         [("a", ConnectionState::New), ("b", ConnectionState::Established), ("a", ConnectionState::Invalid)]

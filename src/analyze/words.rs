@@ -92,11 +92,11 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     format!("{direction}: {}", words.join(" "))
 }
 
-fn span(first: u128, last: u128) -> String {
+pub(super) fn span(first: u128, last: u128) -> String {
     if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
-fn names(first: u128, last: u128) -> String {
+pub(super) fn names(first: u128, last: u128) -> String {
     match (first == last, number_name(first)) {
         (true, None) => "no interface".to_owned(),
         (true, Some(name)) => name,
@@ -112,7 +112,7 @@ fn list(cell: &Cell, field: Wide, head: &str, show: &dyn Fn(u128, u128) -> Strin
     described(cell.wide(field), &field.all(), show).map(|words| format!("{head} {words}"))
 }
 
-fn described(values: &Ranges, all: &Ranges, show: &dyn Fn(u128, u128) -> String) -> Option<String> {
+pub(super) fn described(values: &Ranges, all: &Ranges, show: &dyn Fn(u128, u128) -> String) -> Option<String> {
     if all.is_subset(values) {
         return None;
     }
@@ -127,7 +127,7 @@ fn described(values: &Ranges, all: &Ranges, show: &dyn Fn(u128, u128) -> String)
     Some(format!("{head}{}{more}", shown.join(", ")))
 }
 
-fn address_words(family: Option<u8>, values: &Ranges) -> Option<String> {
+pub(super) fn address_words(family: Option<u8>, values: &Ranges) -> Option<String> {
     let family = family?;
     let bits = if family == 0 { 32 } else { 128 };
     let all = Ranges::one(0, if family == 0 { u128::from(u32::MAX) } else { u128::MAX });

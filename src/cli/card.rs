@@ -2,7 +2,8 @@
 
 use super::Style;
 use crate::record::{
-    self, Alert, Answer, Assessment, Context, Deployment, ErrorRecord, Event, Finding, Proposal, Question, Severity,
+    self, Alert, Answer, Assessment, Context, Deployment, ErrorRecord, Event, Finding, Place, Proposal, Question,
+    Severity, Station,
 };
 use std::fmt::Write;
 
@@ -38,8 +39,49 @@ fn alert(r: &Alert, s: Style) -> String {
 }
 
 fn answer(r: &Answer, s: Style) -> String {
-    let evidence = r.evidence.iter().map(|e| format!("\n  {}", s.plain(e)));
-    std::iter::once(s.plain(&r.text)).chain(evidence).collect()
+    let mut text = r.packet.as_ref().map(|packet| format!("{}\n", s.bold(packet))).unwrap_or_default();
+    text.push_str(&match r.verdict.as_deref() {
+        Some("accept" | "equal") => s.good(&r.text),
+        Some("drop" | "reject" | "different") => s.bad(&r.text),
+        Some(_) => s.warn(&r.text),
+        None => s.plain(&r.text),
+    });
+    for evidence in &r.evidence {
+        let _ = write!(text, "\n  {}", s.plain(evidence));
+    }
+    for outcome in &r.outcomes {
+        let by = outcome.by.as_ref().map(|by| format!(" by {}", named(by, s))).unwrap_or_default();
+        let when = outcome.when.iter().map(|when| s.plain(when)).collect::<Vec<_>>().join(" and ");
+        let _ = write!(text, "\n  {} {}{by} where {when}", s.warn("possible:"), s.bold(&outcome.verdict));
+    }
+    r.path.iter().for_each(|one| text.push_str(&station(one, s)));
+    text
+}
+
+/// A chain flush left, its rules under it.
+fn station(r: &Station, s: Style) -> String {
+    let does = r.does.as_ref().map(|does| format!(" {},", s.bold(does))).unwrap_or_default();
+    let why = s.dim(&r.why);
+    if r.place.text.is_empty() {
+        let indent = if r.matched && r.does.is_none() { "" } else { "  " };
+        return format!("\n  {indent}{}:{does} {why}", named(&r.place, s));
+    }
+    let sign = if r.matched { s.good("+") } else { s.dim("-") };
+    let number = r.place.handle.map(|n| format!("handle {n}")).or(r.place.index.map(|n| format!("rule {n}")));
+    format!("\n    {sign} {} {}:{does} {why}", number.unwrap_or_default(), s.plain(&r.place.text))
+}
+
+/// Where a rule, a policy or a chain stands.
+fn named(r: &Place, s: Style) -> String {
+    let chain = [r.family.as_deref(), r.table.as_deref(), r.chain.as_deref()];
+    let place = chain.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let number = match (r.handle, r.index) {
+        (Some(handle), _) => format!(" handle {handle}"),
+        (None, Some(index)) => format!(" rule {index}"),
+        (None, None) => String::new(),
+    };
+    let text = if r.text.is_empty() { String::new() } else { format!(": {}", r.text) };
+    s.plain(&format!("{place}{number}{text}"))
 }
 
 fn event(r: &Event, s: Style) -> String {

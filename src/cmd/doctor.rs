@@ -70,7 +70,7 @@ pub fn run(shell: &Shell) -> Result<Exit, Failure> {
         n => format!("{n} things are missing"),
     };
     let mut out = shell.out();
-    out.record(&Answer { text, evidence: found.iter().map(Finding::words).collect(), request: None, run: None });
+    out.record(&Answer { text, evidence: found.iter().map(Finding::words).collect(), ..Answer::default() });
     out.ends(if wrong == 0 { Exit::Clean } else { Exit::No });
     shell.close(&mut out)
 }

@@ -148,7 +148,13 @@ impl<'a> Requests<'a> {
             Outcome::Answered(text_of_answer) => {
                 tracing::info!("answered");
                 let request = Some(text.to_owned());
-                out.record(&Answer { text: text_of_answer, evidence: Vec::new(), request, run: Some(run) });
+                out.record(&Answer {
+                    text: text_of_answer,
+                    evidence: Vec::new(),
+                    request,
+                    run: Some(run),
+                    ..Answer::default()
+                });
                 out.ends(Exit::No);
             }
         }
@@ -295,7 +301,13 @@ impl Stage for Explanations {
             [one] => (one.clone(), Vec::new()),
             _ => (format!("{} rules or changes:", sentences.len()), sentences),
         };
-        out.record(&Answer { text, evidence, request: proposal.origin.request, run: proposal.run });
+        out.record(&Answer {
+            text,
+            evidence,
+            request: proposal.origin.request,
+            run: proposal.run,
+            ..Answer::default()
+        });
         Ok(())
     }
 }

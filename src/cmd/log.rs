@@ -240,7 +240,7 @@ fn verify(state: &State, head: Option<&Head>, out: &mut Out) -> Result<(), Failu
             (format!("the audit trail is broken at {broken}"), vec![])
         }
     };
-    out.record(&Answer { text, evidence, request: None, run: None });
+    out.record(&Answer { text, evidence, ..Answer::default() });
     Ok(())
 }
 

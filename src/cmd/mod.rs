@@ -14,6 +14,7 @@ pub mod log;
 mod places;
 pub mod render;
 mod ruleset;
+pub mod sim;
 mod status;
 pub mod watch;
 
@@ -53,6 +54,7 @@ pub const COMMANDS: &[Row] = &[
     Row::of::<deploy::Args>(),
     Row::of::<afo::Args>(),
     Row::of::<log::Args>(),
+    Row::of::<sim::Args>(),
 ];
 
 /// The main of a program. A mistake in the configuration is told by the command that needs it, not here.

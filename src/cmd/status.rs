@@ -79,7 +79,7 @@ impl Held {
             .extend(self.last.as_ref().map(|row| format!("last change {} {} {}", row.id, row.status.as_str(), row.ts)));
         evidence.push(format!("autonomy {}", config.respond.autonomy.as_str()));
         evidence.push(daemon(Path::new(DAEMON_PID)));
-        Answer { text, evidence, request: None, run: None }
+        Answer { text, evidence, ..Answer::default() }
     }
 }
 

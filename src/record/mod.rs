@@ -3,6 +3,7 @@
 //! These types are the source of truth; `schemas/` is generated from them. Within a version fields are only ever added, and
 //! all additions are optional. Absent and `null` mean the same. What enriches a record keeps the fields that it does not know.
 
+mod answer;
 mod assessment;
 mod context;
 mod deployment;
@@ -14,6 +15,7 @@ mod proposal;
 mod question;
 mod wire;
 
+pub use answer::{Answer, FateClass, Outcome, Station};
 pub use assessment::{Assessment, Response, ResponseAction, Window};
 pub use context::{Backend, Context, Host, Interface, InterfaceState, Listener, LiveRuleset, Route, Session};
 pub use deployment::{Deployment, HeartbeatCheck, Status};
@@ -25,7 +27,7 @@ pub use proposal::{
     Approval, ApprovalStatus, Assumption, By, Change, ChangeOp, Conflict, ConflictType, Conflicts, Effect, Generator,
     Origin, PacketClass, Placement, Proposal, Refusal, Rendered, Risk, Validation, ValidationError,
 };
-pub use question::{Answer, Choice, Choosable, Question, Request};
+pub use question::{Choice, Choosable, Question, Request};
 pub use wire::{Peek, Unreadable, VERSION, enrich, parse, peek, to_line};
 
 pub use crate::rule::{Id, Rule};

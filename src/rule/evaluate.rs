@@ -56,6 +56,23 @@ pub struct Trace {
     pub passed: Vec<At>,
 }
 
+/// What is seen of a packet's way while it is followed, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// A base chain, by the numbers of its table and of itself, that the packet does not enter, and why.
+    Spared(usize, usize, &'static str),
+    /// A chain is entered: a base chain, or one that is jumped to.
+    Enters(usize, usize),
+    /// A rule of which the conditions of these numbers do not hold.
+    Misses(At, &'a [usize]),
+    /// A rule whose conditions all hold, before it is asked what it does.
+    Holds(At),
+    /// What it does.
+    Does(At, &'a Verdict),
+    /// The end of a chain is reached without a decision, or left by a return.
+    Leaves(usize, usize),
+}
+
 /// Why no way can be told: chains that jump in a circle, or to a chain that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
@@ -77,10 +94,33 @@ enum End {
 /// # Errors
 /// When chains jump in a circle or to a chain that is not there; the kernel loads neither.
 pub fn evaluate(ruleset: &Ruleset, packet: &Packet, luck: &mut dyn FnMut(At, &str) -> bool) -> Result<Trace, Lost> {
+    follow(ruleset, packet, luck, None)
+}
+
+/// As [`evaluate`], telling `see` of each step. All conditions of a rule are asked then, also after one that does not hold.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn watch(
+    ruleset: &Ruleset,
+    packet: &Packet,
+    luck: &mut dyn FnMut(At, &str) -> bool,
+    see: &mut dyn FnMut(Seen<'_>),
+) -> Result<Trace, Lost> {
+    follow(ruleset, packet, luck, Some(see))
+}
+
+fn follow<'a>(
+    ruleset: &'a Ruleset,
+    packet: &'a Packet,
+    luck: &'a mut dyn FnMut(At, &str) -> bool,
+    see: Option<&'a mut dyn FnMut(Seen<'_>)>,
+) -> Result<Trace, Lost> {
     let mut walk = Walk {
         ruleset,
         packet,
         luck,
+        see,
         changes: Changes::of(ruleset),
         mark: packet.mark,
         passed: Vec::new(),
@@ -100,6 +140,7 @@ struct Walk<'a> {
     ruleset: &'a Ruleset,
     packet: &'a Packet,
     luck: &'a mut dyn FnMut(At, &str) -> bool,
+    see: Option<&'a mut dyn FnMut(Seen<'_>)>,
     changes: Changes,
     mark: u32,
     passed: Vec<At>,
@@ -132,6 +173,7 @@ impl Walk<'_> {
         let start = At { table, chain, line: usize::MAX };
         let family = self.ruleset.tables[table].family;
         if !family.packets().contains(self.packet.narrow(Narrow::Family)) {
+            self.tell(Seen::Spared(table, chain, "the table does not see packets of this family"));
             return false;
         }
         let first = match self.packet.state {
@@ -140,7 +182,21 @@ impl Walk<'_> {
             ConnectionState::Related => (self.luck)(start, "the first packet of its connection"),
             _ => false,
         };
-        first && self.is_on_device(base, start)
+        if !first {
+            self.tell(Seen::Spared(table, chain, "a nat chain sees only the first packet of a connection"));
+            return false;
+        }
+        let there = self.is_on_device(base, start);
+        if !there {
+            self.tell(Seen::Spared(table, chain, "the chain is bound to another device"));
+        }
+        there
+    }
+
+    fn tell(&mut self, seen: Seen<'_>) {
+        if let Some(see) = &mut self.see {
+            see(seen);
+        }
     }
 
     fn is_on_device(&mut self, base: &Base, start: At) -> bool {
@@ -160,6 +216,7 @@ impl Walk<'_> {
         if depth > DEPTH {
             return Err(Lost::TooDeep(here.name.clone()));
         }
+        self.tell(Seen::Enters(table, chain));
         for (line, rule) in here.lines.iter().enumerate() {
             let at = At { table, chain, line };
             if !self.holds(at, rule, base) {
@@ -168,12 +225,13 @@ impl Walk<'_> {
             self.passed.push(at);
             rule.alters.iter().for_each(|change| self.alter(change));
             let verdict = self.verdict(at, rule, base);
+            self.tell(Seen::Does(at, &verdict));
             match verdict {
                 Verdict::Continue => {}
                 Verdict::Accept | Verdict::Translate(_) => return Ok(End::Accepted(By::Line(at))),
                 Verdict::Drop => return Ok(End::Denied(Fate::Dropped, By::Line(at))),
                 Verdict::Reject => return Ok(End::Denied(Fate::Rejected, By::Line(at))),
-                Verdict::Return => return Ok(End::Back),
+                Verdict::Return => break,
                 Verdict::Jump(name) => match self.chain(table, self.named(table, &name)?, base, depth + 1)? {
                     End::Back => {}
                     end => return Ok(end),
@@ -181,6 +239,7 @@ impl Walk<'_> {
                 Verdict::Goto(name) => return self.chain(table, self.named(table, &name)?, base, depth + 1),
             }
         }
+        self.tell(Seen::Leaves(table, chain));
         Ok(End::Back)
     }
 
@@ -196,7 +255,13 @@ impl Walk<'_> {
     }
 
     fn holds(&mut self, at: At, rule: &Line, base: &Base) -> bool {
-        rule.conditions.iter().all(|condition| self.condition(at, condition, base))
+        if self.see.is_none() {
+            return rule.conditions.iter().all(|condition| self.condition(at, condition, base));
+        }
+        let fails = |n: &usize| !self.condition(at, &rule.conditions[*n], base);
+        let failed: Vec<usize> = (0..rule.conditions.len()).filter(fails).collect();
+        self.tell(if failed.is_empty() { Seen::Holds(at) } else { Seen::Misses(at, &failed) });
+        failed.is_empty()
     }
 
     fn condition(&mut self, at: At, condition: &Condition, base: &Base) -> bool {

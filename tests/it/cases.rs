@@ -105,7 +105,7 @@ fn golden_runs_in_the_kernel() {
 
 #[test]
 fn every_filter_has_its_cases() {
-    let filters = ["afo-gen", "afo-render", "afo-check", "afo-conflicts", "afo-deploy", "afo-assess"];
+    let filters = ["afo-gen", "afo-render", "afo-check", "afo-conflicts", "afo-deploy", "afo-assess", "afo-sim"];
     for command in commands() {
         let directory = root().join("tests/cases").join(command);
         let there: Vec<_> = directories(&directory).iter().map(|p| name(p)).collect();

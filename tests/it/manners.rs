@@ -23,6 +23,7 @@ const FILTERS: &[Filter] = &[
     Filter { name: "afo-conflicts", args: &[], takes: "proposal", refuses_text: true },
     Filter { name: "afo-deploy", args: &["-n"], takes: "proposal", refuses_text: true },
     Filter { name: "afo-assess", args: &[], takes: "event", refuses_text: true },
+    Filter { name: "afo-sim", args: &[], takes: "finding", refuses_text: false },
 ];
 
 /// Commands that read no records.

@@ -243,8 +243,32 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub fn answer()(text in text(), evidence in few(text()), request in of(text()), run in of(id())) -> Answer {
-        Answer { text, evidence, request, run }
+    fn station()(place in place(), matched in any::<bool>(), does in of(text()), why in text()) -> Station {
+        Station { place, matched, does, why }
+    }
+}
+
+prop_compose! {
+    fn outcome()(verdict in text(), by in of(place()), when in few(text())) -> Outcome {
+        Outcome { verdict, by, when }
+    }
+}
+
+prop_compose! {
+    fn fate_class()(
+        text in text(), verdict in text(), example in of(text()), by in of(place()), before in of(place()),
+    ) -> FateClass {
+        FateClass { text, verdict, example, by, before }
+    }
+}
+
+prop_compose! {
+    pub fn answer()(
+        (text, evidence, request, run) in (text(), few(text()), of(text()), of(id())),
+        (packet, verdict, by) in (of(text()), of(text()), of(place())),
+        (path, outcomes, classes) in (few(station()), few(outcome()), few(fate_class())),
+    ) -> Answer {
+        Answer { text, evidence, request, run, packet, verdict, by, path, outcomes, classes }
     }
 }
 

@@ -1,0 +1,55 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_afo_sim_global_optspecs
+    string join \n ruleset= budget= json format= config= state= v/verbose q/quiet log-format= h/help V/version
+end
+
+function __fish_afo_sim_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_afo_sim_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_afo_sim_using_subcommand
+    set -l cmd (__fish_afo_sim_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
+text\t''"
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l config -d 'Read the configuration from FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
+json\t''"
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l json -d 'Put out records even on a terminal'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -s v -l verbose -d 'Say more on stderr; twice for still more'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -s V -l version -d 'Print version'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "trace" -d 'Follow packets through the chains, with the reason at each step (the default)'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
+text\t''"
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l config -d 'Read the configuration from FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
+json\t''"
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l json -d 'Put out records even on a terminal'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s v -l verbose -d 'Say more on stderr; twice for still more'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace help" -f -a "trace" -d 'Follow packets through the chains, with the reason at each step (the default)'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
