@@ -150,7 +150,7 @@ fn events(state: &State, span: &Span, out: &mut Out) -> Result<(), Failure> {
     let mut last = None;
     loop {
         let page = state.event_page(span, last.as_ref()).map_err(failure)?;
-        page.iter().for_each(|event| out.record(event));
+        page.iter().for_each(|event| out.line(&event.line));
         match page.into_iter().last() {
             Some(event) if out.trouble().is_none() => last = Some(event),
             _ => return Ok(()),

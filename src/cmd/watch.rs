@@ -6,7 +6,7 @@ mod source;
 
 pub use source::Type;
 
-use super::{config, state_place};
+use super::{StatePlace, config, state_place};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Signal, Signals, Woken};
 use crate::record::{ErrorRecord, Timestamp};
 use crate::sys::clock;
@@ -28,7 +28,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// the firewall logged, which address a list names. An address is blamed only where the right program wrote it; text that others
 /// chose (login names, prefixes) is data. A source is `auth:PATH` (sshd, sudo, su, PAM), `fw:PATH` (the kernel's packet log), `feed:FILE`
 /// (a list), or `-` for standard input with `--as`. Files are followed through rotation, truncation and deletion;
-/// where reading stopped is kept in the state, so a restart neither loses nor repeats.
+/// where reading stopped is kept in the state, so a restart neither loses nor repeats. The events are stored there too, after they were put
+/// out, for afo-log events; `--state none` stores nothing.
 ///
 /// Examples:
 ///   $ afo-watch --source auth:/var/log/auth.log | afo-assess | afo-gen | afo-deploy --confirm
@@ -38,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Exit status:
 ///   0  the end of the input, or told to stop
 ///   2  a source that cannot be one, a line that is too long, or output that cannot be written
-///   3  a file or the state cannot be read
+///   3  a file cannot be read, or the state not be read or written; with --once and on standard input all events come out nevertheless
 ///   141  the reader of the output went away
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-watch", version, verbatim_doc_comment)]
@@ -93,13 +94,20 @@ impl Command for Args {
         }
         let specs = asked.iter().map(|text| Spec::new(text, self.stdin_as)).collect::<Result<Vec<_>, _>>()?;
         let from = self.from.unwrap_or(if self.once { From::Start } else { From::Cursor });
-        let needed = (!self.once || from == From::Cursor) && specs.iter().any(|spec| spec.path.is_some());
-        let place = match needed {
-            true => Place::open(&state_place(shell, &config), self.from == Some(From::Cursor))?,
-            false => Place::nowhere(),
-        };
-        let mut run = Run::new(&specs, from, place, zone(self.time_zone.as_deref())?, shell)?;
+        // A run that only looks into files moves no place at which another one goes on.
+        let cursors = (!self.once || from == From::Cursor) && specs.iter().any(|spec| spec.path.is_some());
+        let state = state_place(shell, &config);
+        if state == StatePlace::None && cursors && self.from == Some(From::Cursor) {
+            let failure = Failure::undecided("--from cursor needs a state, and --state none keeps none");
+            return Err(failure.hint("use --from start or --from end"));
+        }
+        let zone = zone(self.time_zone.as_deref())?;
         let mut out = shell.out();
+        let place = match Place::open(&state, &config.state) {
+            Err(failure) if !cursors => lose(&failure, &mut out, shell),
+            place => place?,
+        };
+        let mut run = Run::new(&specs, from, place, cursors, zone, shell)?;
         if self.once || specs.iter().all(|spec| spec.path.is_none()) {
             Once::new(&mut run)?.read(&mut out)?;
         } else {
@@ -119,6 +127,13 @@ fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
     }
 }
 
+/// Says that nothing is stored from here on: what is read is put out all the same.
+fn lose(failure: &Failure, out: &mut Out, shell: &Shell) -> Place {
+    shell.complain(&failure.message, failure.hint.as_deref());
+    out.ends(failure.exit);
+    Place::nowhere()
+}
+
 /// A source and the file that it is read from.
 struct Open {
     spec: Spec,
@@ -132,11 +147,20 @@ struct Run<'s> {
     shell: &'s Shell,
     sources: Vec<Open>,
     place: Place,
+    /// Whether it is kept where reading stopped.
+    cursors: bool,
     signals: Signals,
 }
 
 impl<'s> Run<'s> {
-    fn new(specs: &[Spec], from: From, place: Place, zone: TimeZone, shell: &'s Shell) -> Result<Self, Failure> {
+    fn new(
+        specs: &[Spec],
+        from: From,
+        place: Place,
+        cursors: bool,
+        zone: TimeZone,
+        shell: &'s Shell,
+    ) -> Result<Self, Failure> {
         let mut sources = Vec::new();
         for spec in specs {
             let start = match from {
@@ -148,7 +172,7 @@ impl<'s> Run<'s> {
             sources.push(Open { spec: spec.clone(), source: Source::new(spec, zone.clone(), clock::now()), log });
         }
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
-        Ok(Self { shell, sources, place, signals })
+        Ok(Self { shell, sources, place, cursors, signals })
     }
 
     /// Reads every source and waits for more, until a signal comes or nobody reads the output any more.
@@ -164,7 +188,7 @@ impl<'s> Run<'s> {
                 let _ = open.log.as_ref().is_some_and(|log| alarm.watch(log.path()));
             }
             while self.look(out)? {}
-            self.keep(out)?;
+            self.keep(out, |_| true)?;
             if out.trouble().is_some() || is_closed(out) {
                 return Ok(());
             }
@@ -180,7 +204,7 @@ impl<'s> Run<'s> {
     /// Takes what was written until now, and ends.
     fn last_look(&mut self, out: &mut Out) -> Result<(), Failure> {
         self.look(out)?;
-        self.keep(out)
+        self.keep(out, |_| true)
     }
 
     /// Reads what is new in every source; whether anything was.
@@ -188,20 +212,24 @@ impl<'s> Run<'s> {
         let mut any = false;
         for at in 0..self.sources.len() {
             let Open { spec, source, log: Some(log) } = &mut self.sources[at] else { continue };
-            let mut sink = Sink { source, shell: self.shell, out, label: &spec.label };
+            let (shell, place, failed) = (self.shell, &mut self.place, None);
+            let mut sink = Sink { source, shell, out, label: &spec.label, place, failed };
             any |= log.pump(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
+            sink.failed.map_or(Ok(()), Err)?;
             self.say(at);
         }
         Ok(any && out.trouble().is_none())
     }
 
-    /// Keeps how far was read, after what was read is out.
-    fn keep(&mut self, out: &mut Out) -> Result<(), Failure> {
+    /// Stores what was put out, after it is out, and how far each source was read that is `settled`: of which nothing waits.
+    fn keep(&mut self, out: &mut Out, settled: impl Fn(usize) -> bool) -> Result<(), Failure> {
         out.flush();
         if out.trouble().is_some() {
             return Ok(());
         }
-        let positions = self.sources.iter().filter_map(|open| {
+        let settled = |at: &usize| self.cursors && settled(*at);
+        let sources = self.sources.iter().enumerate().filter(|(at, _)| settled(at));
+        let positions = sources.filter_map(|(_, open)| {
             let log = open.log.as_ref()?;
             Some((open.spec.label.clone(), log.positions()))
         });
@@ -237,6 +265,9 @@ struct Sink<'r> {
     shell: &'r Shell,
     out: &'r mut Out,
     label: &'r str,
+    place: &'r mut Place,
+    /// Why nothing is stored any more.
+    failed: Option<Failure>,
 }
 
 impl Sink<'_> {
@@ -247,11 +278,24 @@ impl Sink<'_> {
             Piece::Opened { modified } => self.source.set_reference(changed(modified)),
             Piece::Line { .. } if self.out.trouble().is_some() => {}
             Piece::Line { offset, bytes } => {
-                if let Some((_, event)) = self.source.line(offset, bytes, Some(clock::now())) {
-                    self.out.pass(event);
+                if let Some(found) = self.source.line(offset, bytes, Some(clock::now())) {
+                    self.out.pass(found.line);
+                    self.place.add(found.ts, found.line);
                 }
+                self.store();
             }
             Piece::TooLong { offset, length, head } => too_long(self.label, offset, length, head, self.out, self.shell),
+        }
+    }
+
+    /// Stores what was put out where that is much. How far was read is kept when all that is there was read: until then a crash
+    /// means that lines are read again, and that nothing is stored twice.
+    fn store(&mut self) {
+        if self.place.is_full() && self.failed.is_none() {
+            self.out.flush();
+            if self.out.trouble().is_none() {
+                self.failed = self.place.keep(clock::now(), Vec::new()).err();
+            }
         }
     }
 }

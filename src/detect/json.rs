@@ -12,6 +12,12 @@ use std::net::IpAddr;
 /// The longest `raw`, in bytes.
 pub const RAW: usize = 2048;
 
+/// What every line begins with, up to its id.
+const BEGIN: &[u8] = br#"{"kind":"event","v":1,"id":""#;
+
+/// Where the id stands in a line that a [`Writer`] wrote.
+pub const ID: std::ops::Range<usize> = BEGIN.len()..BEGIN.len() + 36;
+
 /// The first 2 KiB of a line, not cut inside a character.
 pub fn cut(raw: &[u8]) -> &[u8] {
     if raw.len() <= RAW {
@@ -57,7 +63,7 @@ impl Writer {
         position: u64,
         raw: &[u8],
     ) {
-        out.extend_from_slice(br#"{"kind":"event","v":1,"id":""#);
+        out.extend_from_slice(BEGIN);
         self.id(out, sighting.ts, position, raw);
         out.extend_from_slice(br#"","ts":""#);
         self.time(out, sighting.ts);

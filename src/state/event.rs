@@ -1,6 +1,6 @@
-use super::row::{json, micros};
+use super::row::{instant, micros};
 use super::{Change, Result, State};
-use crate::record::{Event, Id, Timestamp};
+use crate::record::{Id, Timestamp};
 use rusqlite::params;
 use rusqlite::types::Value;
 
@@ -41,48 +41,83 @@ impl Span {
     }
 }
 
+/// An event to be stored: its line as it went out, and what it is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventLine<'l> {
+    /// From its content, so that the same event is recognised.
+    pub id: &'l str,
+    pub ts: Timestamp,
+    pub run: Option<&'l str>,
+    /// The record, without the end of the line.
+    pub line: &'l str,
+}
+
+/// A stored event: the line that went out, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub id: String,
+    pub ts: Timestamp,
+    pub line: String,
+}
+
+/// How much is remembered of what was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Nothing that was stored before this.
+    pub since: Timestamp,
+    /// As many events as this at most.
+    pub most: u32,
+}
+
+/// As many events as this are forgotten at once, so that nobody waits long for the lock.
+const FORGOTTEN: u32 = 10_000;
+
 impl Change<'_> {
     /// Stores events; one that is there already is not stored again. Answers how many were new.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn events<'e>(&self, events: impl IntoIterator<Item = &'e Event>) -> Result<usize> {
+    pub fn events<'e>(&self, events: impl IntoIterator<Item = EventLine<'e>>) -> Result<usize> {
+        let sql = "INSERT OR IGNORE INTO events (id, ts, run, json, stored) VALUES (?, ?, ?, ?, ?)";
+        let stored = self.micros();
         let mut new = 0;
         for event in events {
-            let body = serde_json::to_string(event).expect("a record has string keys and no non-finite number");
-            let values = params![event.id.as_str(), micros(event.ts), event.run.as_ref().map(Id::as_str), body];
-            new += self.run("INSERT OR IGNORE INTO events (id, ts, run, json) VALUES (?, ?, ?, ?)", values)?;
+            new += self.run(sql, params![event.id, micros(event.ts), event.run, event.line, stored])?;
         }
         Ok(new)
     }
 
-    /// Forgets the events older than `before`, at most 10,000 at a time. Answers how many there were.
+    /// Forgets what `keep` does not ask for, what was stored first before all, at most 10,000 at a time. Answers how many there were.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn forget_events(&self, before: Timestamp) -> Result<usize> {
-        let sql = "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE ts < ? ORDER BY ts LIMIT 10000)";
-        self.run(sql, [micros(before)])
+    pub fn forget_events(&self, keep: Keep) -> Result<usize> {
+        // Rows are numbered in the order in which they were stored, and only the oldest are ever taken out: their numbers count them.
+        let ends = "SELECT min(rowid) AS first, max(rowid) AS last FROM events";
+        let ends = self.row(ends, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+        let Some((Some(first), Some(last))) = ends else { return Ok(0) };
+        let surplus = last - i64::from(keep.most);
+        let oldest = self.row("SELECT stored FROM events WHERE rowid = ?", [first], |row| row.get::<_, i64>(0))?;
+        if first > surplus && oldest.is_none_or(|stored| stored >= micros(keep.since)) {
+            return Ok(0);
+        }
+        let end = first + i64::from(FORGOTTEN);
+        let sql = "DELETE FROM events WHERE rowid < ? AND (rowid <= ? OR stored < ?)";
+        self.run(sql, [end, surplus, micros(keep.since)])
     }
 }
 
 impl State {
-    /// The stored events of one run or one span of time, oldest first.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn stored_events(&self, span: &Span) -> Result<Vec<Event>> {
-        self.rows(&span.sql("events", "ts, id"), span.params(), |row| json(row, "json"))
-    }
-
     /// At most a thousand stored events inside `span` after `last`, oldest first; from the oldest on where there is no last.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn event_page(&self, span: &Span, last: Option<&Event>) -> Result<Vec<Event>> {
-        let (ts, id) = last.map_or((i64::MIN, String::new()), |event| (micros(event.ts), event.id.to_string()));
+    pub fn event_page(&self, span: &Span, last: Option<&StoredEvent>) -> Result<Vec<StoredEvent>> {
+        let (ts, id) = last.map_or((i64::MIN, String::new()), |event| (micros(event.ts), event.id.clone()));
         let sql = span.page("events", "(ts, id) > (?, ?)", "ts, id");
-        self.rows(&sql, span.page_params([ts.into(), id.into()]), |row| json(row, "json"))
+        self.rows(&sql, span.page_params([ts.into(), id.into()]), |row| {
+            Ok(StoredEvent { id: row.get("id")?, ts: instant(row, "ts")?, line: row.get("json")? })
+        })
     }
 }
 
@@ -91,29 +126,59 @@ mod tests {
     use super::*;
     use crate::state::sample::{anna, at, id};
 
-    fn event(name: &str, second: i64, run: Option<&str>) -> Event {
-        let json = serde_json::json!({
-            "id": name, "ts": at(second), "source": "auth:x", "event_type": "auth_failure", "severity": "low", "run": run
-        });
-        serde_json::from_value(json).expect("an event")
+    fn event(id: &str, second: i64) -> EventLine<'_> {
+        EventLine { id, ts: at(second), run: None, line: "{}" }
+    }
+
+    fn names(state: &State, span: &Span, last: Option<&StoredEvent>) -> Vec<String> {
+        state.event_page(span, last).expect("events").into_iter().map(|event| event.id).collect()
     }
 
     #[test]
     fn events_are_stored_once_and_found_by_time_and_run() {
         let mut state = State::memory().expect("memory");
         let change = state.begin(at(0), &anna()).expect("begin");
-        let all = [event("e2", 20, Some("run-1")), event("e1", 10, None), event("e3", 30, None)];
-        assert_eq!(change.events(&all), Ok(3));
-        assert_eq!(change.events(&all), Ok(0));
-        let names = |span: &Span| -> Vec<String> {
-            change.stored_events(span).expect("events").into_iter().map(|e| e.id.to_string()).collect()
+        let all = [EventLine { run: Some("run-1"), ..event("e2", 20) }, event("e1", 10), event("e3", 30)];
+        assert_eq!(change.events(all), Ok(3));
+        assert_eq!(change.events(all), Ok(0));
+        assert_eq!(names(&change, &Span::default(), None), ["e1", "e2", "e3"]);
+        assert_eq!(names(&change, &Span { since: Some(at(20)), run: None }, None), ["e2", "e3"]);
+        assert_eq!(names(&change, &Span { since: Some(at(20)), run: Some(id("run-1")) }, None), ["e2"]);
+        let first = change.event_page(&Span::default(), None).expect("events").remove(0);
+        assert_eq!(first, StoredEvent { id: "e1".into(), ts: at(10), line: "{}".into() });
+        assert_eq!(names(&change, &Span::default(), Some(&first)), ["e2", "e3"]);
+    }
+
+    /// By when they were stored: an old log that is read today is remembered as long as today's.
+    #[test]
+    fn old_events_and_surplus_are_forgotten() {
+        let mut state = State::memory().expect("memory");
+        for (day, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let change = state.begin(at(day as i64 * 100), &anna()).expect("begin");
+            change.events([event(name, 400 - day as i64)]).expect("stored");
+            change.commit().expect("commit");
+        }
+        let forget = |state: &mut State, since: i64, most| {
+            let change = state.begin(at(500), &anna()).expect("begin");
+            let gone = change.forget_events(Keep { since: at(since), most }).expect("forgotten");
+            change.commit().expect("commit");
+            (gone, names(state, &Span::default(), None).join(""))
         };
-        assert_eq!(names(&Span::default()), ["e1", "e2", "e3"]);
-        assert_eq!(names(&Span { since: Some(at(20)), run: None }), ["e2", "e3"]);
-        assert_eq!(names(&Span { since: Some(at(20)), run: Some(id("run-1")) }), ["e2"]);
-        let after = change.event_page(&Span::default(), Some(&all[1])).expect("events");
-        assert_eq!(after, [all[0].clone(), all[2].clone()]);
-        assert_eq!(change.event_page(&Span::default(), None).expect("events").len(), 3);
-        assert_eq!(change.forget_events(at(30)), Ok(2));
+        assert_eq!(forget(&mut state, 0, 4), (0, "dcba".into()));
+        assert_eq!(forget(&mut state, 100, 4), (1, "dcb".into()));
+        assert_eq!(forget(&mut state, 0, 2), (1, "dc".into()));
+        assert_eq!(forget(&mut state, 301, 2), (2, "".into()));
+        assert_eq!(forget(&mut state, 301, 2), (0, "".into()));
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_forgotten_at_once() {
+        let mut state = State::memory().expect("memory");
+        let change = state.begin(at(0), &anna()).expect("begin");
+        let ids: Vec<String> = (0..10_500).map(|n| format!("e{n}")).collect();
+        change.events(ids.iter().map(|id| event(id, 1))).expect("stored");
+        let keep = Keep { since: at(10), most: 100 };
+        assert_eq!([change.forget_events(keep), change.forget_events(keep)], [Ok(10_000), Ok(500)]);
+        assert_eq!(change.forget_events(keep), Ok(0));
     }
 }

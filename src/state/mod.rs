@@ -30,7 +30,7 @@ pub use block::{Block, Blocked, Direction, End, NewBlock};
 pub use change::Change;
 pub use deployment::Outcome;
 pub use error::StateError;
-pub use event::Span;
+pub use event::{EventLine, Keep, Span, StoredEvent};
 pub use holder::Holder;
 pub use open::Access;
 pub use policy::PolicyRule;

@@ -4,7 +4,7 @@ use crate::kernel::feed;
 use crate::shell::{Ended, afo};
 use crate::tree::bin;
 use afo::record::{Id, Proposal, Status, Timestamp};
-use afo::state::{Access, Actor, DeploymentRow, NewBlock, Outcome, State};
+use afo::state::{Access, Actor, DeploymentRow, EventLine, NewBlock, Outcome, State};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -40,10 +40,11 @@ fn state() -> (tempfile::TempDir, PathBuf) {
     change
         .transition(&id("d1"), Status::Pending, Status::Confirmed, &Outcome::default(), "a timed block")
         .expect("confirmed");
-    let event = serde_json::json!({
-        "id": "e1", "ts": now, "source": "auth:x", "event_type": "auth_failure", "severity": "low", "source_ip": "203.0.113.9"
-    });
-    change.events([&serde_json::from_value(event).expect("an event")]).expect("event");
+    let line = serde_json::json!({
+        "kind": "event", "v": 1, "id": "e1", "ts": now, "source": "auth:x", "event_type": "auth_failure", "severity": "low", "source_ip": "203.0.113.9"
+    })
+    .to_string();
+    change.events([EventLine { id: "e1", ts: now, run: None, line: &line }]).expect("event");
     change.commit().expect("commit");
     (dir, path)
 }

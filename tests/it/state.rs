@@ -1,11 +1,14 @@
 //! The state between processes and on disks that fail.
 
 use crate::kernel::in_namespace;
+use crate::shell::{Ended, afo, run, sh};
 use afo::record::{Id, Status, Timestamp};
 use afo::state::{Access, Action, Actor, DeploymentRow, Head, NewBlock, Note, Outcome, State, StateError};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const ROLE: &str = "AFO_TEST_STATE_ROLE";
 const FILE: &str = "AFO_TEST_STATE_FILE";
@@ -198,4 +201,145 @@ fn a_file_system_that_is_read_only_is_told() {
         let state = State::open(path, Access::Read).unwrap_or_else(|e| panic!("it can be read: {e}"));
         assert_eq!(state.verify(None).expect("readable").expect("whole").count, 1);
     });
+}
+
+/// Lines of sshd, each of another connection.
+fn guesses(first: u32, count: u32) -> String {
+    let line = |n| format!("2026-03-01T08:00:00Z gate sshd[7]: Invalid user a from 203.0.113.9 port {n}\n");
+    (first..first + count).map(line).collect()
+}
+
+/// afo-watch over auth.log, with the state at `state`.
+fn watch(dir: &Path, state: &Path, arguments: &str) -> Ended {
+    sh(&format!("afo-watch --state {} --source auth:auth.log {arguments}", state.display()), dir, b"")
+}
+
+fn stored(state: &Path) -> String {
+    run("afo-log", &["events", "--state", &state.display().to_string()], b"").text()
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn what_is_watched_is_stored_once_and_comes_back_byte_for_byte() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state.db");
+    // More than one transaction holds.
+    std::fs::write(dir.path().join("auth.log"), guesses(1, 20_000)).expect("written");
+    let first = watch(dir.path(), &state, "--once");
+    assert_eq!((first.code, first.text().lines().count()), (Some(0), 20_000), "{}", first.err);
+    assert_eq!(sorted(&stored(&state)), sorted(&first.text()));
+    let second = watch(dir.path(), &state, "--once");
+    assert!(second.text() == first.text() && sorted(&stored(&state)).len() == 20_000);
+    let piped = sh(&format!("afo-watch --state {} --source - --as auth < auth.log", state.display()), dir.path(), b"");
+    assert_eq!((piped.code, sorted(&stored(&state)).len()), (Some(0), 40_000), "another source: {}", piped.err);
+    let none = watch(dir.path(), Path::new("none"), "--once");
+    assert_eq!((none.text(), none.code), (first.text(), Some(0)));
+    assert!(!dir.path().join("none").exists());
+}
+
+/// Reading a log once does not move the place at which the daemon goes on.
+#[test]
+fn who_only_looks_moves_no_cursor() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state.db");
+    std::fs::write(dir.path().join("auth.log"), guesses(1, 3)).expect("written");
+    let asked = "--once --from cursor";
+    assert_eq!(watch(dir.path(), &state, asked).text(), "", "it begins at the end");
+    std::fs::write(dir.path().join("auth.log"), guesses(1, 5)).expect("written");
+    assert_eq!(watch(dir.path(), &state, "--once").text().lines().count(), 5);
+    assert_eq!(watch(dir.path(), &state, asked).text().lines().count(), 2, "the first of them begins here");
+    assert_eq!(watch(dir.path(), &state, asked).text(), "");
+    assert_eq!(stored(&state).lines().count(), 5);
+}
+
+/// A watch that follows, until what it put out holds `count` lines.
+fn followed(dir: &Path, state: &Path, count: usize, name: &str) -> Child {
+    let file = std::fs::File::create(dir.join(name)).expect("made");
+    let mut command = afo("afo-watch", &["--from", "cursor", "--source", "auth:auth.log", "--state"]);
+    let child = command.arg(state).current_dir(dir).stdin(Stdio::null()).stdout(file).spawn().expect("afo-watch");
+    let there = || std::fs::read_to_string(dir.join(name)).expect("read").lines().count() >= count;
+    let begin = Instant::now();
+    while !there() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{count} events did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+#[test]
+fn a_watch_that_is_killed_stores_nothing_twice_and_misses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state.db");
+    std::fs::write(dir.path().join("auth.log"), "").expect("written");
+    assert_eq!(watch(dir.path(), &state, "--once --from cursor").code, Some(0));
+    let mut seen = BTreeSet::new();
+    for round in 1..=3 {
+        std::fs::write(dir.path().join("auth.log"), guesses(1, round * 10_000)).expect("written");
+        let mut child = followed(dir.path(), &state, 1, "out");
+        child.kill().and_then(|()| child.wait()).expect("killed");
+        let out = std::fs::read_to_string(dir.path().join("out")).expect("read");
+        seen.extend(out.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(port));
+        let stored: Vec<String> = stored(&state).lines().map(port).collect();
+        let once: BTreeSet<String> = stored.iter().cloned().collect();
+        assert_eq!(once.len(), stored.len(), "round {round}: nothing twice");
+        assert!(once.is_subset(&seen), "round {round}: what is stored was put out");
+    }
+    let rest = watch(dir.path(), &state, "--once --from cursor");
+    seen.extend(rest.text().lines().map(port));
+    assert_eq!((rest.code, seen.len(), stored(&state).lines().count()), (Some(0), 30_000, 30_000), "{}", rest.err);
+}
+
+/// What tells an event of [`guesses`] from another one: the time at which it was read differs.
+fn port(line: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(line).expect(line);
+    event["source_port"].to_string()
+}
+
+#[test]
+fn events_come_out_where_they_cannot_be_stored() {
+    in_namespace(|host| {
+        drop(on_small_disk(host, "2m"));
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = Path::new("/run/state/state.db");
+        std::fs::write(dir.path().join("auth.log"), guesses(1, 20_000)).expect("written");
+        let full = "afo-watch: error: cannot write the state /run/state/state.db: no space is left on its file system\n\
+                    afo-watch: hint: nothing was changed; free some space (df /run/state) and try again\n";
+        let ended = watch(dir.path(), state, "--once");
+        assert_eq!((ended.err.as_str(), ended.code, ended.text().lines().count()), (full, Some(3), 20_000));
+        let before = stored(state).lines().count();
+        // who follows ends, and begins again where it was
+        host.sh("head -c 4m /dev/zero > /run/state/filler || true");
+        let ended = watch(dir.path(), state, "--from start");
+        assert_eq!((ended.err.as_str(), ended.code, ended.text().lines().count()), (full, Some(3), 20_000));
+        assert_eq!(stored(state).lines().count(), before);
+        host.sh("rm /run/state/filler && mount -o remount,ro /run/state");
+        let ended = watch(dir.path(), state, "--once");
+        assert_eq!((ended.code, ended.text().lines().count()), (Some(3), 20_000));
+        assert!(
+            ended.err.contains("cannot write the state /run/state/state.db: it was opened for reading, or"),
+            "{}",
+            ended.err
+        );
+    });
+}
+
+#[test]
+fn old_events_and_those_above_the_limit_are_forgotten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state.db");
+    std::fs::write(dir.path().join("afo.toml"), "[state]\nmax_events = 100\n").expect("written");
+    std::fs::write(dir.path().join("auth.log"), guesses(1, 130)).expect("written");
+    assert_eq!(watch(dir.path(), &state, "--once --config afo.toml").text().lines().count(), 130);
+    let kept: Vec<String> = stored(&state).lines().map(port).collect();
+    assert_eq!((kept.len(), kept.iter().any(|port| port == "30")), (100, false), "the last ones");
+    let db = rusqlite::Connection::open(&state).expect("opened");
+    db.execute("UPDATE events SET stored = stored - 91 * 86400000000", []).expect("aged");
+    std::fs::write(dir.path().join("auth.log"), guesses(500, 2)).expect("written");
+    watch(dir.path(), &state, "--once");
+    assert_eq!(stored(&state).lines().count(), 2);
 }

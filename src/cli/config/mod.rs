@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use values::{growth, minutes_cap, network_v4, network_v6, ports, window};
+use values::{days, events, growth, minutes_cap, network_v4, network_v6, ports, window};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -154,12 +154,26 @@ impl Default for Management {
     }
 }
 
-/// Where the state is kept.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+/// Where the state is kept, and how much of what was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     /// The SQLite file. Empty: /var/lib/afo/state.db, or the user's state directory when not root.
     pub path: PathBuf,
+    /// For how many days after it was read an event is kept.
+    #[serde(deserialize_with = "days")]
+    #[schemars(range(min = 1, max = 36_500))]
+    pub keep_events_days: u32,
+    /// How many events are kept at most; of more the oldest are forgotten. A million take about one gigabyte.
+    #[serde(deserialize_with = "events")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_events: u32,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), keep_events_days: 90, max_events: 1_000_000 }
+    }
 }
 
 impl State {
@@ -235,7 +249,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 23);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 25);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

@@ -216,6 +216,14 @@ pub(super) fn window<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     between(d, 1, 31_536_000)
 }
 
+pub(super) fn days<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    between(d, 1, 36_500)
+}
+
+pub(super) fn events<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    between(d, 1, 1_000_000_000)
+}
+
 pub(super) fn ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u16>, D::Error> {
     let numbers: Vec<i64> = Vec::deserialize(d)?;
     let port = |n: &i64| u16::try_from(*n).ok().filter(|p| *p != 0).ok_or(*n);

@@ -2,10 +2,12 @@
 //!
 //! Of each source a block is read ahead at most. A signal ends the reading; what was read is put out.
 
-use super::{Open, Run, changed, too_long, unreadable};
+use super::source::Found;
+use super::{Open, Run, changed, lose, too_long, unreadable};
 use crate::cli::{Chunk, Failure, Input, Out, Shell, Signal, Signals};
 use crate::record::Timestamp;
 use crate::sys::follow::{LONGEST, Piece};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -13,14 +15,40 @@ use std::os::fd::AsFd;
 /// Events of one source that were read and not put out, each with its turn.
 #[derive(Debug, Default)]
 struct Ahead {
-    events: VecDeque<(Timestamp, Vec<u8>)>,
+    events: Events,
     ended: bool,
+}
+
+type Events = VecDeque<Event>;
+
+/// An event that waits for its turn.
+#[derive(Debug)]
+struct Event {
+    turn: Timestamp,
+    ts: Timestamp,
+    line: Vec<u8>,
+}
+
+impl From<Found<'_>> for Event {
+    fn from(found: Found<'_>) -> Self {
+        Self { turn: found.turn, ts: found.ts, line: found.line.to_vec() }
+    }
+}
+
+/// What came of reading a little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// There may be more.
+    More,
+    /// Nothing more is there at the moment.
+    Idle,
+    End,
 }
 
 impl Ahead {
     /// The turn of the next event; where two are at the same time, that of the source given first.
     fn turn(&self, at: usize) -> Option<(Timestamp, usize)> {
-        Some((self.events.front()?.0, at))
+        Some((self.events.front()?.turn, at))
     }
 }
 
@@ -63,8 +91,20 @@ impl<'r, 's> Once<'r, 's> {
             let first = self.ahead.iter().enumerate().filter_map(|(at, ahead)| ahead.turn(at)).min();
             let Some((_, at)) = first.filter(|_| out.trouble().is_none()) else { break };
             self.put_out(at, out);
+            if self.run.place.is_full() {
+                self.keep(out);
+            }
         }
-        self.run.keep(out)
+        self.keep(out);
+        Ok(())
+    }
+
+    /// Stores what was put out. Where that cannot be done it is told, and the reading goes on.
+    fn keep(&mut self, out: &mut Out) {
+        let ahead = &self.ahead;
+        if let Err(failure) = self.run.keep(out, |at| ahead[at].events.is_empty()) {
+            self.run.place = lose(&failure, out, self.run.shell);
+        }
     }
 
     /// Puts out the events of one source as long as none of another is before them.
@@ -73,8 +113,9 @@ impl<'r, 's> Once<'r, 's> {
         let next = others.filter_map(|(other, ahead)| ahead.turn(other)).min();
         let ahead = &mut self.ahead[at];
         while ahead.turn(at).is_some_and(|turn| next.is_none_or(|next| turn < next)) {
-            if let Some((_, event)) = ahead.events.pop_front() {
-                out.pass(&event);
+            if let Some(event) = ahead.events.pop_front() {
+                out.pass(&event.line);
+                self.run.place.add(event.ts, &event.line);
             }
         }
     }
@@ -86,16 +127,20 @@ impl<'r, 's> Once<'r, 's> {
             if self.told || out.trouble().is_some() {
                 return Ok(());
             }
-            if !self.more(at, out)? {
-                self.ahead[at].ended = true;
-                self.run.say(at);
+            match self.more(at, out)? {
+                Read::More => {}
+                Read::Idle => self.keep(out),
+                Read::End => {
+                    self.ahead[at].ended = true;
+                    self.run.say(at);
+                }
             }
         }
         Ok(())
     }
 
-    /// Reads a block or a line; whether there may be more.
-    fn more(&mut self, at: usize, out: &mut Out) -> Result<bool, Failure> {
+    /// Reads a block or a line.
+    fn more(&mut self, at: usize, out: &mut Out) -> Result<Read, Failure> {
         let shell = self.run.shell;
         let (open, events) = (&mut self.run.sources[at], &mut self.ahead[at].events);
         match &mut self.stdin {
@@ -109,19 +154,21 @@ fn ends(signal: Signal, shell: &Shell) -> bool {
     signal == Signal::Finish || shell.has_controlling_terminal()
 }
 
-type Events = VecDeque<(Timestamp, Vec<u8>)>;
-
 /// Reads a block of a file.
-fn block(open: &mut Open, events: &mut Events, out: &mut Out, shell: &Shell) -> Result<bool, Failure> {
-    let Open { spec, source, log: Some(log) } = open else { return Ok(false) };
+fn block(open: &mut Open, events: &mut Events, out: &mut Out, shell: &Shell) -> Result<Read, Failure> {
+    let Open { spec, source, log: Some(log) } = open else { return Ok(Read::End) };
     let read = log.step(&mut |piece| match piece {
         Piece::Opened { modified } => source.set_reference(changed(modified)),
         Piece::Line { offset, bytes } => {
-            events.extend(source.line(offset, bytes, None).map(|(turn, event)| (turn, event.to_vec())));
+            events.extend(source.line(offset, bytes, None).map(Event::from));
         }
         Piece::TooLong { offset, length, head } => too_long(&spec.label, offset, length, head, out, shell),
     });
-    read.map_err(|e| unreadable(log, &e))
+    match read {
+        Ok(true) => Ok(Read::More),
+        Ok(false) => Ok(Read::End),
+        Err(e) => Err(unreadable(log, &e)),
+    }
 }
 
 impl Stdin {
@@ -139,7 +186,7 @@ impl Stdin {
         told: &mut bool,
         out: &mut Out,
         shell: &Shell,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Read, Failure> {
         let (at, label) = (self.offset, &open.spec.label);
         match self.input.next_chunk().map_err(|e| failed(&e))? {
             Chunk::Line(line) => {
@@ -147,20 +194,29 @@ impl Stdin {
                 let text = line.strip_suffix(b"\n").unwrap_or(line);
                 if text.len() > LONGEST {
                     too_long(label, at, text.len() as u64, text, out, shell);
-                } else if let Some((turn, event)) = open.source.line(at, text, None) {
-                    events.push_back((turn, event.to_vec()));
+                } else {
+                    events.extend(open.source.line(at, text, None).map(Event::from));
                 }
             }
             Chunk::TooLong(length, head) => {
                 self.offset += length;
                 too_long(label, at, length, head, out, shell);
             }
-            Chunk::Idle => out.flush(),
+            // a writer that is faster than this is one whose events are stored many at a time
+            Chunk::Idle if has_more() => out.flush(),
+            Chunk::Idle => return Ok(Read::Idle),
             Chunk::Signal(signal) => *told |= ends(signal, shell),
-            Chunk::End => return Ok(false),
+            Chunk::End => return Ok(Read::End),
         }
-        Ok(true)
+        Ok(Read::More)
     }
+}
+
+/// Whether something can be read from standard input at once.
+fn has_more() -> bool {
+    let stdin = std::io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
 }
 
 fn failed(error: &std::io::Error) -> Failure {

@@ -99,6 +99,16 @@ impl Reader {
     }
 }
 
+/// An event that a line of a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<'l> {
+    /// Its turn among those of other sources: its time, but a list, which is worth something as a whole, is before everything.
+    pub turn: Timestamp,
+    pub ts: Timestamp,
+    /// The record with the end of the line.
+    pub line: &'l [u8],
+}
+
 /// A source that is read.
 #[derive(Debug)]
 pub struct Source {
@@ -134,16 +144,16 @@ impl Source {
         !matches!(self.reader, Reader::Feed(_))
     }
 
-    /// The event that a line is, if it is one, as a line, and its turn among those of other sources: its time, but a list, which
-    /// is worth something as a whole, is before everything.
-    pub fn line(&mut self, offset: u64, line: &[u8], seen: Option<Timestamp>) -> Option<(Timestamp, &[u8])> {
+    /// The event that a line is, if it is one.
+    pub fn line(&mut self, offset: u64, line: &[u8], seen: Option<Timestamp>) -> Option<Found<'_>> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let is_list = !self.is_log();
         let mut sighting = self.reader.read(line)?;
         sighting.attributes.set("offset", Attribute::Number(offset));
         self.line.clear();
         self.writer.write(&mut self.line, &sighting, seen, offset, line);
-        Some((if is_list { Timestamp::MIN } else { sighting.ts }, &self.line))
+        let turn = if is_list { Timestamp::MIN } else { sighting.ts };
+        Some(Found { turn, ts: sighting.ts, line: &self.line })
     }
 
     /// What a person must know of the source, once: that its framing lets newlines through.
