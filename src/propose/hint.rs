@@ -1,7 +1,7 @@
 //! "Did you mean": words for people, never a match.
 
 use super::names::Names;
-use super::{services, words};
+use super::{services, vocabulary};
 
 /// The one known word that differs from `word` by a slip of one or two letters; nothing where there is none or several are as near.
 pub(super) fn near(word: &str, names: &Names) -> Option<String> {
@@ -9,7 +9,7 @@ pub(super) fn near(word: &str, names: &Names) -> Option<String> {
     if word.chars().count() < 3 {
         return None;
     }
-    let grammar = words::lists().flatten().flat_map(|phrase| phrase.split(' ')).filter(|w| w.len() > 2);
+    let grammar = vocabulary::lists().flatten().flat_map(|phrase| phrase.split(' ')).filter(|w| w.len() > 2);
     let mut all: Vec<&str> = names.words().collect();
     grammar.chain(services::names()).for_each(|known| all.push(known));
     let mut best: Vec<&str> = Vec::new();

@@ -20,7 +20,7 @@ mod services;
 mod side;
 mod statement;
 #[rustfmt::skip] // a list is read as lines of words, not as a word a line
-mod words;
+mod vocabulary;
 mod world;
 
 #[cfg(test)]
@@ -279,18 +279,25 @@ fn is_question(tokens: &[Token]) -> bool {
     let begins = |phrase: &str| phrase.split(' ').enumerate().all(|(n, word)| texts.get(start + n) == Some(&word));
     let polite = ["can you", "could you", "would you", "will you"].into_iter().any(begins);
     let marked = tokens.iter().any(|t| t.kind == Kind::Question);
-    !polite && (marked || words::QUESTIONS.iter().any(|phrase| begins(phrase)))
+    !polite && (marked || vocabulary::QUESTIONS.iter().any(|phrase| begins(phrase)))
 }
 
 /// Whether some word asks for something to be done or left.
 fn has_verb(tokens: &[Token]) -> bool {
-    let verbs = words::VERBS.iter().chain(words::DONE).flat_map(|(_, list)| *list).copied();
-    let modals = [words::MAY, words::MAY_NOT, words::NOBODY, words::REACHABLE, words::REMOVE, words::DO_NOT]
-        .into_iter()
-        .flatten()
-        .copied();
+    let verbs = vocabulary::VERBS.iter().chain(vocabulary::DONE).flat_map(|(_, list)| *list).copied();
+    let modals = [
+        vocabulary::MAY,
+        vocabulary::MAY_NOT,
+        vocabulary::NOBODY,
+        vocabulary::REACHABLE,
+        vocabulary::REMOVE,
+        vocabulary::DO_NOT,
+    ]
+    .into_iter()
+    .flatten()
+    .copied();
     let all: Vec<&str> = verbs.chain(modals).chain(["no"]).filter_map(|phrase| phrase.split(' ').next()).collect();
-    let beyond = |word: &str| words::BEYOND.iter().any(|(known, _)| *known == word);
+    let beyond = |word: &str| vocabulary::BEYOND.iter().any(|(known, _)| *known == word);
     let known = |t: &Token| {
         all.contains(&t.text.as_str()) || beyond(&t.text) || matches!(t.kind, Kind::Bad(_) | Kind::Address(_))
     };

@@ -223,7 +223,7 @@ fn text_from_outside_never_reaches_a_rule() {
 }
 
 fn any_word() -> impl Strategy<Value = String> {
-    let words: Vec<String> = words::lists().flatten().map(|w| (*w).to_owned()).collect();
+    let words: Vec<String> = vocabulary::lists().flatten().map(|w| (*w).to_owned()).collect();
     let values = [
         "192.0.2.1",
         "10.0.0.0/8",

@@ -4,26 +4,26 @@
 //! leave its place in a backend's language. Nothing here knows a backend.
 
 pub mod evaluate;
+mod fields;
 mod id;
 mod limit;
-mod line;
 mod list;
 mod packet;
 mod position;
 pub mod ruleset;
 mod schedule;
+mod spelling;
 pub mod way;
-mod words;
 
+pub use fields::{
+    Action, ConnectionState, Direction, FamilyMatch, Log, LogLevel, LogPrefix, Mark, Nat, RejectWith, TcpFlag, TcpFlags,
+};
 pub use id::Id;
 pub use limit::{Over, Per, RateLimit, Scope};
 pub use list::OneOf;
 pub use packet::{Packet, address_of, flag_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
-pub use words::{
-    Action, ConnectionState, Direction, FamilyMatch, Log, LogLevel, LogPrefix, Mark, Nat, RejectWith, TcpFlag, TcpFlags,
-};
 
 use crate::packet::{AddressSpec, IcmpType, InterfacePattern, MacAddress, PortRange, Protocol};
 use schemars::JsonSchema;

@@ -8,9 +8,9 @@
 mod listing;
 mod mark;
 mod score;
+mod sentences;
 mod subject;
 mod verdict;
-mod words;
 
 use super::detections::Detections;
 use crate::packet::AddressSpec;

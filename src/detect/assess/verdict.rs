@@ -2,8 +2,8 @@
 
 use super::mark::Mark;
 use super::score::{Score, confidence, reach, score, together, within};
+use super::sentences;
 use super::subject::{Said, Subject, Track};
-use super::words;
 use crate::detect::detections::Detections;
 use crate::packet::AddressSpec;
 use crate::record::{Assessment, Id, Response, ResponseAction, Severity, Timestamp, Window, content_id};
@@ -84,9 +84,9 @@ impl Case<'_> {
         let sweep = score.invalid_users >= self.detections.invalid_user_sweep.threshold;
         let (from, to) = self.span(subject, now);
         let named = self.named();
-        let mut evidence = words::guessing(&named, &score, from, to);
+        let mut evidence = sentences::guessing(&named, &score, from, to);
         if self.is_network() {
-            evidence.push(format!("{} of the network took part", words::number(score.addresses, "address")));
+            evidence.push(format!("{} of the network took part", sentences::number(score.addresses, "address")));
         }
         if subject.marks.iter().any(|mark| mark.forgeable) {
             evidence
@@ -97,7 +97,7 @@ impl Case<'_> {
             0 => "gives connections up before it is authenticated".to_owned(),
             n => {
                 let what = if sweep { "tries login names that do not exist" } else { "guesses passwords" };
-                format!("{what}: {}", words::number(n, "failed login"))
+                format!("{what}: {}", sentences::number(n, "failed login"))
             }
         };
         let finding = Finding {
@@ -110,7 +110,7 @@ impl Case<'_> {
             ttl: Some(rules.ttl_seconds),
             counts: counts(&score),
             evidence,
-            description: format!("{named} {what} {}", words::within(from, to)),
+            description: format!("{named} {what} {}", sentences::within(from, to)),
         };
         self.tell(subject, now, finding)
     }
@@ -123,7 +123,7 @@ impl Case<'_> {
         }
         let (from, to) = self.span(subject, mark.ts);
         let named = self.named();
-        let mut evidence = words::guessing(&named, &score, from, to);
+        let mut evidence = sentences::guessing(&named, &score, from, to);
         evidence.push(format!("then a login from {named} succeeded"));
         let finding = Finding {
             track: Track::Success,
@@ -137,7 +137,7 @@ impl Case<'_> {
             evidence,
             description: format!(
                 "a login from {named} succeeded after {}: the account may be taken over",
-                words::number(score.attempts, "failed login")
+                sentences::number(score.attempts, "failed login")
             ),
         };
         self.tell(subject, mark.ts, finding)
@@ -156,11 +156,14 @@ impl Case<'_> {
             return None;
         }
         let confidence = confidence(ports.max(hosts) as f64, rules.scale);
-        let (named, window) = (self.named(), words::span(rules.window_seconds));
-        let doors =
-            format!("{} of a host and {} on a port", words::number(ports, "port"), words::number(hosts, "host"));
+        let (named, window) = (self.named(), sentences::span(rules.window_seconds));
+        let doors = format!(
+            "{} of a host and {} on a port",
+            sentences::number(ports, "port"),
+            sentences::number(hosts, "host")
+        );
         let mut evidence =
-            vec![format!("{} from {named} within {window}, to at most {doors}", words::number(packets, "packet"))];
+            vec![format!("{} from {named} within {window}, to at most {doors}", sentences::number(packets, "packet"))];
         evidence.push("the source address of a packet can be forged".into());
         evidence.extend(self.listed_by());
         Some(Finding {
@@ -183,7 +186,7 @@ impl Case<'_> {
             return None;
         }
         let confidence = confidence(packets as f64 / rules.threshold as f64, 1.0);
-        let (named, window) = (self.named(), words::span(rules.window_seconds));
+        let (named, window) = (self.named(), sentences::span(rules.window_seconds));
         Some(Finding {
             track: Track::Flood,
             threat: "flood",
@@ -196,12 +199,12 @@ impl Case<'_> {
             evidence: vec![
                 format!(
                     "{} from {named} within {window}; {} are told",
-                    words::number(packets, "packet"),
+                    sentences::number(packets, "packet"),
                     rules.threshold
                 ),
                 "the source address of a packet can be forged".into(),
             ],
-            description: format!("{named} floods: {} within {window}", words::number(packets, "packet")),
+            description: format!("{named} floods: {} within {window}", sentences::number(packets, "packet")),
         })
     }
 
@@ -253,7 +256,7 @@ impl Case<'_> {
 
     fn listed_by(&self) -> Option<String> {
         (!self.lists.is_empty())
-            .then(|| format!("{} of bad addresses name it", words::number(self.lists.len() as u64, "list")))
+            .then(|| format!("{} of bad addresses name it", sentences::number(self.lists.len() as u64, "list")))
     }
 
     fn level(&self, confidence: f64) -> Severity {
@@ -339,7 +342,9 @@ fn assessment(
         evidence: finding.evidence,
         description: finding.description,
         response: Some(Response { action, ttl_seconds: finding.ttl, protocol: None, ports: Vec::new() }),
-        recommended_prompt: finding.ttl.map(|ttl| format!("block all traffic from {named} for {}", words::span(ttl))),
+        recommended_prompt: finding
+            .ttl
+            .map(|ttl| format!("block all traffic from {named} for {}", sentences::span(ttl))),
         auto_actionable: finding.auto,
     }
 }

@@ -3,7 +3,7 @@
 use super::super::lexer::Kind;
 use super::super::refusal::Code;
 use super::super::statement::Statement;
-use super::super::words;
+use super::super::vocabulary;
 use super::Parser;
 
 impl Parser<'_> {
@@ -46,7 +46,7 @@ impl Parser<'_> {
     fn followed(&self, first: &Statement, next: usize, stop: usize) -> Vec<Vec<Statement>> {
         let mut joints: Vec<usize> = if stop > next { vec![stop] } else { Vec::new() };
         let comma = self.past_comma(next);
-        joints.extend(self.each(comma, words::THEN));
+        joints.extend(self.each(comma, vocabulary::THEN));
         if comma > next {
             joints.push(comma);
         }
@@ -68,7 +68,7 @@ impl Parser<'_> {
     fn openings(&self, at: usize) -> Vec<usize> {
         let mut out = vec![at];
         let mut next = at;
-        while let Some(after) = self.any(self.past_comma(next), words::OPENERS) {
+        while let Some(after) = self.any(self.past_comma(next), vocabulary::OPENERS) {
             next = after;
             out.push(self.past_comma(next));
             out.push(next);

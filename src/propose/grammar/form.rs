@@ -3,7 +3,7 @@
 use super::super::lexer::Kind;
 use super::super::refusal::Code;
 use super::super::statement::{Act, End, Ends, Only, Statement};
-use super::super::words;
+use super::super::vocabulary;
 use super::{Found, Parser};
 use crate::packet::AddressSpec;
 
@@ -32,7 +32,7 @@ impl Parser<'_> {
     fn order(&self, at: usize) -> Found<Statement> {
         let mut out = Vec::new();
         for (before, start) in self.before_verb(at) {
-            let (only, start) = match self.any(start, words::ONLY) {
+            let (only, start) = match self.any(start, vocabulary::ONLY) {
                 Some(next) => (true, next),
                 None => (false, start),
             };
@@ -50,9 +50,9 @@ impl Parser<'_> {
     fn before_verb(&self, at: usize) -> Found<Statement> {
         let empty = Statement::new(Act::Drop);
         let mut out = vec![(empty.clone(), at)];
-        out.extend(self.any(at, words::TEMPORARILY).map(|n| (Statement { temporary: true, ..empty.clone() }, n)));
-        out.extend(self.any(at, words::FOREVER).map(|n| (empty.clone(), n)));
-        out.extend(self.any(at, words::FILLERS).map(|n| (empty.clone(), n)));
+        out.extend(self.any(at, vocabulary::TEMPORARILY).map(|n| (Statement { temporary: true, ..empty.clone() }, n)));
+        out.extend(self.any(at, vocabulary::FOREVER).map(|n| (empty.clone(), n)));
+        out.extend(self.any(at, vocabulary::FILLERS).map(|n| (empty.clone(), n)));
         for (seconds, next) in self.duration(at) {
             out.push((Statement { seconds: Some(seconds), ..empty.clone() }, self.past_comma(next)));
         }
@@ -62,11 +62,11 @@ impl Parser<'_> {
     /// A verb with its "do not" and its "and log".
     fn verbs(&self, at: usize) -> Found<Statement> {
         let mut out: Found<Statement> =
-            self.tagged(at, words::VERBS).into_iter().map(|(act, n)| (Statement::new(act), n)).collect();
-        for not in self.each(at, words::DO_NOT) {
-            let next = self.past(not, words::OPENERS);
-            out.extend(self.any(next, words::NEGATABLE).map(|n| (Statement::new(Act::Drop), n)));
-            if words::DO_NOT.contains(&self.text(at))
+            self.tagged(at, vocabulary::VERBS).into_iter().map(|(act, n)| (Statement::new(act), n)).collect();
+        for not in self.each(at, vocabulary::DO_NOT) {
+            let next = self.past(not, vocabulary::OPENERS);
+            out.extend(self.any(next, vocabulary::NEGATABLE).map(|n| (Statement::new(Act::Drop), n)));
+            if vocabulary::DO_NOT.contains(&self.text(at))
                 || self.any(next, &["block", "deny", "drop", "ban", "reject"]).is_some()
             {
                 self.bad(next, Code::Ambiguous, "what shall not be denied: say what shall be allowed, or which block shall end (`unblock 192.0.2.1`)");
@@ -78,7 +78,7 @@ impl Parser<'_> {
             if verb.act == Act::Log {
                 let second = self
                     .any(next.to_owned(), &["and", "and then", "then"])
-                    .map(|n| self.tagged(n, words::VERBS))
+                    .map(|n| self.tagged(n, vocabulary::VERBS))
                     .unwrap_or_default();
                 logged.extend(
                     second
@@ -100,7 +100,7 @@ impl Parser<'_> {
         if let Some(next) = self.any(at, &["no"]).filter(|_| verb.act == Act::Allow) {
             return self.rest(&Statement { act: Act::Drop, ..verb.clone() }, next);
         }
-        if let Some(next) = self.any(at, words::ONLY) {
+        if let Some(next) = self.any(at, vocabulary::ONLY) {
             for (s, end) in self.rest(verb, next) {
                 let only = Some(Only::Rest).filter(|_| verb.act == Act::Allow);
                 out.push((Statement { only: s.only.or(only), ..s }, end));
@@ -176,7 +176,7 @@ impl Parser<'_> {
     fn predicate(&self, s: &Statement, at: usize) -> Found<Statement> {
         let (only, start) = self.only_rest(s, at);
         let mut out = Vec::new();
-        for next in self.each(start, words::REACH) {
+        for next in self.each(start, vocabulary::REACH) {
             let (only, next) = if only.is_some() { (only, next) } else { self.only_rest(s, next) };
             let said = Statement { only: only.or(s.only), ..s.clone() };
             for (to, after) in self.ends(next) {
@@ -188,7 +188,7 @@ impl Parser<'_> {
             out.extend(self.rest(&said, next).into_iter().filter(|(s, _)| !s.to.is_unsaid() || !s.traffic.is_empty()));
         }
         let said = Statement { only: only.or(s.only), ..s.clone() };
-        for next in self.each(start, words::USE) {
+        for next in self.each(start, vocabulary::USE) {
             for (traffic, after) in self.traffic_list(next) {
                 out.extend(self.rest(&Statement { traffic, ..said.clone() }, after));
             }
@@ -204,7 +204,7 @@ impl Parser<'_> {
     }
 
     fn only_rest(&self, s: &Statement, at: usize) -> (Option<Only>, usize) {
-        match self.any(at, words::ONLY).filter(|_| s.act == Act::Allow) {
+        match self.any(at, vocabulary::ONLY).filter(|_| s.act == Act::Allow) {
             Some(next) => (Some(Only::Rest), next),
             None => (None, at),
         }
@@ -214,7 +214,7 @@ impl Parser<'_> {
     fn permission(&self, at: usize) -> Found<Statement> {
         let mut out = Vec::new();
         for (subject, next) in self.subjects(at) {
-            for (allow, verb) in [(true, words::MAY), (false, words::MAY_NOT)] {
+            for (allow, verb) in [(true, vocabulary::MAY), (false, vocabulary::MAY_NOT)] {
                 for start in self.each(next, verb) {
                     let Some(said) = modal(&subject, allow) else { continue };
                     out.extend(self.predicate(&said, start));
@@ -228,14 +228,14 @@ impl Parser<'_> {
     fn subjects(&self, at: usize) -> Found<Statement> {
         let allow = Statement { object_as_source: true, ..Statement::new(Act::Allow) };
         let mut out = Vec::new();
-        let only = self.any(at, words::ONLY);
+        let only = self.any(at, vocabulary::ONLY);
         for (from, next) in self.ends(only.unwrap_or(at)) {
             let only = only.map(|_| Only::Source);
             out.push((Statement { from, only, ..allow.clone() }, next));
         }
-        for next in self.each(at, words::NOBODY) {
+        for next in self.each(at, vocabulary::NOBODY) {
             out.push((Statement { act: Act::Drop, object_as_source: false, ..allow.clone() }, next));
-            for except in self.each(next, words::EXCEPT) {
+            for except in self.each(next, vocabulary::EXCEPT) {
                 for (of, after) in self.end_list(except) {
                     let from = Ends { of, but: Vec::new() };
                     out.push((Statement { from, only: Some(Only::Source), ..allow.clone() }, after));
@@ -247,7 +247,7 @@ impl Parser<'_> {
 
     /// "ssh from the guest vlan is not allowed", "192.0.2.1 must be blocked", "the web server must be reachable from the lan".
     fn description(&self, at: usize) -> Found<Statement> {
-        let only = self.any(at, words::ONLY);
+        let only = self.any(at, vocabulary::ONLY);
         let start = only.unwrap_or(at);
         let mut out = Vec::new();
         for (subject, next) in self.topics(start) {
@@ -276,17 +276,19 @@ impl Parser<'_> {
     /// "is [not] [only] allowed", "must [not] be reachable".
     fn verdict(&self, subject: &Statement, at: usize) -> Found<Statement> {
         let mut out = Vec::new();
-        for (positive, list) in [(true, words::IS), (false, words::IS_NOT), (true, words::IS_ONLY)] {
+        for (positive, list) in [(true, vocabulary::IS), (false, vocabulary::IS_NOT), (true, vocabulary::IS_ONLY)] {
             for next in self.each(at, list) {
-                let only = self.any(next, words::ONLY).filter(|_| positive);
-                let narrow = only.map(|_| Only::Source).or(Some(Only::Source).filter(|_| list == words::IS_ONLY));
+                let only = self.any(next, vocabulary::ONLY).filter(|_| positive);
+                let narrow = only.map(|_| Only::Source).or(Some(Only::Source).filter(|_| list == vocabulary::IS_ONLY));
                 let next = only.unwrap_or(next);
                 let destination = !subject.to.is_unsaid() && subject.from.is_unsaid();
-                let dones = self.tagged(next, words::DONE).into_iter().chain(
-                    self.any(next, words::REACHABLE).filter(|_| !subject.object_as_source).map(|n| (Act::Allow, n)),
+                let dones = self.tagged(next, vocabulary::DONE).into_iter().chain(
+                    self.any(next, vocabulary::REACHABLE)
+                        .filter(|_| !subject.object_as_source)
+                        .map(|n| (Act::Allow, n)),
                 );
                 for (act, after) in dones {
-                    let reach = self.any(next, words::REACHABLE).is_some();
+                    let reach = self.any(next, vocabulary::REACHABLE).is_some();
                     let fits =
                         reach || !destination || subject.all || !subject.traffic.is_empty() || self.is_host(subject);
                     if let Some(act) = turned(act, positive).filter(|_| fits) {
@@ -307,10 +309,10 @@ impl Parser<'_> {
         let mut out = Vec::new();
         for next in self.each(at, &["no", "no more", "not any"]) {
             for (said, after) in self.rest(&Statement::new(Act::Drop), next).into_iter().filter(|(_, n)| *n > next) {
-                for is in self.each(after, words::IS) {
-                    let done = self.tagged(is, words::DONE).into_iter().filter(|(act, _)| *act == Act::Allow);
+                for is in self.each(after, vocabulary::IS) {
+                    let done = self.tagged(is, vocabulary::DONE).into_iter().filter(|(act, _)| *act == Act::Allow);
                     out.extend(done.flat_map(|(_, end)| self.rest(&said, end)));
-                    let modal = self.any(is, words::REACHABLE);
+                    let modal = self.any(is, vocabulary::REACHABLE);
                     out.extend(modal.into_iter().flat_map(|end| self.rest(&said, end)));
                 }
                 out.push((said, after));
@@ -322,13 +324,13 @@ impl Parser<'_> {
     /// "unblock 192.0.2.1".
     fn pardon(&self, at: usize) -> Found<Statement> {
         let mut out = Vec::new();
-        for next in self.each(at, words::REMOVE) {
+        for next in self.each(at, vocabulary::REMOVE) {
             for (from, after) in self.ends(next) {
                 let addresses = from.but.is_empty() && from.of.iter().all(|end| matches!(end, End::Address(_)));
                 if addresses {
                     out.push((
                         Statement { from, unblock: true, ..Statement::new(Act::Allow) },
-                        self.past(after, words::FILLERS),
+                        self.past(after, vocabulary::FILLERS),
                     ));
                 }
             }
@@ -340,9 +342,9 @@ impl Parser<'_> {
     fn limit_each(&self, at: usize) -> Found<Statement> {
         let mut out = Vec::new();
         for (act, next) in
-            self.tagged(at, words::VERBS).into_iter().filter(|(act, _)| matches!(act, Act::Limit | Act::Allow))
+            self.tagged(at, vocabulary::VERBS).into_iter().filter(|(act, _)| matches!(act, Act::Limit | Act::Allow))
         {
-            let Some(source) = self.any(next, words::SOURCES_OBJECT) else { continue };
+            let Some(source) = self.any(next, vocabulary::SOURCES_OBJECT) else { continue };
             let from = Ends { of: vec![End::Anywhere], but: Vec::new() };
             for (s, after) in self.rest(&Statement { from, ..Statement::new(act) }, source) {
                 if let Some(rate) = s.rate {

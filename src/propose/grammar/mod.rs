@@ -15,7 +15,7 @@ use super::lexer::{Kind, Token};
 use super::names::Names;
 use super::refusal::{Code, Fault};
 use super::statement::Statement;
-use super::words::{self, Phrases};
+use super::vocabulary::{self, Phrases};
 use std::cell::{Cell, RefCell};
 
 /// Readings with the place after each.
@@ -162,13 +162,13 @@ impl<'a> Parser<'a> {
     /// A word that asks for what no filter rule does.
     fn beyond(&self) -> Option<Fault> {
         self.tokens.iter().find_map(|t| {
-            let (_, why) = words::BEYOND.iter().find(|(word, _)| *word == t.text)?;
+            let (_, why) = vocabulary::BEYOND.iter().find(|(word, _)| *word == t.text)?;
             Some(Fault::new(Code::Unsupported, t.span.clone(), format!("`{}` is not understood", t.text)).hint(*why))
         })
     }
 
     fn stuck(&self) -> Fault {
-        let unknown = |t: &&Token| t.kind == Kind::Word && !words::known(&t.text) && !self.is_name(&t.text);
+        let unknown = |t: &&Token| t.kind == Kind::Word && !vocabulary::known(&t.text) && !self.is_name(&t.text);
         let far = self.far.get();
         let token =
             self.tokens[far.min(self.tokens.len())..].iter().find(unknown).or_else(|| self.tokens.iter().find(unknown));

@@ -3,7 +3,7 @@
 use super::super::lexer::Kind;
 use super::super::refusal::Code;
 use super::super::statement::{Act, End, Ends, Only, Statement, Traffic};
-use super::super::words;
+use super::super::vocabulary;
 use super::{Found, Parser};
 use crate::packet::{InterfacePattern, PortRange};
 use crate::rule::FamilyMatch;
@@ -61,7 +61,7 @@ impl Parser<'_> {
         if self.token(at).is_none() {
             return Vec::new();
         }
-        let mut out: Found<Statement> = self.any(at, words::FILLERS).map(|n| (s.clone(), n)).into_iter().collect();
+        let mut out: Found<Statement> = self.any(at, vocabulary::FILLERS).map(|n| (s.clone(), n)).into_iter().collect();
         self.qualities(s, at, &mut out);
         self.objects(s, at, &mut out);
         self.sources(s, at, &mut out);
@@ -75,7 +75,7 @@ impl Parser<'_> {
     /// Direction, connection state and family.
     fn qualities(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
         if s.way.is_none() {
-            for (way, next) in self.tagged(at, words::WAYS) {
+            for (way, next) in self.tagged(at, vocabulary::WAYS) {
                 out.push((Statement { way: Some(way), ..s.clone() }, next));
             }
         }
@@ -86,7 +86,7 @@ impl Parser<'_> {
         }
         if s.family == FamilyMatch::Any {
             let start = self.past(at, &["over", "on", "via", "using"]);
-            for (family, list) in [(FamilyMatch::Ipv4, words::V4), (FamilyMatch::Ipv6, words::V6)] {
+            for (family, list) in [(FamilyMatch::Ipv4, vocabulary::V4), (FamilyMatch::Ipv6, vocabulary::V6)] {
                 out.extend(self.any(start, list).map(|n| (Statement { family, ..s.clone() }, n)));
             }
         }
@@ -96,7 +96,7 @@ impl Parser<'_> {
         let mut out: Found<Statement> = Vec::new();
         let mut start = at;
         let mut states = Vec::new();
-        while let Some((state, next)) = self.tagged(start, words::STATES).into_iter().next() {
+        while let Some((state, next)) = self.tagged(start, vocabulary::STATES).into_iter().next() {
             states.push(state);
             out.push((Statement { states: states.clone(), ..s.clone() }, next));
             let Some(joined) = self.joined(next).first().copied() else { break };
@@ -107,21 +107,22 @@ impl Parser<'_> {
 
     /// The traffic that is spoken of.
     fn objects(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
-        let noun = self.past(self.past(at, words::ALL), words::ARTICLES);
+        let noun = self.past(self.past(at, vocabulary::ALL), vocabulary::ARTICLES);
         let noun = self.past(noun, &["other"]);
         if s.traffic.is_empty() && !s.all {
-            let bare = self.each(noun, words::TRAFFIC_NOUNS).into_iter().chain(self.each(at, words::EVERYTHING));
+            let bare =
+                self.each(noun, vocabulary::TRAFFIC_NOUNS).into_iter().chain(self.each(at, vocabulary::EVERYTHING));
             out.extend(bare.map(|n| (Statement { all: true, ..s.clone() }, n)));
             out.extend(self.zone_traffic(s, noun));
         } else if s.all || s.object_as_source {
-            out.extend(self.each(noun, words::TRAFFIC_NOUNS).into_iter().map(|n| (s.clone(), n)));
+            out.extend(self.each(noun, vocabulary::TRAFFIC_NOUNS).into_iter().map(|n| (s.clone(), n)));
         }
         if s.traffic.is_empty() {
             for (traffic, next) in self.traffic_list(at) {
                 out.push((Statement { traffic, ..s.clone() }, next));
             }
         }
-        for start in self.each(at, words::WITH) {
+        for start in self.each(at, vocabulary::WITH) {
             for (traffic, next) in self.traffic_list(start) {
                 out.extend(self.combined(s, traffic, start).map(|said| (said, next)));
             }
@@ -172,24 +173,24 @@ impl Parser<'_> {
     }
 
     fn sources(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
-        let (only, start) = match self.any(at, words::ONLY) {
+        let (only, start) = match self.any(at, vocabulary::ONLY) {
             Some(next) => (s.only.or(Some(Only::Source).filter(|_| s.act == Act::Allow)), next),
             None => (s.only, at),
         };
         if s.from.of.is_empty() {
-            for next in self.each(start, words::FROM) {
+            for next in self.each(start, vocabulary::FROM) {
                 for (from, after) in self.ends(next) {
                     out.extend(self.with_sources(Statement { only, ..s.clone() }, from, after));
                 }
             }
-            for next in self.each(start, words::FOR) {
+            for next in self.each(start, vocabulary::FOR) {
                 for (from, after) in self.ends(next).into_iter().filter(|(e, _)| !e.is_anywhere() || self.people(next))
                 {
                     self.for_ends(&Statement { only, ..s.clone() }, from, after, out);
                 }
             }
         }
-        for next in self.each(start, words::FROM).into_iter().filter(|_| start == at) {
+        for next in self.each(start, vocabulary::FROM).into_iter().filter(|_| start == at) {
             if let Some(after) = self.any(next, &["port", "ports"]) {
                 out.extend(
                     self.port_list(after, true)
@@ -199,7 +200,7 @@ impl Parser<'_> {
             }
         }
         if s.from.is_unsaid() && s.to.is_unsaid() {
-            for next in self.each(start, words::BETWEEN) {
+            for next in self.each(start, vocabulary::BETWEEN) {
                 out.extend(self.between(s, next));
             }
         }
@@ -252,7 +253,7 @@ impl Parser<'_> {
     }
 
     fn destinations(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
-        for next in self.each(at, words::TO) {
+        for next in self.each(at, vocabulary::TO) {
             if s.to.of.is_empty() {
                 out.extend(self.ends(next).into_iter().map(|(to, after)| (Statement { to, ..s.clone() }, after)));
             }
@@ -268,7 +269,7 @@ impl Parser<'_> {
             }
         }
         if s.to.of.is_empty() {
-            for next in self.each(at, words::ON).into_iter().chain(self.each(at, &["of", "in", "inside"])) {
+            for next in self.each(at, vocabulary::ON).into_iter().chain(self.each(at, &["of", "in", "inside"])) {
                 let hosts = self
                     .ends(next)
                     .into_iter()
@@ -280,8 +281,8 @@ impl Parser<'_> {
 
     /// "connections to 3389": a number that follows connections is a port.
     fn bare_port(&self, s: &Statement, at: usize) -> Found<Statement> {
-        let counted =
-            matches!(self.token(at + 1).map(|t| &t.kind), Some(Kind::Word)) && self.any(at + 1, words::PER).is_some();
+        let counted = matches!(self.token(at + 1).map(|t| &t.kind), Some(Kind::Word))
+            && self.any(at + 1, vocabulary::PER).is_some();
         if counted || !matches!(self.token(at).map(|t| &t.kind), Some(Kind::Number(_) | Kind::Ports(_))) {
             return Vec::new();
         }
@@ -297,12 +298,12 @@ impl Parser<'_> {
         if !s.on.is_empty() || !s.entering.is_empty() && !s.leaving.is_empty() {
             return;
         }
-        let (only, start) = match self.any(at, words::ONLY) {
+        let (only, start) = match self.any(at, vocabulary::ONLY) {
             Some(next) => (s.only.or(Some(Only::Source).filter(|_| s.act == Act::Allow)), next),
             None => (s.only, at),
         };
         let s = &Statement { only, ..s.clone() };
-        for next in self.each(start, words::ON) {
+        for next in self.each(start, vocabulary::ON) {
             for (on, after) in self.zones(next) {
                 let said = Statement { on, ..s.clone() };
                 let only = self.any(after, &["only", "alone"]).filter(|_| s.act == Act::Allow && s.only.is_none());
@@ -311,14 +312,14 @@ impl Parser<'_> {
             }
         }
         if s.entering.is_empty() {
-            for next in self.each(start, words::ENTERING) {
+            for next in self.each(start, vocabulary::ENTERING) {
                 out.extend(
                     self.zones(next).into_iter().map(|(entering, after)| (Statement { entering, ..s.clone() }, after)),
                 );
             }
         }
         if s.leaving.is_empty() {
-            for next in self.each(start, words::LEAVING) {
+            for next in self.each(start, vocabulary::LEAVING) {
                 out.extend(
                     self.zones(next).into_iter().map(|(leaving, after)| (Statement { leaving, ..s.clone() }, after)),
                 );
@@ -343,8 +344,9 @@ impl Parser<'_> {
 
     fn exceptions(&self, s: &Statement, at: usize, out: &mut Found<Statement>) {
         if s.from.but.is_empty() {
-            let direct = self.each(at, words::EXCEPT).into_iter().filter(|_| s.to.is_unsaid() || !s.object_as_source);
-            for next in self.each(at, words::EXCEPT_FROM).into_iter().chain(direct) {
+            let direct =
+                self.each(at, vocabulary::EXCEPT).into_iter().filter(|_| s.to.is_unsaid() || !s.object_as_source);
+            for next in self.each(at, vocabulary::EXCEPT_FROM).into_iter().chain(direct) {
                 for (but, after) in self.end_list(next).into_iter().filter(|(but, _)| !but.contains(&End::Anywhere)) {
                     let from = Ends { of: s.from.of.clone(), but };
                     out.push((Statement { from, ..s.clone() }, after));
@@ -352,7 +354,7 @@ impl Parser<'_> {
             }
         }
         if s.to.but.is_empty() {
-            for next in self.each(at, words::EXCEPT_TO) {
+            for next in self.each(at, vocabulary::EXCEPT_TO) {
                 for (but, after) in self.end_list(next).into_iter().filter(|(but, _)| !but.contains(&End::Anywhere)) {
                     let to = Ends { of: s.to.of.clone(), but };
                     out.push((Statement { to, ..s.clone() }, after));
@@ -360,7 +362,7 @@ impl Parser<'_> {
             }
         }
         if s.not_traffic.is_empty() {
-            for next in self.each(at, words::EXCEPT) {
+            for next in self.each(at, vocabulary::EXCEPT) {
                 out.extend(
                     self.traffic_list(next)
                         .into_iter()
@@ -405,12 +407,14 @@ impl Parser<'_> {
                     .into_iter()
                     .map(|(seconds, next)| (Statement { seconds: Some(seconds), ..s.clone() }, next)),
             );
-            out.extend(self.any(at, words::TEMPORARILY).map(|next| (Statement { temporary: true, ..s.clone() }, next)));
-            out.extend(self.any(at, words::FOREVER).map(|next| (s.clone(), next)));
+            out.extend(
+                self.any(at, vocabulary::TEMPORARILY).map(|next| (Statement { temporary: true, ..s.clone() }, next)),
+            );
+            out.extend(self.any(at, vocabulary::FOREVER).map(|next| (s.clone(), next)));
         }
         if !s.log {
             out.extend(
-                self.each(at, words::LOG_TOO).into_iter().map(|next| (Statement { log: true, ..s.clone() }, next)),
+                self.each(at, vocabulary::LOG_TOO).into_iter().map(|next| (Statement { log: true, ..s.clone() }, next)),
             );
         }
     }

@@ -4,7 +4,7 @@ use super::super::lexer::Kind;
 use super::super::names::Named;
 use super::super::refusal::Code;
 use super::super::statement::{End, Ends};
-use super::super::words;
+use super::super::vocabulary;
 use super::{Found, Parser};
 use crate::packet::{AddressSpec, InterfacePattern};
 
@@ -17,7 +17,7 @@ impl Parser<'_> {
         let mut out = Vec::new();
         for (of, next) in self.end_list(at) {
             out.push((Ends { of: of.clone(), but: Vec::new() }, next));
-            for except in self.each(self.past_comma(next), words::EXCEPT) {
+            for except in self.each(self.past_comma(next), vocabulary::EXCEPT) {
                 for (but, after) in self.end_list(except) {
                     let narrows = but.iter().all(|end| *end != End::Anywhere);
                     if narrows {
@@ -52,7 +52,7 @@ impl Parser<'_> {
     /// The places after a joint of a list: `,`, `and`, `, and`.
     pub(super) fn joined(&self, at: usize) -> Vec<usize> {
         let comma = self.past_comma(at);
-        let mut out = self.each(comma, words::AND);
+        let mut out = self.each(comma, vocabulary::AND);
         if comma > at {
             out.push(comma);
         }
@@ -62,16 +62,16 @@ impl Parser<'_> {
     /// One place.
     fn end(&self, at: usize) -> Found<End> {
         let mut out = Vec::new();
-        for next in self.each(at, words::ANYWHERE) {
+        for next in self.each(at, vocabulary::ANYWHERE) {
             if !self.text(next).starts_with("port") {
                 out.push((End::Anywhere, next));
             }
         }
-        out.extend(self.any(at, words::HERE).map(|next| (End::Here, next)));
-        let member = self.past(self.past(at, words::ALL), words::ARTICLES);
-        let starts = [at, member].into_iter().chain(self.any(member, words::MEMBERS));
+        out.extend(self.any(at, vocabulary::HERE).map(|next| (End::Here, next)));
+        let member = self.past(self.past(at, vocabulary::ALL), vocabulary::ARTICLES);
+        let starts = [at, member].into_iter().chain(self.any(member, vocabulary::MEMBERS));
         let mut starts: Vec<usize> =
-            starts.map(|start| self.past(self.past(start, words::ALL), words::ARTICLES)).collect();
+            starts.map(|start| self.past(self.past(start, vocabulary::ALL), vocabulary::ARTICLES)).collect();
         starts.push(at);
         starts.sort_unstable();
         starts.dedup();
@@ -85,7 +85,7 @@ impl Parser<'_> {
     /// A place without article.
     fn bare_end(&self, at: usize) -> Found<End> {
         let mut out = self.address_end(at);
-        for noun in self.each(at, words::ADDRESS_NOUNS) {
+        for noun in self.each(at, vocabulary::ADDRESS_NOUNS) {
             out.extend(self.address_end(noun));
         }
         out.extend(self.named_end(at));
@@ -119,7 +119,7 @@ impl Parser<'_> {
     /// `10.0.0.1 - 10.0.0.9`, `10.0.0.1 through 10.0.0.9`; with "to" only after a word such as "range" or "addresses".
     fn address_range(&self, at: usize, first: AddressSpec) -> Option<(End, usize)> {
         let said = at > 0 && ["range", "ranges", "addresses", "ips"].contains(&self.text(at - 1));
-        let next = self.any(at + 1, if said { words::RANGE } else { &["-", "through", "thru"] })?;
+        let next = self.any(at + 1, if said { vocabulary::RANGE } else { &["-", "through", "thru"] })?;
         let Some(Kind::Address(last)) = self.token(next).map(|t| &t.kind) else { return None };
         let (first, last) = (first.as_single()?, last.as_single()?);
         match AddressSpec::range(first, last) {
@@ -168,7 +168,7 @@ impl Parser<'_> {
     /// The internet and the local network, where the context has zones for them.
     fn well_known(&self, at: usize) -> Found<End> {
         let mut out = Vec::new();
-        for (list, zone) in [(words::INTERNET, "wan"), (words::INSIDE, "lan")] {
+        for (list, zone) in [(vocabulary::INTERNET, "wan"), (vocabulary::INSIDE, "lan")] {
             let Some(next) = self.any(at, list) else { continue };
             let before = out.len();
             for (named, _) in self.names.at(&[zone]) {
@@ -189,7 +189,7 @@ impl Parser<'_> {
         for count in 1..=MOST_UNKNOWN {
             let Some(token) = self.token(at + count - 1) else { break };
             let plain = token.kind == Kind::Word
-                && !words::known(&token.text)
+                && !vocabulary::known(&token.text)
                 && !super::super::services::is_vague(&token.text);
             if !plain || super::super::services::service(&token.text).is_some() {
                 break;

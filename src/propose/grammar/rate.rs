@@ -2,7 +2,7 @@
 
 use super::super::lexer::{self, Kind};
 use super::super::statement::{Rate, Traffic};
-use super::super::words;
+use super::super::vocabulary;
 use super::{Found, Parser};
 use crate::rule::{Per, Scope};
 use std::num::NonZeroU32;
@@ -20,7 +20,7 @@ impl Parser<'_> {
     /// `at most 6 ssh connections per minute from each address with a burst of 3`.
     pub(super) fn rated(&self, at: usize) -> Found<Rated> {
         let mut out = Vec::new();
-        for start in self.each(at, words::AT_MOST).into_iter().chain([at]) {
+        for start in self.each(at, vocabulary::AT_MOST).into_iter().chain([at]) {
             for (count, next) in self.count(start) {
                 for (traffic, noun) in self.counted_traffic(next) {
                     out.extend(self.per_unit(count, traffic, noun));
@@ -40,7 +40,7 @@ impl Parser<'_> {
     fn count(&self, at: usize) -> Found<NonZeroU32> {
         let number = match self.token(at).map(|t| &t.kind) {
             Some(Kind::Number(number)) => Some(*number),
-            _ => words::NUMBERS.iter().find(|(word, _)| *word == self.text(at)).map(|(_, n)| *n),
+            _ => vocabulary::NUMBERS.iter().find(|(word, _)| *word == self.text(at)).map(|(_, n)| *n),
         };
         let count = number.and_then(|n| u32::try_from(n).ok()).and_then(NonZeroU32::new);
         count.into_iter().map(|n| (n, self.reached(at + 1))).collect()
@@ -56,11 +56,12 @@ impl Parser<'_> {
 
     fn per_unit(&self, count: NonZeroU32, traffic: Vec<Traffic>, at: usize) -> Found<Rated> {
         let before = at.checked_sub(1).map_or("", |n| self.text(n));
-        let packets_before = words::PACKETS.contains(&before);
-        let packets = self.any(at, words::PACKETS);
-        let nouns = packets.or_else(|| self.any(at, words::COUNTED)).unwrap_or(at);
+        let packets_before = vocabulary::PACKETS.contains(&before);
+        let packets = self.any(at, vocabulary::PACKETS);
+        let nouns = packets.or_else(|| self.any(at, vocabulary::COUNTED)).unwrap_or(at);
         let unit = |at: usize| lexer::per(self.text(at)).map(|per| (per, self.reached(at + 1)));
-        let Some((per, next)) = self.any(nouns, words::PER).and_then(unit).or_else(|| self.rate_word(nouns)) else {
+        let Some((per, next)) = self.any(nouns, vocabulary::PER).and_then(unit).or_else(|| self.rate_word(nouns))
+        else {
             return Vec::new();
         };
         let rate = Rate { count, per, scope: Scope::Total, burst: None, packets: packets.is_some() || packets_before };
@@ -93,8 +94,8 @@ impl Parser<'_> {
 
     fn scope(&self, at: usize) -> Vec<(Scope, bool, usize)> {
         let start = self.past_comma(at);
-        let source = self.any(start, words::EACH_SOURCE).map(|next| (Scope::Source, true, next));
-        let total = self.any(start, words::IN_ALL).map(|next| (Scope::Total, false, next));
+        let source = self.any(start, vocabulary::EACH_SOURCE).map(|next| (Scope::Source, true, next));
+        let total = self.any(start, vocabulary::IN_ALL).map(|next| (Scope::Total, false, next));
         source.into_iter().chain(total).collect()
     }
 
@@ -102,11 +103,13 @@ impl Parser<'_> {
         let mut out = vec![(rate, at)];
         let start = self.past_comma(at);
         if rate.burst.is_none()
-            && let Some(next) = self.any(start, words::BURST)
+            && let Some(next) = self.any(start, vocabulary::BURST)
         {
             for (burst, after) in self.count(next) {
-                let after =
-                    self.any(after, words::PACKETS).or_else(|| self.any(after, words::COUNTED)).unwrap_or(after);
+                let after = self
+                    .any(after, vocabulary::PACKETS)
+                    .or_else(|| self.any(after, vocabulary::COUNTED))
+                    .unwrap_or(after);
                 out.push((Rate { burst: Some(burst.get()), ..rate }, after));
             }
         }
@@ -116,14 +119,14 @@ impl Parser<'_> {
     /// `for 2 hours`, `for the next 10 minutes`, `for an hour`, in seconds.
     pub(super) fn duration(&self, at: usize) -> Found<u64> {
         let mut out = Vec::new();
-        for start in self.each(at, words::DURATION) {
+        for start in self.each(at, vocabulary::DURATION) {
             out.extend(self.span(start));
         }
         out.into_iter().filter(|(seconds, _)| *seconds > 0).collect()
     }
 
     fn span(&self, at: usize) -> Found<u64> {
-        if let Some((text, seconds)) = words::SPANS.iter().find(|(text, _)| self.one(at, text).is_some()) {
+        if let Some((text, seconds)) = vocabulary::SPANS.iter().find(|(text, _)| self.one(at, text).is_some()) {
             return vec![(*seconds, self.reached(at + text.split(' ').count()))];
         }
         let Some((first, next)) = self.amount(at) else { return Vec::new() };
@@ -141,7 +144,7 @@ impl Parser<'_> {
             Some(Kind::Duration(seconds)) => Some((*seconds, self.reached(at + 1))),
             Some(Kind::Number(number)) => self.unit(*number, at + 1),
             _ => {
-                let (_, number) = words::NUMBERS.iter().find(|(word, _)| *word == self.text(at))?;
+                let (_, number) = vocabulary::NUMBERS.iter().find(|(word, _)| *word == self.text(at))?;
                 self.unit(*number, at + 1)
             }
         }

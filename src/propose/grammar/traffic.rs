@@ -5,7 +5,7 @@ use super::super::names::Named;
 use super::super::refusal::Code;
 use super::super::services;
 use super::super::statement::Traffic;
-use super::super::words;
+use super::super::vocabulary;
 use super::{Found, Parser};
 use crate::packet::{PortRange, Protocol};
 
@@ -48,14 +48,14 @@ impl Parser<'_> {
 
     /// One service, protocol or list of ports, with the noun after it.
     fn traffic(&self, at: usize) -> Found<Vec<Traffic>> {
-        let start = self.past(self.past(at, words::ALL), words::ARTICLES);
+        let start = self.past(self.past(at, vocabulary::ALL), vocabulary::ARTICLES);
         let mut found = self.ports(start);
         found.extend(self.protocol(start));
         found.extend(self.service(start));
         found.extend(self.icmp(start));
         let mut out: Found<Vec<Traffic>> = Vec::new();
         for (traffic, next) in found {
-            for noun in self.each(next, words::SERVICE_NOUNS) {
+            for noun in self.each(next, vocabulary::SERVICE_NOUNS) {
                 // "http port 80" is two things said, never a noun
                 if !matches!(self.token(noun).map(|t| &t.kind), Some(Kind::Number(_) | Kind::Ports(_))) {
                     out.push((traffic.clone(), noun));
@@ -230,7 +230,7 @@ impl Parser<'_> {
         }
         if let Some(first) = self.port_number(at) {
             out.push((PortRange::single(first), self.reached(at + 1)));
-            out.extend(self.any(at + 1, words::RANGE).and_then(|next| self.port_range(first, next)));
+            out.extend(self.any(at + 1, vocabulary::RANGE).and_then(|next| self.port_range(first, next)));
         }
         let between = self.any(at, &["between", "from"]).and_then(|n| Some((self.port_number(n)?, n + 1)));
         if let Some((first, next)) = between {
@@ -275,7 +275,7 @@ impl Parser<'_> {
     fn icmp(&self, at: usize) -> Found<Vec<Traffic>> {
         let mut out = Vec::new();
         let read = |list: &str| if list.is_empty() { Vec::new() } else { list.parse().into_iter().collect() };
-        for (list, v4, v6) in words::ICMP_KINDS {
+        for (list, v4, v6) in vocabulary::ICMP_KINDS {
             if let Some(next) = self.any(at, list) {
                 out.push((vec![Traffic::Icmp { v4: read(v4), v6: read(v6) }], next));
             }

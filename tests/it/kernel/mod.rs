@@ -10,7 +10,7 @@ mod deploy;
 mod evaluator;
 mod import;
 mod nftables;
-mod rules;
+mod rendering;
 mod scheme;
 
 use crate::tree::bin;
