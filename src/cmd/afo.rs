@@ -1,6 +1,6 @@
 //! afo: the front door.
 
-use super::{COMMANDS, Row, config as configuration, doctor, status};
+use super::{COMMANDS, Role, Row, config as configuration, doctor, status};
 use crate::cli::{Command, Common, Exit, Failure, Format, LogFormat, Shell, nearest};
 use crate::record;
 use crate::sys::exec::{become_program, beside};
@@ -106,9 +106,8 @@ fn short_name(row: &Row) -> &'static str {
 
 /// The programs in two groups: the pipeline's, and those beside it.
 fn groups() -> [(&'static str, Vec<&'static Row>); 2] {
-    const PIPELINE: &[&str] = &["ctx", "gen", "render", "check", "conflicts", "deploy", "watch", "assess"];
     let others = || COMMANDS.iter().filter(|row| row.name != "afo");
-    let (pipeline, beside) = others().partition(|row| PIPELINE.contains(&short_name(row)));
+    let (pipeline, beside) = others().partition(|row| row.role != Role::Tool);
     [("Pipeline", pipeline), ("Beside it", beside)]
 }
 

@@ -176,26 +176,15 @@ fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String) -> Result
 /// The proposal of imported rules. Its id follows from them and from the time.
 fn proposal(imported: Imported, source: String, run: Id, ts: Timestamp) -> Proposal {
     let ids: Vec<&[u8]> = imported.rules.iter().map(|rule| rule.id.as_str().as_bytes()).collect();
+    let id = content_id(ts, &ids);
+    let origin = Origin { by: By::User, request: None, assessment: None };
+    let generator = Generator { provider: "import".into(), sources: vec![source], ..Generator::default() };
     Proposal {
-        id: content_id(ts, &ids),
-        ts,
         run: Some(run),
-        origin: Origin { by: By::User, request: None, assessment: None },
         ok: true,
-        error: None,
-        changes: Vec::new(),
         explanation: explain(&imported.rules, &[]),
-        generator: Some(Generator { provider: "import".into(), sources: vec![source], ..Generator::default() }),
-        assumed: Vec::new(),
-        rendered: None,
-        validation: None,
-        conflicts: None,
-        effect: None,
-        advice: Vec::new(),
-        risk: None,
-        risk_reasons: Vec::new(),
-        approval: None,
         rules: imported.rules,
+        ..Proposal::empty(id, ts, origin, generator)
     }
 }
 

@@ -261,27 +261,9 @@ pub fn refusal(text: &str, run: Id, fault: &Fault, id: Id, ts: Timestamp) -> Pro
 }
 
 fn empty(text: &str, run: Id, id: Id, ts: Timestamp) -> Proposal {
-    Proposal {
-        id,
-        ts,
-        run: Some(run),
-        origin: Origin { by: By::User, request: Some(text.to_owned()), assessment: None },
-        ok: false,
-        error: None,
-        rules: Vec::new(),
-        changes: Vec::new(),
-        explanation: String::new(),
-        generator: Some(Generator { provider: "grammar".into(), ..Generator::default() }),
-        assumed: Vec::new(),
-        rendered: None,
-        validation: None,
-        conflicts: None,
-        effect: None,
-        advice: Vec::new(),
-        risk: None,
-        risk_reasons: Vec::new(),
-        approval: None,
-    }
+    let origin = Origin { by: By::User, request: Some(text.to_owned()), assessment: None };
+    let generator = Generator { provider: "grammar".into(), ..Generator::default() };
+    Proposal { run: Some(run), ..Proposal::empty(id, ts, origin, generator) }
 }
 
 /// The stage of `--explain`: a proposal in, what its rules do out.

@@ -30,31 +30,53 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
     pub name: &'static str,
+    pub role: Role,
     /// Its arguments with their help.
     pub clap: fn() -> clap::Command,
 }
 
+/// Where a program stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// At the head of the pipeline: puts records out.
+    Source,
+    /// In the pipeline: records in, records out.
+    Filter,
+    /// Beside it.
+    Tool,
+}
+
 impl Row {
-    /// The program whose arguments are `C`.
-    pub const fn of<C: Command>() -> Self {
-        Self { name: C::NAME, clap: C::command }
+    /// The source whose arguments are `C`.
+    pub const fn source<C: Command>() -> Self {
+        Self { name: C::NAME, role: Role::Source, clap: C::command }
+    }
+
+    /// The filter whose arguments are `C`.
+    pub const fn filter<C: Command>() -> Self {
+        Self { name: C::NAME, role: Role::Filter, clap: C::command }
+    }
+
+    /// The program beside the pipeline whose arguments are `C`.
+    pub const fn tool<C: Command>() -> Self {
+        Self { name: C::NAME, role: Role::Tool, clap: C::command }
     }
 }
 
 /// Every program, in the order of the pipeline, then those beside it.
 #[rustfmt::skip] // a row a line, so that two new commands do not meet
 pub const COMMANDS: &[Row] = &[
-    Row::of::<ctx::Args>(),
-    Row::of::<r#gen::Args>(),
-    Row::of::<render::Args>(),
-    Row::of::<check::Args>(),
-    Row::of::<conflicts::Args>(),
-    Row::of::<watch::Args>(),
-    Row::of::<assess::Args>(),
-    Row::of::<deploy::Args>(),
-    Row::of::<afo::Args>(),
-    Row::of::<log::Args>(),
-    Row::of::<sim::Args>(),
+    Row::source::<ctx::Args>(),
+    Row::filter::<r#gen::Args>(),
+    Row::filter::<render::Args>(),
+    Row::filter::<check::Args>(),
+    Row::filter::<conflicts::Args>(),
+    Row::source::<watch::Args>(),
+    Row::filter::<assess::Args>(),
+    Row::filter::<deploy::Args>(),
+    Row::tool::<afo::Args>(),
+    Row::tool::<log::Args>(),
+    Row::tool::<sim::Args>(),
 ];
 
 /// The main of a program. A mistake in the configuration is told by the command that needs it, not here.

@@ -94,30 +94,15 @@ fn rule_id(assessment: &Assessment, at: usize) -> Id {
 }
 
 fn proposal(assessment: &Assessment, rules: Vec<Rule>) -> Proposal {
+    let id = content_id(assessment.ts, &[b"proposal", assessment.id.as_str().as_bytes()]);
+    let origin = Origin { by: By::Daemon, request: None, assessment: Some(assessment.id.clone()) };
+    let generator = Generator { provider: "template".into(), sources: evidence(assessment), ..Generator::default() };
     Proposal {
-        id: content_id(assessment.ts, &[b"proposal", assessment.id.as_str().as_bytes()]),
-        ts: assessment.ts,
         run: assessment.run.clone(),
-        origin: Origin { by: By::Daemon, request: None, assessment: Some(assessment.id.clone()) },
         ok: true,
-        error: None,
         explanation: explain(&rules, &[]),
         rules,
-        changes: Vec::new(),
-        generator: Some(Generator {
-            provider: "template".into(),
-            sources: evidence(assessment),
-            ..Generator::default()
-        }),
-        assumed: Vec::new(),
-        rendered: None,
-        validation: None,
-        conflicts: None,
-        effect: None,
-        advice: Vec::new(),
-        risk: None,
-        risk_reasons: Vec::new(),
-        approval: None,
+        ..Proposal::empty(id, assessment.ts, origin, generator)
     }
 }
 

@@ -47,6 +47,33 @@ pub struct Proposal {
     pub approval: Option<Approval>,
 }
 
+impl Proposal {
+    /// One that proposes nothing yet.
+    pub fn empty(id: Id, ts: Timestamp, origin: Origin, generator: Generator) -> Self {
+        Self {
+            id,
+            ts,
+            run: None,
+            origin,
+            ok: false,
+            error: None,
+            rules: Vec::new(),
+            changes: Vec::new(),
+            explanation: String::new(),
+            generator: Some(generator),
+            assumed: Vec::new(),
+            rendered: None,
+            validation: None,
+            conflicts: None,
+            effect: None,
+            advice: Vec::new(),
+            risk: None,
+            risk_reasons: Vec::new(),
+            approval: None,
+        }
+    }
+}
+
 /// Where a proposal comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {

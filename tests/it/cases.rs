@@ -4,8 +4,9 @@
 //! are replaced by marks, so that a run equals the next one.
 
 use crate::kernel::in_namespace;
-use crate::shell::{Ended, commands, sh};
+use crate::shell::{Ended, sh};
 use crate::tree::{must_equal, name, read, root};
+use afo::cmd::{COMMANDS, Role, Row};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,12 +106,11 @@ fn golden_runs_in_the_kernel() {
 
 #[test]
 fn every_filter_has_its_cases() {
-    let filters = ["afo-gen", "afo-render", "afo-check", "afo-conflicts", "afo-deploy", "afo-assess", "afo-sim"];
-    for command in commands() {
+    for Row { name: command, role, .. } in COMMANDS {
         let directory = root().join("tests/cases").join(command);
         let there: Vec<_> = directories(&directory).iter().map(|p| name(p)).collect();
         assert!(!there.is_empty(), "tests/cases/{command} holds no case");
-        for needed in NEEDED.iter().filter(|_| filters.contains(&command)) {
+        for needed in NEEDED.iter().filter(|_| *role == Role::Filter) {
             assert!(there.iter().any(|case| case == needed), "tests/cases/{command} has no case `{needed}`");
         }
     }
