@@ -1,6 +1,6 @@
 //! A rule as packet sets, where it stands.
 
-use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
+use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
 use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, Outcome, TableFamily, Verdict, name_number};
 use crate::rule::way::Changes;
 use std::collections::HashMap;
@@ -145,15 +145,19 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// A condition as it is at this hook: a packet that has no interface there has one without a name, and fields that are
-    /// other ones there say nothing.
+    /// A condition as it is at this hook: a packet that has no interface there has one without a name and no hardware addresses,
+    /// and fields that are other ones there say nothing.
     fn at_hook(&self, cell: &Cell) -> Option<Cell> {
         let mut here = cell.clone();
-        for (field, there) in
-            [(Wide::InInterface, self.base.hook.has_in()), (Wide::OutInterface, self.base.hook.has_out())]
-        {
+        let (comes, leaves) = (self.base.hook.has_in(), self.base.hook.has_out());
+        for (field, there, none) in [
+            (Wide::InInterface, comes, 0),
+            (Wide::OutInterface, leaves, 0),
+            (Wide::SourceMac, comes, NO_MAC),
+            (Wide::DestinationMac, comes, NO_MAC),
+        ] {
             if !there {
-                if !cell.wide(field).contains(0) {
+                if !cell.wide(field).contains(none) {
                     return None;
                 }
                 here = here.with_wide(field, field.all());

@@ -1,6 +1,6 @@
 //! A proposed rule as a line of a ruleset: the same packets, the same verdict.
 
-use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, NO_MAC, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict, name_number, name_range};
 use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule};
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ fn conditions(rule: &Rule) -> Vec<Condition> {
         let states = rule.connection_state.items().iter().map(|s| *s as u8).collect();
         all.push(Condition::Narrow(Narrow::State, chosen(&rule.connection_state, states, Narrow::State.all())));
     }
-    all.extend(unread(rule));
+    all.extend(others(rule));
     if rule.schedule.is_some() {
         all.push(Condition::Chance("a schedule".to_owned()));
     }
@@ -229,21 +229,27 @@ fn icmp_types(rule: &Rule) -> Condition {
     Condition::AnyOf(named.iter().fold(vec![Cell::all()], outside))
 }
 
-/// What the model has no field for, in nft's words where it has one spelling there.
-fn unread(rule: &Rule) -> Vec<Condition> {
-    let steady = |text: String, field: &str| Condition::Unread(Unread { text, field: Some(field.to_owned()) });
+/// Hardware addresses, VLANs and the mark; what only a backend knows is not understood.
+fn others(rule: &Rule) -> Vec<Condition> {
     let mut all = Vec::new();
     if !rule.source_mac.is_any() {
-        all.push(steady(format!("ether saddr {}", rule.source_mac), "ether saddr"));
+        let named = Ranges::of(rule.source_mac.items().iter().map(|mac| (mac.to_number(), mac.to_number())));
+        // A packet without hardware addresses is not from any but one.
+        let there = Ranges::one(0, NO_MAC - 1);
+        all.push(Condition::Wide(Wide::SourceMac, chosen_wide(&rule.source_mac, named, &there)));
     }
     if !rule.vlan.is_any() {
-        all.push(steady(format!("vlan id {}", rule.vlan), "vlan id"));
+        let named = Ranges::of(rule.vlan.items().iter().map(|id| ((*id).into(), (*id).into())));
+        let there = Ranges::one(0, NO_VLAN - 1);
+        all.push(Condition::Wide(Wide::Vlan, chosen_wide(&rule.vlan, named, &there)));
     }
-    match rule.mark {
-        Some(mark) if mark.mask == u32::MAX => all.push(Condition::Wide(Wide::Mark, Ranges::single(mark.value.into()))),
-        Some(mark) => all.push(steady(format!("meta mark & {} == {}", mark.mask, mark.value), "meta mark")),
-        None => {}
-    }
+    all.extend(rule.mark.map(|mark| match Ranges::masked(mark.mask.into(), mark.value.into(), Wide::Mark.last()) {
+        Some(values) => Condition::Wide(Wide::Mark, values),
+        None => Condition::Unread(Unread {
+            text: format!("meta mark & {} == {}", mark.mask, mark.value),
+            field: Some("meta mark".to_owned()),
+        }),
+    }));
     for (name, value) in &rule.extra {
         all.push(Condition::Unread(Unread { text: format!("{name} {value}"), field: None }));
     }

@@ -95,19 +95,15 @@ pub(super) fn packets() -> Vec<Packet> {
             for (source, destination, port) in (0..36).map(|n| (n % 4, n / 4 % 3, n % 5)) {
                 for family in 0..2 {
                     all.push(Packet {
-                        direction: Direction::Input,
                         interface_in: Some(name.to_owned()),
-                        interface_out: None,
-                        source: crate::rule::address_of(family, source),
-                        destination: crate::rule::address_of(family, destination),
-                        protocol: Protocol(protocol),
-                        source_port: 1,
-                        destination_port: u16::try_from(port).expect("small"),
-                        icmp: (0, 0),
                         tcp_flags: 2,
                         state,
-                        mark: 0,
-                        fragment: false,
+                        ..Packet::between(
+                            Direction::Input,
+                            (crate::rule::address_of(family, source), 1).into(),
+                            (crate::rule::address_of(family, destination), u16::try_from(port).expect("small")).into(),
+                            Protocol(protocol),
+                        )
                     });
                 }
             }

@@ -1,11 +1,11 @@
 //! Answers as words: places of rules, sets of packets, example packets.
 
 use super::cells::Atoms;
-use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{Bits, Cell, MacAddress, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::record::Place;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Ruleset, number_name};
-use crate::rule::{ConnectionState, Direction, Packet, address_of, flag_words};
+use crate::rule::{ConnectionState, Direction, Packet, address_of, flag_words, status_words};
 
 /// More values of one field than this are counted, not listed.
 const SHOWN: usize = 6;
@@ -82,7 +82,12 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     words.extend(list(cell, Wide::OutInterface, "out by", &names));
     words.extend(state_words(cell.narrow(Narrow::State)));
     words.extend(flags(cell.narrow(Narrow::TcpFlags)));
+    words.extend(connection_words(cell));
     words.extend(list(cell, Wide::Mark, "with mark", &|a, b| span(a, b)));
+    words.extend(list(cell, Wide::ConnectionMark, "with connection mark", &|a, b| span(a, b)));
+    words.extend(list(cell, Wide::SourceMac, "from hardware address", &macs));
+    words.extend(list(cell, Wide::DestinationMac, "to hardware address", &macs));
+    words.extend(list(cell, Wide::Vlan, "on VLAN", &vlans));
     if cell.narrow(Narrow::Fragment) == Bits::single(1) {
         words.push("in later fragments".to_owned());
     }
@@ -94,6 +99,38 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
 
 pub(super) fn span(first: u128, last: u128) -> String {
     if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn macs(first: u128, last: u128) -> String {
+    let one = |number| MacAddress::from_number(number).map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+    if first == last { one(first) } else { format!("{}-{}", one(first), one(last)) }
+}
+
+fn vlans(first: u128, last: u128) -> String {
+    match (first, last) {
+        (NO_VLAN, _) => "none".to_owned(),
+        (_, NO_VLAN) => format!("{} or none", span(first, last - 1)),
+        _ => span(first, last),
+    }
+}
+
+fn connection_words(cell: &Cell) -> Vec<String> {
+    let mut words = Vec::new();
+    let way = cell.narrow(Narrow::ConnectionDirection);
+    if way.len() == 1 {
+        words.push(if way.contains(0) { "in the first direction" } else { "in the reply direction" }.to_owned());
+    }
+    let status = cell.narrow(Narrow::ConnectionStatus);
+    if cell.asks_narrow(Narrow::ConnectionStatus) {
+        words.push(match status.len() {
+            1..=2 => {
+                let each: Vec<_> = status.iter().map(status_words).collect();
+                format!("with connection status {}", each.join(" or "))
+            }
+            count => format!("with {count} of 128 connection statuses"),
+        });
+    }
+    words
 }
 
 pub(super) fn names(first: u128, last: u128) -> String {

@@ -6,6 +6,19 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddress(pub [u8; 6]);
 
+impl MacAddress {
+    /// As a number, big end first: below 2⁴⁸.
+    pub fn to_number(self) -> u128 {
+        self.0.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+    }
+
+    /// The address that a number below 2⁴⁸ stands for.
+    pub fn from_number(number: u128) -> Option<Self> {
+        let bytes = number.to_be_bytes();
+        (number < super::NO_MAC).then(|| Self(std::array::from_fn(|n| bytes[10 + n])))
+    }
+}
+
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
@@ -38,6 +51,9 @@ mod tests {
     #[test]
     fn spellings_and_refusals() {
         assert_eq!("52-54-00-AB-cd-01".parse::<MacAddress>().expect("dashes").to_string(), "52:54:00:ab:cd:01");
+        let mac = MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+        assert_eq!((mac.to_number(), MacAddress::from_number(mac.to_number())), (0x5254_0012_3456, Some(mac)));
+        assert_eq!(MacAddress::from_number(1 << 48), None);
         for text in ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52:54:00:12:34:5", "zz:54:00:12:34:56"] {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");
         }

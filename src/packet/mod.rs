@@ -19,7 +19,7 @@ pub use interface::InterfacePattern;
 pub use mac::MacAddress;
 pub use port::PortRange;
 pub use protocol::Protocol;
-pub use set::{Cell, Narrow, Wide, joined};
+pub use set::{Cell, NO_MAC, NO_VLAN, Narrow, Wide, joined};
 pub use set_bits::Bits;
 pub use set_range::Ranges;
 

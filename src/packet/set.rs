@@ -22,11 +22,25 @@ pub enum Wide {
     /// Bytes 2 and 3 of the transport header.
     DestinationPort,
     Mark,
+    /// The mark of the connection; 0 where there is none.
+    ConnectionMark,
+    /// Hardware addresses as numbers, big end first; [`NO_MAC`] where the packet has no Ethernet header that is looked at: on
+    /// loopback, on tunnels, and on its way out of this host.
+    SourceMac,
+    DestinationMac,
+    /// The tag of IEEE 802.1Q that is still on the packet; [`NO_VLAN`] where there is none, as on every packet that came in by an
+    /// interface made for one VLAN.
+    Vlan,
 }
+
+/// The value of [`Wide::SourceMac`] and [`Wide::DestinationMac`] of a packet without hardware addresses.
+pub const NO_MAC: u128 = 1 << 48;
+/// The value of [`Wide::Vlan`] of a packet without a tag.
+pub const NO_VLAN: u128 = 1 << 12;
 
 impl Wide {
     /// Every wide field.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; WIDE] = [
         Self::InInterface,
         Self::OutInterface,
         Self::Source,
@@ -34,14 +48,20 @@ impl Wide {
         Self::SourcePort,
         Self::DestinationPort,
         Self::Mark,
+        Self::ConnectionMark,
+        Self::SourceMac,
+        Self::DestinationMac,
+        Self::Vlan,
     ];
 
     /// The highest value that it can have.
     pub fn last(self) -> u128 {
         match self {
             Self::SourcePort | Self::DestinationPort => u128::from(u16::MAX),
-            Self::Mark => u128::from(u32::MAX),
-            _ => u128::MAX,
+            Self::Mark | Self::ConnectionMark => u128::from(u32::MAX),
+            Self::SourceMac | Self::DestinationMac => NO_MAC,
+            Self::Vlan => NO_VLAN,
+            Self::InInterface | Self::OutInterface | Self::Source | Self::Destination => u128::MAX,
         }
     }
 
@@ -65,20 +85,37 @@ pub enum Narrow {
     TcpFlags,
     IcmpType,
     IcmpCode,
+    /// 0 from the side that began the connection, 1 from the other.
+    ConnectionDirection,
+    /// What the kernel notes of the connection: expected is 1, seen-reply 2, assured 4, confirmed 8, snat 16, dnat 32, dying 64.
+    ConnectionStatus,
 }
+
+const WIDE: usize = 11;
+const NARROW: usize = 9;
 
 impl Narrow {
     /// Every narrow field.
-    pub const ALL: [Self; 7] =
-        [Self::Family, Self::Protocol, Self::State, Self::Fragment, Self::TcpFlags, Self::IcmpType, Self::IcmpCode];
+    pub const ALL: [Self; NARROW] = [
+        Self::Family,
+        Self::Protocol,
+        Self::State,
+        Self::Fragment,
+        Self::TcpFlags,
+        Self::IcmpType,
+        Self::IcmpCode,
+        Self::ConnectionDirection,
+        Self::ConnectionStatus,
+    ];
 
     /// Every value.
     pub fn all(self) -> Bits {
         match self {
-            Self::Family => Bits::below(3),
-            Self::State => Bits::below(5),
-            Self::Fragment => Bits::below(2),
-            _ => Bits::ALL,
+            Self::Family => THREE,
+            Self::State => FIVE,
+            Self::Fragment | Self::ConnectionDirection => BOTH,
+            Self::ConnectionStatus => HALF,
+            Self::Protocol | Self::TcpFlags | Self::IcmpType | Self::IcmpCode => Bits::ALL,
         }
     }
 }
@@ -86,8 +123,10 @@ impl Narrow {
 /// A set of packets: those whose every field has one of the values given for it and for which every atom is as said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
-    wide: [Ranges; 7],
-    narrow: [Bits; 7],
+    wide: [Ranges; WIDE],
+    narrow: [Bits; NARROW],
+    /// A bit for each field that has not all its values: narrow ones first. Most rules ask for few of them.
+    asked: u32,
     /// Sorted; no atom twice.
     atoms: Vec<(u32, bool)>,
 }
@@ -95,7 +134,7 @@ pub struct Cell {
 impl Cell {
     /// Every packet.
     pub fn all() -> Self {
-        Self { wide: Wide::ALL.map(Wide::all), narrow: Narrow::ALL.map(Narrow::all), atoms: Vec::new() }
+        Self { wide: Wide::ALL.map(Wide::all), narrow: Narrow::ALL.map(Narrow::all), asked: 0, atoms: Vec::new() }
     }
 
     /// The values of a wide field.
@@ -117,17 +156,43 @@ impl Cell {
     pub fn keep_wide(&mut self, field: Wide, values: &Ranges) {
         let own = &mut self.wide[field as usize];
         *own = own.and(values);
+        self.note(NARROW + field as usize, self.wide(field) != &field.all());
     }
 
     /// Keeps of a narrow field only `values`.
     pub fn keep_narrow(&mut self, field: Narrow, values: Bits) {
         let own = &mut self.narrow[field as usize];
         *own = own.and(values);
+        self.note(field as usize, self.narrow(field) != field.all());
+    }
+
+    fn note(&mut self, bit: usize, asked: bool) {
+        self.asked = self.asked & !(1 << bit) | u32::from(asked) << bit;
+    }
+
+    /// The narrow fields that this or the other does not leave open.
+    fn narrow_asked(asked: u32) -> impl Iterator<Item = usize> {
+        set_bits(asked & ((1 << NARROW) - 1))
+    }
+
+    fn wide_asked(asked: u32) -> impl Iterator<Item = usize> {
+        set_bits(asked >> NARROW)
+    }
+
+    /// Whether it has not all values of a wide field.
+    pub fn asks_wide(&self, field: Wide) -> bool {
+        self.asked >> (NARROW + field as usize) & 1 == 1
+    }
+
+    /// Whether it has not all values of a narrow field.
+    pub fn asks_narrow(&self, field: Narrow) -> bool {
+        self.asked >> field as usize & 1 == 1
     }
 
     /// Gives a wide field exactly `values`.
     #[must_use]
     pub fn with_wide(mut self, field: Wide, values: Ranges) -> Self {
+        self.note(NARROW + field as usize, values != field.all());
         self.wide[field as usize] = values;
         self
     }
@@ -135,6 +200,7 @@ impl Cell {
     /// Gives a narrow field exactly `values`.
     #[must_use]
     pub fn with_narrow(mut self, field: Narrow, values: Bits) -> Self {
+        self.note(field as usize, values != field.all());
         self.narrow[field as usize] = values;
         self
     }
@@ -162,8 +228,10 @@ impl Cell {
 
     /// Whether no packet is in both.
     pub fn is_disjoint(&self, other: &Self) -> bool {
-        (0..7).any(|n| self.narrow[n].is_disjoint(other.narrow[n]))
-            || (0..7).any(|n| self.wide[n].is_disjoint(&other.wide[n]))
+        // A field that both leave open has a value in both.
+        let asked = self.asked | other.asked;
+        Self::narrow_asked(asked).any(|n| self.narrow[n].is_disjoint(other.narrow[n]))
+            || Self::wide_asked(asked).any(|n| self.wide[n].is_disjoint(&other.wide[n]))
             || self.contradicts(other)
     }
 
@@ -177,8 +245,8 @@ impl Cell {
 
     /// Whether every packet of this is in the other.
     pub fn is_subset(&self, other: &Self) -> bool {
-        (0..7).all(|n| self.narrow[n].is_subset(other.narrow[n]))
-            && (0..7).all(|n| self.wide[n].is_subset(&other.wide[n]))
+        Self::narrow_asked(other.asked).all(|n| self.narrow[n].is_subset(other.narrow[n]))
+            && Self::wide_asked(other.asked).all(|n| self.wide[n].is_subset(&other.wide[n]))
             && other.atoms.iter().all(|(atom, holds)| self.atom(*atom) == Some(*holds))
     }
 
@@ -187,11 +255,9 @@ impl Cell {
         if self.is_disjoint(other) {
             return None;
         }
-        let mut both = Self {
-            wide: std::array::from_fn(|n| self.wide[n].and(&other.wide[n])),
-            narrow: std::array::from_fn(|n| self.narrow[n].and(other.narrow[n])),
-            atoms: self.atoms.clone(),
-        };
+        let mut both = self.clone();
+        Self::narrow_asked(other.asked).for_each(|n| both.keep_narrow(Narrow::ALL[n], other.narrow[n]));
+        Self::wide_asked(other.asked).for_each(|n| both.keep_wide(Wide::ALL[n], &other.wide[n]));
         for (atom, holds) in &other.atoms {
             both.keep_atom(*atom, *holds);
         }
@@ -204,14 +270,14 @@ impl Cell {
             return vec![self.clone()];
         }
         let (mut rest, mut left) = (self.clone(), Vec::new());
-        for field in Narrow::ALL {
+        for field in Self::narrow_asked(other.asked).map(|n| Narrow::ALL[n]) {
             let outside = rest.narrow(field).minus(other.narrow(field));
             if !outside.is_empty() {
                 left.push(rest.clone().with_narrow(field, outside));
                 rest.keep_narrow(field, other.narrow(field));
             }
         }
-        for field in Wide::ALL {
+        for field in Self::wide_asked(other.asked).map(|n| Wide::ALL[n]) {
             if !rest.wide(field).is_subset(other.wide(field)) {
                 left.push(rest.clone().with_wide(field, rest.wide(field).minus(other.wide(field))));
                 rest.keep_wide(field, other.wide(field));
@@ -228,11 +294,11 @@ impl Cell {
 
     /// How much of this the other takes, as a logarithm that is never above 0; lower is less.
     pub fn share(&self, other: &Self) -> i64 {
-        let narrow = (0..7).map(|n| {
+        let narrow = Self::narrow_asked(other.asked).map(|n| {
             let (all, both) = (self.narrow[n].len(), self.narrow[n].and(other.narrow[n]).len());
             i64::from(both.max(1).ilog2()) - i64::from(all.max(1).ilog2())
         });
-        let wide = (0..7).map(|n| match self.wide[n].is_subset(&other.wide[n]) {
+        let wide = Self::wide_asked(other.asked).map(|n| match self.wide[n].is_subset(&other.wide[n]) {
             true => 0,
             false => i64::from(self.wide[n].and(&other.wide[n]).magnitude()) - i64::from(self.wide[n].magnitude()),
         });
@@ -260,8 +326,40 @@ impl Cell {
         }
     }
 
-    /// The same packets without those that cannot be: IPv4 addresses end at 2³², and each cell holds one family.
+    /// The same packets without those that cannot be: IPv4 addresses end at 2³², a connection that is established was answered, a
+    /// packet that begins one comes from its first side. Each cell holds one family.
     pub fn by_family(&self) -> Vec<Self> {
+        let parts = if self.asks_connection() { self.by_state() } else { vec![self.clone()] };
+        parts.iter().flat_map(Self::of_families).collect()
+    }
+
+    fn asks_connection(&self) -> bool {
+        self.asks_narrow(Narrow::ConnectionDirection) || self.asks_narrow(Narrow::ConnectionStatus)
+    }
+
+    /// Split by what the state of the connection says of its direction and status (nf_conntrack_in, resolve_normal_ct).
+    fn by_state(&self) -> Vec<Self> {
+        let answered: Bits = HALF.iter().filter(|status| status & 2 != 0).collect();
+        let unanswered: Bits = HALF.iter().filter(|status| status & 6 == 0).collect();
+        let (new, established) = (Bits::single(0), Bits::single(1));
+        [
+            (new, Bits::single(0), unanswered),
+            (established, BOTH, answered),
+            (FIVE.minus(new).minus(established), BOTH, HALF),
+        ]
+        .into_iter()
+        .map(|(state, direction, status)| {
+            let mut part = self.clone();
+            part.keep_narrow(Narrow::State, state);
+            part.keep_narrow(Narrow::ConnectionDirection, direction);
+            part.keep_narrow(Narrow::ConnectionStatus, status);
+            part
+        })
+        .filter(|part| !part.is_empty())
+        .collect()
+    }
+
+    fn of_families(&self) -> Vec<Self> {
         let v4 = Ranges::one(0, u128::from(u32::MAX));
         (0..3)
             .filter(|family| self.narrow(Narrow::Family).contains(*family))
@@ -276,6 +374,20 @@ impl Cell {
             .filter(|part| !part.is_empty())
             .collect()
     }
+}
+
+const BOTH: Bits = Bits::below(2);
+const THREE: Bits = Bits::below(3);
+const FIVE: Bits = Bits::below(5);
+const HALF: Bits = Bits::below(128);
+
+/// The numbers of the bits that are set, ascending.
+fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (bit < 32).then_some(bit as usize)
+    })
 }
 
 /// Joins cells while any two can be: fewer cells, the same packets.
@@ -354,6 +466,11 @@ mod tests {
                 prop_assert_eq!(both.as_ref().is_some_and(|c| holds(c, point)), x && y);
                 prop_assert_eq!(left.iter().filter(|c| holds(c, point)).count(), usize::from(x && !y));
             }
+            for made in both.iter().chain(&left) {
+                let asked = Wide::ALL.iter().all(|f| made.asks_wide(*f) == (*made.wide(*f) != f.all()))
+                    && Narrow::ALL.iter().all(|f| made.asks_narrow(*f) == (made.narrow(*f) != f.all()));
+                prop_assert!(asked, "{:?}", made);
+            }
             prop_assert_eq!(both.is_none(), a.is_disjoint(&b));
             prop_assert_eq!(a.is_subset(&b), left.is_empty());
             prop_assert!(a.share(&b) <= 0);
@@ -375,5 +492,14 @@ mod tests {
         assert_eq!(parts.len(), 3);
         assert_eq!(parts[0].wide(Wide::Source), &Ranges::one(0, u128::from(u32::MAX)));
         assert_eq!(parts[1].wide(Wide::Source), &Wide::Source.all());
+    }
+
+    #[test]
+    fn a_connection_is_answered_before_it_is_established() {
+        let parts = Cell::all().with_narrow(Narrow::ConnectionDirection, Bits::single(1)).by_family();
+        assert!(parts.iter().all(|part| !part.narrow(Narrow::State).contains(0)), "{parts:?}");
+        let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(0)).by_family();
+        assert!(unanswered.iter().all(|part| !part.narrow(Narrow::State).contains(1)), "{unanswered:?}");
+        assert_eq!((parts.len(), unanswered.len(), Cell::all().by_family().len()), (6, 6, 3));
     }
 }

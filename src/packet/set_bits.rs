@@ -14,8 +14,13 @@ impl Bits {
     }
 
     /// The numbers below `count`.
-    pub fn below(count: u16) -> Self {
-        (0..=255).filter(|value| u16::from(*value) < count).collect()
+    pub const fn below(count: u16) -> Self {
+        let (mut words, mut n) = ([0; 4], 0);
+        while n < count && n < 256 {
+            words[(n / 64) as usize] |= 1 << (n % 64);
+            n += 1;
+        }
+        Self(words)
     }
 
     /// This and `value`.

@@ -13,6 +13,9 @@ enum Kept {
     Many(Arc<[(u128, u128)]>),
 }
 
+/// A mask with more free bits than this above its lowest one is 1024 ranges or more.
+const MOST_FREE: u32 = 10;
+
 impl Ranges {
     /// The numbers from `first` to `last`; none where they run backwards.
     pub fn one(first: u128, last: u128) -> Self {
@@ -41,6 +44,26 @@ impl Ranges {
             }
         }
         Self::kept(joined)
+    }
+
+    /// The numbers up to `last` (all ones in binary) that are `value` under `mask`; nothing where these are too many ranges to be
+    /// worked with.
+    pub fn masked(mask: u128, value: u128, last: u128) -> Option<Self> {
+        if value & !mask != 0 || value > last {
+            return Some(Self::none());
+        }
+        let tail = match mask & last {
+            0 => last,
+            some => (1 << some.trailing_zeros()) - 1,
+        };
+        let free = last & !mask & !tail;
+        if free.count_ones() > MOST_FREE {
+            return None;
+        }
+        // The subsets of the free bits, ascending.
+        let next = |bits: &u128| (*bits != free).then(|| (*bits | !free).wrapping_add(1) & free);
+        let each = std::iter::successors(Some(0), next);
+        Some(Self::of(each.map(|bits| (value | bits, value | bits | tail))))
     }
 
     fn kept(ranges: Vec<(u128, u128)>) -> Self {
@@ -170,6 +193,18 @@ mod tests {
             prop_assert_eq!(a.is_subset(&b), a.minus(&b).is_empty());
             prop_assert_eq!(a.minus(&b).or(&a.and(&b)), a);
         }
+    }
+
+    #[test]
+    fn numbers_under_a_mask() {
+        for (mask, value) in [(0, 0), (0xff, 1), (0xf0, 0x30), (0x81, 0x80), (0x0c, 4), (0x0c, 5), (0xff, 0x1ff)] {
+            let values = Ranges::masked(mask, value, 0xff).expect("few ranges");
+            for number in 0..=0xff {
+                assert_eq!(values.contains(number), number & mask == value, "{number} & {mask} == {value}");
+            }
+        }
+        assert_eq!(Ranges::masked(1, 1, u128::from(u32::MAX)), None);
+        assert_eq!(Ranges::masked(0, 0, u128::MAX), Some(Ranges::one(0, u128::MAX)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::ConnectionState;
 use super::Packet;
 use super::ruleset::{Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Verdict};
 use super::way::Changes;
-use crate::packet::{Bits, Cell, Narrow, Wide};
+use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 
 /// NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): nft refuses to load what jumps deeper.
 const DEPTH: usize = 16;
@@ -122,7 +122,7 @@ fn follow<'a>(
         luck,
         see,
         changes: Changes::of(ruleset),
-        mark: packet.mark,
+        mark: Some(packet.mark),
         passed: Vec::new(),
         by: By::Nothing,
     };
@@ -142,7 +142,8 @@ struct Walk<'a> {
     luck: &'a mut dyn FnMut(At, &str) -> bool,
     see: Option<&'a mut dyn FnMut(Seen<'_>)>,
     changes: Changes,
-    mark: u32,
+    /// Nothing once a rule has set it to what is not known.
+    mark: Option<u32>,
     passed: Vec<At>,
     by: By,
 }
@@ -249,8 +250,10 @@ impl Walk<'_> {
     }
 
     fn alter(&mut self, change: &Alteration) {
-        if let Alteration::Mark(mark) = change {
-            self.mark = *mark;
+        match change {
+            Alteration::Mark(mark) => self.mark = Some(*mark),
+            Alteration::Field(name) if name == "meta mark" => self.mark = None,
+            Alteration::Field(_) | Alteration::Untracked => {}
         }
     }
 
@@ -293,14 +296,18 @@ impl Walk<'_> {
 
     /// A mark that rules set to numbers is followed; what else is altered is not.
     fn is_blurred(&self, base: &Base, field: Wide) -> bool {
-        field != Wide::Mark && self.changes.blurs_wide(base, field)
+        match field {
+            Wide::Mark => self.mark.is_none(),
+            _ => self.changes.blurs_wide(base, field),
+        }
     }
 
     fn wide(&self, base: &Base, field: Wide) -> u128 {
         match field {
             Wide::InInterface if !base.hook.has_in() => 0,
             Wide::OutInterface if !base.hook.has_out() => 0,
-            Wide::Mark => self.mark.into(),
+            Wide::SourceMac | Wide::DestinationMac if !base.hook.has_in() => NO_MAC,
+            Wide::Mark => self.mark.unwrap_or(0).into(),
             _ => self.packet.wide(field),
         }
     }

@@ -21,7 +21,7 @@ pub use fields::{
 pub use id::Id;
 pub use limit::{Over, Per, RateLimit, Scope};
 pub use list::OneOf;
-pub use packet::{Packet, address_of, flag_words};
+pub use packet::{Packet, address_of, flag_words, status_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
 

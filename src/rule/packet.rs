@@ -1,15 +1,16 @@
 use super::ruleset::{name_number, number_name};
 use super::{ConnectionState, Direction, TcpFlag};
-use crate::packet::{Cell, Malformed, Narrow, Protocol, Wide};
+use crate::packet::{Cell, MacAddress, Malformed, NO_MAC, NO_VLAN, Narrow, Protocol, Wide};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// One packet on its way, with all that a rule can ask of it.
 ///
 /// Written `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: direction, interface (two for a forwarded packet), source,
-/// destination, protocol, then flags, ICMP type (`8` or `3/4`), the state of its connection unless it is new, `mark 0x1`, and
-/// `fragment` for one without a transport header.
+/// destination, protocol, then flags, ICMP type (`8` or `3/4`) or `fragment` for one without a transport header, the state of its
+/// connection unless it is new, `reply` for one from the side that did not begin it, `status assured,confirmed`, `mark 0x1`,
+/// `ctmark 0x1` (the connection's), `smac 52:54:00:12:34:56`, `dmac …`, `vlan 5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     pub direction: Direction,
@@ -26,7 +27,19 @@ pub struct Packet {
     pub state: ConnectionState,
     pub mark: u32,
     pub fragment: bool,
+    /// From the side that did not begin the connection.
+    pub reply: bool,
+    /// What the kernel notes of the connection, as [`Narrow::ConnectionStatus`] has it.
+    pub status: u8,
+    /// The mark of the connection.
+    pub connection_mark: u32,
+    pub source_mac: Option<MacAddress>,
+    pub destination_mac: Option<MacAddress>,
+    pub vlan: Option<u16>,
 }
+
+/// The names of the bits of [`Narrow::ConnectionStatus`], the lowest first.
+const STATUS: [&str; 7] = ["expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"];
 
 fn number(address: IpAddr) -> u128 {
     match address {
@@ -52,6 +65,31 @@ fn name(value: u128) -> Option<String> {
 }
 
 impl Packet {
+    /// A packet that begins a connection, with no interfaces, flags or marks.
+    pub fn between(direction: Direction, source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Self {
+        Self {
+            direction,
+            interface_in: None,
+            interface_out: None,
+            source: source.ip(),
+            destination: destination.ip(),
+            protocol,
+            source_port: source.port(),
+            destination_port: destination.port(),
+            icmp: (0, 0),
+            tcp_flags: 0,
+            state: ConnectionState::New,
+            mark: 0,
+            fragment: false,
+            reply: false,
+            status: 0,
+            connection_mark: 0,
+            source_mac: None,
+            destination_mac: None,
+            vlan: None,
+        }
+    }
+
     /// The value of a wide field.
     pub fn wide(&self, field: Wide) -> u128 {
         let name = |name: &Option<String>| name.as_deref().map_or(0, name_number);
@@ -63,6 +101,10 @@ impl Packet {
             Wide::SourcePort => self.source_port.into(),
             Wide::DestinationPort => self.destination_port.into(),
             Wide::Mark => self.mark.into(),
+            Wide::ConnectionMark => self.connection_mark.into(),
+            Wide::SourceMac => self.source_mac.map_or(NO_MAC, MacAddress::to_number),
+            Wide::DestinationMac => self.destination_mac.map_or(NO_MAC, MacAddress::to_number),
+            Wide::Vlan => self.vlan.map_or(NO_VLAN, u128::from),
         }
     }
 
@@ -76,6 +118,8 @@ impl Packet {
             Narrow::TcpFlags => self.tcp_flags,
             Narrow::IcmpType => self.icmp.0,
             Narrow::IcmpCode => self.icmp.1,
+            Narrow::ConnectionDirection => u8::from(self.reply),
+            Narrow::ConnectionStatus => self.status,
         }
     }
 
@@ -106,6 +150,12 @@ impl Packet {
             state: state_at(ordinary_narrow(cell, Narrow::State, &[0, 1])?),
             mark: ordinary(cell, Wide::Mark, 0)?.try_into().ok()?,
             fragment: ordinary_narrow(cell, Narrow::Fragment, &[0])? == 1,
+            reply: ordinary_narrow(cell, Narrow::ConnectionDirection, &[0])? == 1,
+            status: ordinary_narrow(cell, Narrow::ConnectionStatus, &[0, 14, 10])?,
+            connection_mark: ordinary(cell, Wide::ConnectionMark, 0)?.try_into().ok()?,
+            source_mac: MacAddress::from_number(ordinary(cell, Wide::SourceMac, NO_MAC)?),
+            destination_mac: MacAddress::from_number(ordinary(cell, Wide::DestinationMac, NO_MAC)?),
+            vlan: u16::try_from(ordinary(cell, Wide::Vlan, NO_VLAN)?).ok().filter(|id| u128::from(*id) < NO_VLAN),
         })
     }
 }
@@ -195,11 +245,51 @@ impl fmt::Display for Packet {
         if self.state != ConnectionState::New {
             write!(f, " {}", self.state)?;
         }
-        if self.mark != 0 {
-            write!(f, " mark {:#x}", self.mark)?;
-        }
-        Ok(())
+        self.write_rest(f)
     }
+}
+
+impl Packet {
+    /// What most packets do not have.
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reply {
+            f.write_str(" reply")?;
+        }
+        if self.status != 0 {
+            write!(f, " status {}", status_words(self.status))?;
+        }
+        for (name, mark) in [("mark", self.mark), ("ctmark", self.connection_mark)] {
+            if mark != 0 {
+                write!(f, " {name} {mark:#x}")?;
+            }
+        }
+        for (name, mac) in [("smac", self.source_mac), ("dmac", self.destination_mac)] {
+            if let Some(mac) = mac {
+                write!(f, " {name} {mac}")?;
+            }
+        }
+        self.vlan.map_or(Ok(()), |id| write!(f, " vlan {id}"))
+    }
+}
+
+/// What the kernel notes of a connection, as words: `assured,confirmed`, or `none`.
+pub fn status_words(bits: u8) -> String {
+    let on: Vec<_> = (0..7).filter(|bit| bits >> bit & 1 == 1).map(|bit: usize| STATUS[bit]).collect();
+    if on.is_empty() { "none".to_owned() } else { on.join(",") }
+}
+
+fn status_bits(words: &str) -> Result<u8, Malformed> {
+    let unknown = |word: &str| {
+        Malformed(format!(
+            "`{}` is no status of a connection; one of {} is meant",
+            word.escape_debug(),
+            STATUS.join(", ")
+        ))
+    };
+    words.split(',').filter(|word| *word != "none").try_fold(0, |bits, word| {
+        let bit = STATUS.iter().position(|name| *name == word).ok_or_else(|| unknown(word))?;
+        Ok(bits | 1 << bit)
+    })
 }
 
 /// The control bits as words: `syn,ack`, or `none`.
@@ -252,20 +342,11 @@ impl FromStr for Packet {
             return Err(Malformed(format!("a packet from {source} cannot go to {destination}")));
         }
         let protocol: Protocol = words.next().ok_or_else(short)?.parse()?;
+        let (source, destination) = ((source, source_port.unwrap_or(0)), (destination, destination_port.unwrap_or(0)));
         let mut packet = Self {
-            direction,
             interface_in,
             interface_out,
-            source,
-            destination,
-            protocol,
-            source_port: source_port.unwrap_or(0),
-            destination_port: destination_port.unwrap_or(0),
-            icmp: (0, 0),
-            tcp_flags: 0,
-            state: ConnectionState::New,
-            mark: 0,
-            fragment: false,
+            ..Self::between(direction, source.into(), destination.into(), protocol)
         };
         while let Some(word) = words.next() {
             packet.take(word, &mut words)?;
@@ -279,9 +360,10 @@ impl Packet {
         let icmp = matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6);
         if word == "fragment" {
             self.fragment = true;
-        } else if word == "mark" {
-            let value = more.next().unwrap_or_default();
-            self.mark = value.parse::<super::Mark>()?.value;
+        } else if word == "reply" {
+            self.reply = true;
+        } else if matches!(word, "mark" | "ctmark" | "status" | "smac" | "dmac" | "vlan") {
+            self.take_named(word, more.next().unwrap_or_default())?;
         } else if let Ok(state) = word.parse() {
             self.state = state;
         } else if let Some(kind) = icmp.then(|| word.parse::<crate::packet::IcmpType>().ok()).flatten() {
@@ -294,6 +376,22 @@ impl Packet {
                 word.escape_debug(),
                 self.protocol
             )));
+        }
+        Ok(())
+    }
+
+    fn take_named(&mut self, name: &str, value: &str) -> Result<(), Malformed> {
+        match name {
+            "mark" => self.mark = value.parse::<super::Mark>()?.value,
+            "ctmark" => self.connection_mark = value.parse::<super::Mark>()?.value,
+            "status" => self.status = status_bits(value)?,
+            "smac" => self.source_mac = Some(value.parse()?),
+            "dmac" => self.destination_mac = Some(value.parse()?),
+            _ => {
+                let id = value.parse().ok().filter(|id| *id < 4096);
+                let bad = || Malformed(format!("`{}` is not a VLAN from 0 to 4095", value.escape_debug()));
+                self.vlan = Some(id.ok_or_else(bad)?);
+            }
         }
         Ok(())
     }
@@ -312,6 +410,8 @@ mod tests {
             "output eth0 [2001:db8::1]:5353 > [2001:db8::2]:53 udp established mark 0x1",
             "input - 10.0.0.1 > 10.0.0.2 tcp fragment",
             "input lo 10.0.0.1:1 > 10.0.0.2:2 tcp none untracked",
+            "input eth0 10.0.0.1:1 > 10.0.0.2:2 udp established reply status seen-reply,assured,confirmed mark 0x1 ctmark 0x2",
+            "forward a b 10.0.0.1:1 > 10.0.0.2:2 udp smac 52:54:00:12:34:56 dmac 52:54:00:12:34:57 vlan 4095",
         ] {
             assert_eq!(text.parse::<Packet>().expect(text).to_string(), text);
         }
@@ -327,6 +427,13 @@ mod tests {
                 "input eth0 10.0.0.1 > 10.0.0.2 udp syn",
                 "`syn` is no flag, ICMP type or connection state of a udp packet",
             ),
+            (
+                "input - ::1 > ::2 udp status new",
+                "`new` is no status of a connection; one of expected, seen-reply, assured, confirmed, snat, dnat, dying is meant",
+            ),
+            ("input - ::1 > ::2 udp vlan 4096", "`4096` is not a VLAN from 0 to 4095"),
+            ("input - ::1 > ::2 udp smac", "`` is not a hardware address like 52:54:00:12:34:56"),
+            ("input - ::1 > ::2 udp ctmark x", "`x` is not a mark like 0x1 or 0x1/0xff"),
         ] {
             assert_eq!(text.parse::<Packet>().expect_err(text).to_string(), words);
         }

@@ -55,17 +55,40 @@ impl Changes {
             Wide::SourcePort => &["tcp sport", "udp sport", "th sport", "sctp sport", "dccp sport"],
             Wide::DestinationPort => &["tcp dport", "udp dport", "th dport", "sctp dport", "dccp dport"],
             Wide::Mark => &["meta mark"],
+            Wide::ConnectionMark => &["ct mark"],
+            Wide::SourceMac => &["ether saddr"],
+            Wide::DestinationMac => &["ether daddr"],
+            Wide::Vlan => &["vlan id"],
             Wide::InInterface | Wide::OutInterface => &[],
         };
-        names.iter().any(|name| self.alters(name)) || self.translates && translated(base, field)
+        let elsewhere = match field {
+            Wide::ConnectionMark => self.is_untracked(base),
+            // The tag is taken off before a packet comes to the interface of its VLAN, and put on behind it.
+            Wide::Vlan => matches!(base.hook, Hook::Ingress | Hook::Egress),
+            _ => self.translates && translated(base, field),
+        };
+        elsewhere || names.iter().any(|name| self.alters(name))
+    }
+
+    /// Whether the connection of a packet is not known there, or not to all.
+    fn is_untracked(&self, base: &Base) -> bool {
+        base.priority < CONNTRACK || matches!(base.hook, Hook::Ingress | Hook::Egress) || self.alters("ct state")
     }
 
     /// Whether a narrow field may be another one in a base chain than at the filter.
     pub fn blurs_narrow(&self, base: &Base, field: Narrow) -> bool {
         match field {
-            Narrow::State => base.priority < CONNTRACK || base.hook == Hook::Ingress || self.alters("ct state"),
+            Narrow::State | Narrow::ConnectionDirection => self.is_untracked(base),
+            Narrow::ConnectionStatus => {
+                let nat = || translated(base, Wide::Destination) || translated(base, Wide::Source);
+                self.is_untracked(base) || self.translates && nat()
+            }
             Narrow::TcpFlags => self.alters("tcp flags"),
-            _ => false,
+            Narrow::Protocol => self.alters("ip protocol") || self.alters("ip6 nexthdr"),
+            Narrow::Fragment => self.alters("ip frag-off"),
+            Narrow::IcmpType => self.alters("icmp type") || self.alters("icmpv6 type"),
+            Narrow::IcmpCode => self.alters("icmp code") || self.alters("icmpv6 code"),
+            Narrow::Family => false,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::{Host, in_namespace};
 use afo::backend::nftables::read;
-use afo::rule::ConnectionState;
 use afo::rule::evaluate::evaluate;
 use afo::rule::ruleset::Ruleset;
 use afo::rule::{Direction, Packet};
@@ -114,19 +113,9 @@ fn random(draw: &mut Draw) -> String {
 fn packet(direction: Direction, from: SocketAddr, to: SocketAddr) -> Packet {
     let lo = Some("lo".to_owned());
     Packet {
-        direction,
         interface_in: lo.clone().filter(|_| direction == Direction::Input),
         interface_out: lo.filter(|_| direction == Direction::Output),
-        source: from.ip(),
-        destination: to.ip(),
-        protocol: afo::packet::Protocol::UDP,
-        source_port: from.port(),
-        destination_port: to.port(),
-        icmp: (0, 0),
-        tcp_flags: 0,
-        state: ConnectionState::New,
-        mark: 0,
-        fragment: false,
+        ..Packet::between(direction, from, to, afo::packet::Protocol::UDP)
     }
 }
 

@@ -5,7 +5,9 @@ use crate::backend::nftables::lower::lower;
 use crate::backend::nftables::native::{Command, Script};
 use crate::backend::nftables::read::read_value;
 use crate::backend::nftables::scheme::policy::Policy;
-use crate::packet::{AddressSpec, Bits, Cell, IcmpType, InterfacePattern, Narrow, PortRange, Protocol, Ranges, Wide};
+use crate::packet::{
+    AddressSpec, Bits, Cell, IcmpType, InterfacePattern, MacAddress, NO_MAC, Narrow, PortRange, Protocol, Ranges, Wide,
+};
 use crate::rule::ruleset::{Outcome, TableFamily, Verdict, name_range, number_name};
 use crate::rule::{
     Action, ConnectionState, Direction, FamilyMatch, Id, Mark, OneOf, Rule, TcpFlag, TcpFlags, address_of,
@@ -56,7 +58,23 @@ pub(super) fn rule_of(cell: &Cell, action: Action, direction: Direction) -> Resu
     rule.connection_state = shorter(cell.narrow(Narrow::State), Narrow::State.all(), state);
     rule.tcp_flags = flags(cell.narrow(Narrow::TcpFlags)).ok_or("its TCP flags are no mask and value")?;
     rule.mark = mark(cell.wide(Wide::Mark)).ok_or("it asks for more than one mark")?;
-    Ok(rule)
+    rule.source_mac = macs(cell.wide(Wide::SourceMac)).ok_or("its hardware addresses are no list")?;
+    match asks_else(cell) {
+        Some(why) => Err(format!("it asks for {why}, which AFO's rules do not")),
+        None => Ok(rule),
+    }
+}
+
+/// What a cell restricts that no rule of AFO can.
+fn asks_else(cell: &Cell) -> Option<&'static str> {
+    let asked = [
+        (cell.asks_wide(Wide::ConnectionMark), "the mark of the connection"),
+        (cell.asks_wide(Wide::DestinationMac), "the hardware address of the destination"),
+        (cell.asks_wide(Wide::Vlan), "the VLAN"),
+        (cell.asks_narrow(Narrow::ConnectionDirection), "the direction of the connection"),
+        (cell.asks_narrow(Narrow::ConnectionStatus), "the status of the connection"),
+    ];
+    asked.into_iter().find(|(asked, _)| *asked).map(|(_, why)| why)
 }
 
 /// The values of a field as a list, or as a negated one where that is shorter.
@@ -128,6 +146,15 @@ fn mark(values: &Ranges) -> Option<Option<Mark>> {
         _ if *values == Wide::Mark.all() => Some(None),
         [(first, last)] if first == last => Some(Some(Mark { value: u32::try_from(*first).ok()?, mask: u32::MAX })),
         _ => None,
+    }
+}
+
+/// Hardware addresses, which a packet must have to be from any but some.
+fn macs(values: &Ranges) -> Option<OneOf<MacAddress>> {
+    let mac = |first: u128, last: u128| MacAddress::from_number(first).filter(|_| first == last);
+    match values.contains(NO_MAC) {
+        true => (*values == Wide::SourceMac.all()).then(OneOf::any),
+        false => shorter_wide(values, &Ranges::one(0, NO_MAC - 1), mac).filter(|list| !list.is_any()),
     }
 }
 

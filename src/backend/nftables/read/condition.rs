@@ -17,12 +17,31 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Vec<Condit
     let empty = Value::Null;
     let (left, right) = (body.get("left").unwrap_or(&empty), body.get("right").unwrap_or(&empty));
     let op = body.get("op").and_then(Value::as_str).unwrap_or("");
-    known(op, left, right, family, sets).unwrap_or_else(|| unread(body, left, right, sets))
+    if sets.changes(right) || passing(left) {
+        let mut all = implied(left);
+        all.push(Condition::Chance(words::comparison(body)));
+        return all;
+    }
+    known(op, left, right, family, sets).unwrap_or_else(|| unread(body, left, right))
+}
+
+/// Whether an expression gives now this and now that of the same packet: the time, chance, what a connection has carried.
+fn passing(left: &Value) -> bool {
+    let Some((kind, body)) = single(left) else { return false };
+    let key = body.get("key").and_then(Value::as_str).unwrap_or("");
+    match kind {
+        "&" | "|" | "^" | "<<" | ">>" => body.get(0).is_some_and(passing),
+        "concat" => body.as_array().is_some_and(|parts| parts.iter().any(passing)),
+        "meta" => matches!(key, "random" | "time" | "hour" | "day" | "cpu"),
+        "ct" => matches!(key, "bytes" | "packets" | "avgpkt" | "expiration" | "id"),
+        "numgen" => true,
+        _ => false,
+    }
 }
 
 /// A condition that is kept with its text, and what it implies.
-fn unread(body: &Value, left: &Value, right: &Value, sets: &Sets) -> Vec<Condition> {
-    let field = steady(left).filter(|_| !sets.changes(right) && right != &Value::Null);
+fn unread(body: &Value, left: &Value, right: &Value) -> Vec<Condition> {
+    let field = steady(left).filter(|_| right != &Value::Null);
     let mut all = implied(left);
     all.push(Condition::Unread(Unread { text: words::comparison(body), field }));
     all
@@ -31,13 +50,11 @@ fn unread(body: &Value, left: &Value, right: &Value, sets: &Sets) -> Vec<Conditi
 /// The text of an expression that gives the same of the same packet, without its mask.
 fn steady(left: &Value) -> Option<String> {
     let (kind, body) = single(left)?;
-    let key = || body.get("key").and_then(Value::as_str).unwrap_or("");
     let same = match kind {
         "&" | "|" | "^" | "<<" | ">>" => return steady(body.get(0)?),
         "concat" => body.as_array()?.iter().all(|part| steady(part).is_some()),
         "payload" | "exthdr" | "tcp option" | "ip option" | "sctp chunk" | "fib" | "rt" | "socket" | "ipsec" => true,
-        "meta" => !matches!(key(), "random" | "time" | "hour" | "day" | "cpu"),
-        "ct" => !matches!(key(), "bytes" | "packets" | "avgpkt" | "expiration"),
+        "meta" | "ct" | "jhash" | "symhash" => true,
         _ => false,
     };
     same.then(|| words::expression(left))
@@ -52,10 +69,6 @@ fn known(op: &str, left: &Value, right: &Value, family: TableFamily, sets: &Sets
         _ => (left, None),
     };
     let Field { subject, implied: mut all } = field(inner, family)?;
-    if sets.changes(right) {
-        all.push(Condition::Chance(format!("{} {}", words::expression(left), words::expression(right))));
-        return Some(all);
-    }
     all.push(match subject {
         Subject::Wide(field, kind) => Condition::Wide(field, wide(op, kind, mask, right, sets)?),
         _ => Condition::Narrow(subject.narrow(), narrow(op, subject, mask, right, sets)?),
@@ -84,17 +97,23 @@ fn wide(op: &str, kind: Kind, mask: Option<&Value>, right: &Value, sets: &Sets) 
     })
 }
 
-/// The values that are in `given` once all but the leading bits are cleared.
+/// The values that are in `given` once all but the bits of the mask are cleared.
 fn unmasked(kind: Kind, mask: &[(u128, u128)], given: &Ranges) -> Option<Ranges> {
     let [(mask, same)] = mask else { return None };
-    let free = kind.all().hull()?.1 & !mask;
-    let leading = mask == same && free & free.wrapping_add(1) == 0;
-    leading.then(|| {
-        Ranges::of(given.as_slice().iter().filter_map(|(first, last)| {
-            let start = first.checked_add(free).map(|n| n & !free)?;
-            (start <= *last).then(|| (start, last | free))
-        }))
-    })
+    let last = kind.all().hull()?.1;
+    let free = last & !mask;
+    if mask != same {
+        return None;
+    }
+    if free & free.wrapping_add(1) != 0 {
+        let single = |(first, end): &(u128, u128)| (first == end).then(|| Ranges::masked(*mask, *first, last))?;
+        let each = given.as_slice().iter().map(single).collect::<Option<Vec<_>>>()?;
+        return Some(Ranges::of(each.iter().flat_map(|ranges| ranges.as_slice().iter().copied())));
+    }
+    Some(Ranges::of(given.as_slice().iter().filter_map(|(first, end)| {
+        let start = first.checked_add(free).map(|n| n & !free)?;
+        (start <= *end).then_some((start, end | free))
+    })))
 }
 
 fn narrow(op: &str, subject: Subject, mask: Option<&Value>, right: &Value, sets: &Sets) -> Option<Bits> {
@@ -106,8 +125,10 @@ fn narrow(op: &str, subject: Subject, mask: Option<&Value>, right: &Value, sets:
         Some(mask) => value::raw_scalar(subject, mask)?,
         None => u64::MAX,
     };
+    let known = |bits: u64| bits & !subject.known_bits() == 0;
     let common = |subject: Subject| {
         let wanted = value::raw_scalar(subject, right).filter(|_| subject.is_flags() && mask.is_none())?;
+        known(wanted).then_some(())?;
         Some(all.iter().filter(|value| subject.number(*value) & wanted != 0).collect::<Bits>())
     };
     match op {
@@ -115,6 +136,7 @@ fn narrow(op: &str, subject: Subject, mask: Option<&Value>, right: &Value, sets:
         "!" => return common(subject).map(|bits| all.minus(bits)),
         _ => {}
     }
+    known(masked).then_some(())?;
     let ranges = value::raw(subject, right, sets)?;
     let (first, last) = ranges.first().copied().unwrap_or((1, 0));
     let one = first == last && ranges.len() == 1;
@@ -141,10 +163,6 @@ fn fragment(op: &str, mask: u64, right: u64) -> Option<Bits> {
 fn concatenation(op: &str, parts: &[Value], right: &Value, family: TableFamily, sets: &Sets) -> Option<Vec<Condition>> {
     let fields = parts.iter().map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
     let mut all: Vec<_> = fields.iter().flat_map(|f| f.implied.clone()).collect();
-    if sets.changes(right) {
-        all.push(Condition::Chance(format!("{} {}", words::concatenated(parts), words::expression(right))));
-        return Some(all);
-    }
     let elements = value::elements(right, sets).filter(|list| list.len() <= MOST)?;
     let cells = elements.into_iter().map(|e| product(&fields, e, sets)).collect::<Option<Vec<_>>>()?;
     match op {
@@ -183,7 +201,7 @@ fn product(fields: &[Field], element: &Value, sets: &Sets) -> Option<Cell> {
 fn keep(cell: &mut Cell, subject: Subject, part: &Value, sets: &Sets) -> Option<()> {
     match subject {
         Subject::Wide(field, kind) => cell.keep_wide(field, &value::wide(kind, part, sets)?),
-        Subject::Fragment => return None,
+        Subject::Fragment | Subject::Status => return None,
         _ if part.as_str() == Some("*") => {}
         _ => cell.keep_narrow(subject.narrow(), value::narrow(subject, u64::MAX, &value::raw(subject, part, sets)?)),
     }

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Port,
     Name,
     Mark,
+    Mac,
+    Vlan,
 }
 
 impl Kind {
@@ -23,6 +25,8 @@ impl Kind {
         match self {
             Self::V4 | Self::Mark => 32,
             Self::Port => 16,
+            Self::Mac => 48,
+            Self::Vlan => 12,
             Self::V6 | Self::Name => 128,
         }
     }
@@ -43,6 +47,8 @@ pub(super) enum Subject {
     EtherType,
     Protocol,
     State,
+    Status,
+    ConnectionDirection,
     TcpFlags,
     IcmpType,
     IcmpCode,
@@ -60,6 +66,9 @@ pub(super) struct Field {
 }
 
 const STATE_NUMBERS: [u64; 5] = [8, 2, 4, 1, 64];
+/// The bits of the kernel's status of a connection that the model has, each as the bit of the model (enum ip_conntrack_status,
+/// linux/netfilter/nf_conntrack_common.h).
+const STATUS_NUMBERS: [u64; 7] = [1, 2, 4, 8, 16, 32, 512];
 
 impl Subject {
     /// The narrow field; a wide one has none and is never asked.
@@ -68,6 +77,8 @@ impl Subject {
             Self::Family | Self::EtherType | Self::Wide(..) => Narrow::Family,
             Self::Protocol => Narrow::Protocol,
             Self::State => Narrow::State,
+            Self::Status => Narrow::ConnectionStatus,
+            Self::ConnectionDirection => Narrow::ConnectionDirection,
             Self::TcpFlags => Narrow::TcpFlags,
             Self::IcmpType | Self::Icmp6Type => Narrow::IcmpType,
             Self::IcmpCode | Self::Icmp6Code => Narrow::IcmpCode,
@@ -81,6 +92,7 @@ impl Subject {
             Self::Family => [2, 10, 0][usize::from(value.min(2))],
             Self::EtherType => [0x0800, 0x86dd, 0][usize::from(value.min(2))],
             Self::State => STATE_NUMBERS[usize::from(value.min(4))],
+            Self::Status => (0..7).filter(|bit| value >> bit & 1 == 1).map(|bit| STATUS_NUMBERS[bit]).sum(),
             _ => value.into(),
         }
     }
@@ -95,6 +107,11 @@ impl Subject {
             Self::State => {
                 find(&[("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)], word)
             }
+            Self::Status => {
+                let words = ["expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"];
+                words.iter().position(|name| *name == word).map(|bit| STATUS_NUMBERS[bit])
+            }
+            Self::ConnectionDirection => find(&[("original", 0), ("reply", 1)], word),
             Self::TcpFlags => ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"]
                 .iter()
                 .position(|flag| *flag == word || (*flag == "ecn" && word == "ece"))
@@ -108,7 +125,12 @@ impl Subject {
 
     /// Whether a comparison without an operator asks for a common bit.
     pub(super) fn is_flags(self) -> bool {
-        matches!(self, Self::State | Self::TcpFlags)
+        matches!(self, Self::State | Self::Status | Self::TcpFlags)
+    }
+
+    /// The bits of its number that the model has; of a status the kernel knows more.
+    pub(super) fn known_bits(self) -> u64 {
+        if self == Self::Status { STATUS_NUMBERS.iter().sum() } else { u64::MAX }
     }
 }
 
@@ -213,9 +235,25 @@ pub(super) fn field(left: &Value, family: TableFamily) -> Option<Field> {
     match kind {
         "payload" => payload(word("protocol")?, word("field")?),
         "meta" => meta(word("key")?, family),
-        "ct" if word("key") == Some("state") && body.get("dir").is_none() => Some(plain(Subject::State)),
+        "ct" if body.get("dir").is_none() => connection(word("key")?),
         _ => None,
     }
+}
+
+fn connection(key: &str) -> Option<Field> {
+    let subject = match key {
+        "state" => return Some(plain(Subject::State)),
+        "mark" => Subject::Wide(Wide::ConnectionMark, Kind::Mark),
+        "status" => Subject::Status,
+        "direction" => Subject::ConnectionDirection,
+        _ => return None,
+    };
+    Some(Field { subject, implied: vec![tracked()] })
+}
+
+/// All but the state is asked in vain of a packet without a connection (nft_ct_get_eval).
+fn tracked() -> Condition {
+    Condition::Narrow(Narrow::State, Bits::below(3))
 }
 
 fn plain(subject: Subject) -> Field {
@@ -243,6 +281,9 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
         _ => None,
     };
     let (subject, implied) = match (protocol, field) {
+        ("ether", "saddr") => (Subject::Wide(Wide::SourceMac, Kind::Mac), Vec::new()),
+        ("ether", "daddr") => (Subject::Wide(Wide::DestinationMac, Kind::Mac), Vec::new()),
+        ("vlan", "id") => (Subject::Wide(Wide::Vlan, Kind::Vlan), Vec::new()),
         ("ip", "saddr") => (Subject::Wide(Wide::Source, Kind::V4), vec![is(Narrow::Family, 0)]),
         ("ip", "daddr") => (Subject::Wide(Wide::Destination, Kind::V4), vec![is(Narrow::Family, 0)]),
         ("ip6", "saddr") => (Subject::Wide(Wide::Source, Kind::V6), vec![is(Narrow::Family, 1)]),
@@ -271,6 +312,7 @@ pub(super) fn implied(left: &Value) -> Vec<Condition> {
     match (kind, body.get("protocol").and_then(Value::as_str)) {
         ("&" | "|" | "^" | "<<" | ">>", _) => body.get(0).map(implied).unwrap_or_default(),
         ("concat", _) => body.as_array().map(|parts| parts.iter().flat_map(implied).collect()).unwrap_or_default(),
+        ("ct", _) if body.get("key").and_then(Value::as_str) != Some("state") => vec![tracked()],
         ("tcp option", _) => vec![is(Narrow::Protocol, 6), is(Narrow::Fragment, 0)],
         ("ip option", _) | ("payload", Some("ip")) => vec![is(Narrow::Family, 0)],
         ("exthdr", _) | ("payload", Some("ip6")) => vec![is(Narrow::Family, 1)],

@@ -55,18 +55,13 @@ fn a_listing_of_every_form_is_read() {
         [
             "the IPv6 header has no extension header",
             "meta mark & 255 == 1",
-            "ct mark 1",
             "fib daddr type local",
-            "ether saddr 52:54:00:12:34:56",
             "meta pkttype multicast",
             "meta skuid 0",
             "ip ttl 10",
             "ip dscp cs1",
             "tcp option maxseg size 500",
-            "meta hour 10:00-12:00",
-            "ct direction original",
             "ether type arp",
-            "vlan id 5",
             "arp operation request"
         ]
     );
@@ -88,6 +83,58 @@ fn connection_states_are_tested_by_mask_or_exactly() {
     }
     let masked = matched(r#"{"&":[{"ct":{"key":"state"}},["established","new"]]}"#, "==", r#""new""#);
     assert_eq!(narrow(&masked, Narrow::State), [0]);
+}
+
+#[test]
+fn what_the_kernel_notes_of_connections() {
+    let ct = |key: &str| format!(r#"{{"ct":{{"key":"{key}"}}}}"#);
+    let status = |op, right| narrow(&matched(&ct("status"), op, right), Narrow::ConnectionStatus);
+    assert_eq!(status("in", r#""dnat""#).len(), 64);
+    assert_eq!(status("!", r#"["snat","dnat"]"#).len(), 32);
+    assert!(status("in", r#""dying""#).iter().all(|bits| bits & 64 != 0));
+    let masked = |mask: &str| format!(r#"{{"&":[{{"ct":{{"key":"status"}}}},{mask}]}}"#);
+    let both = matched(&masked(r#"["snat","dnat"]"#), "==", r#""dnat""#);
+    assert!(narrow(&both, Narrow::ConnectionStatus).iter().all(|bits| bits & 48 == 32));
+    // Of the bits that the model does not have nothing is known.
+    for exact in [matched(&ct("status"), "==", r#""dnat""#), matched(&masked("64"), "==", "64")] {
+        assert!(matches!(exact.last(), Some(Condition::Unread(unread)) if unread.field.is_some()), "{exact:?}");
+    }
+    let reply = matched(&ct("direction"), "==", r#""reply""#);
+    assert_eq!(narrow(&reply, Narrow::ConnectionDirection), [1]);
+    assert_eq!(narrow(&reply, Narrow::State), [0, 1, 2]);
+    assert_eq!(wide(&matched(&ct("mark"), "!=", "0"), Wide::ConnectionMark), [(1, 0xffff_ffff)]);
+    let of_one_side = matched(r#"{"ct":{"key":"saddr","dir":"original"}}"#, "==", r#""192.0.2.1""#);
+    assert_eq!(narrow(&of_one_side, Narrow::State), [0, 1, 2]);
+    assert!(matches!(of_one_side.last(), Some(Condition::Unread(_))));
+}
+
+#[test]
+fn hardware_addresses_vlans_and_masked_marks() {
+    let ether = |field: &str| format!(r#"{{"payload":{{"protocol":"ether","field":"{field}"}}}}"#);
+    let mac = 0x5254_0012_3456;
+    let from = matched(&ether("saddr"), "!=", r#""52:54:00:12:34:56""#);
+    assert_eq!(wide(&from, Wide::SourceMac), [(0, mac - 1), (mac + 1, (1 << 48) - 1)]);
+    assert_eq!(wide(&matched(&ether("daddr"), "==", r#""52:54:00:12:34:56""#), Wide::DestinationMac), [(mac, mac)]);
+    let vlan = r#"{"payload":{"protocol":"vlan","field":"id"}}"#;
+    assert_eq!(wide(&matched(vlan, "!=", "5"), Wide::Vlan), [(0, 4), (6, 4095)]);
+    let mark = |mask: u32| format!(r#"{{"&":[{{"meta":{{"key":"mark"}}}},{mask}]}}"#);
+    assert_eq!(wide(&matched(&mark(0xc000_0000), "==", "1073741824"), Wide::Mark), [(1 << 30, (1 << 31) - 1)]);
+    assert_eq!(wide(&matched(&mark(0x0100_0000), "!=", "0"), Wide::Mark).len(), 128);
+    assert!(matches!(matched(&mark(1), "==", "1").last(), Some(Condition::Unread(_))));
+}
+
+#[test]
+fn what_changes_by_itself_may_fail() {
+    for (left, op, right, words) in [
+        (r#"{"meta":{"key":"hour"}}"#, "==", r#"{"range":["10:00","12:00"]}"#, "meta hour 10:00-12:00"),
+        (r#"{"numgen":{"mode":"inc","mod":2}}"#, "==", "0", r#"numgen {"mode":"inc","mod":2} 0"#),
+        (r#"{"ct":{"key":"bytes","dir":"reply"}}"#, ">", "9", "ct reply bytes > 9"),
+        (r#"{"ct":{"key":"id"}}"#, "==", r#""@d""#, "ct id @d"),
+        (r#"{"fib":{"result":"type","flags":["daddr"]}}"#, "==", r#""@d""#, "fib daddr type @d"),
+    ] {
+        let all = matched(left, op, right);
+        assert!(matches!(all.last(), Some(Condition::Chance(text)) if text == words), "{all:?}");
+    }
 }
 
 #[test]

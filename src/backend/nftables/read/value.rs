@@ -2,7 +2,7 @@
 
 use super::field::{Kind, Subject};
 use super::single;
-use crate::packet::{Bits, Ranges};
+use crate::packet::{Bits, MacAddress, Ranges};
 use crate::rule::ruleset::{name_number, name_range};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -123,7 +123,8 @@ fn scalar(kind: Kind, value: &Value) -> Option<u128> {
     match kind {
         Kind::V4 => value.as_str()?.parse::<Ipv4Addr>().ok().map(|a| a.to_bits().into()),
         Kind::V6 => value.as_str()?.parse::<Ipv6Addr>().ok().map(|a| a.to_bits()),
-        Kind::Port | Kind::Mark => number(),
+        Kind::Port | Kind::Mark | Kind::Vlan => number(),
+        Kind::Mac => value.as_str()?.parse::<MacAddress>().ok().map(MacAddress::to_number),
         Kind::Name => value.as_str().map(name_number),
     }
 }

@@ -88,11 +88,6 @@ pub(super) fn comparison(body: &Value) -> String {
     }
 }
 
-/// The parts of a concatenation.
-pub(super) fn concatenated(parts: &[Value]) -> String {
-    parts.iter().map(expression).collect::<Vec<_>>().join(" . ")
-}
-
 fn list(values: &[Value], between: &str) -> String {
     let shown: Vec<_> = values.iter().take(12).map(expression).collect();
     let more = if values.len() > 12 { format!("{between}… {} more", values.len() - 12) } else { String::new() };
