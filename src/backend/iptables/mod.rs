@@ -1,0 +1,9 @@
+//! iptables: what iptables-save, ip6tables-save and `ipset save` say, as a ruleset, and back as text for iptables-restore.
+//!
+//! Text in, text out; nothing here runs a program.
+
+mod export;
+mod read;
+
+pub use export::export;
+pub use read::{ReadError, is_dump, lines_of, read};

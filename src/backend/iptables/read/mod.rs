@@ -1,0 +1,130 @@
+//! Reads what iptables-save, ip6tables-save and `ipset save` print, alone or one after the other in one text, into a [`Ruleset`].
+//!
+//! Lossless in this sense: a match, a value or a target that is not known becomes something unread with its text, at its place. A
+//! line that has no place at all is an error that names it; none is passed over.
+
+mod address;
+mod condition;
+mod connection;
+mod element;
+mod grammar;
+mod names;
+mod parse;
+mod section;
+mod sets;
+mod target;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use self::condition::Place;
+use self::parse::Rule;
+use self::section::{Entry, Parts, Section};
+use self::sets::Sets;
+use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily};
+use std::collections::{HashMap, HashSet};
+
+pub(super) use self::section::hooks;
+pub use self::section::lines_of;
+
+/// Why a text is no dump.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}: {cause}")]
+pub struct ReadError {
+    /// Counted from 1.
+    pub line: usize,
+    pub cause: String,
+}
+
+impl ReadError {
+    fn at(line: usize, cause: impl Into<String>) -> Self {
+        Self { line, cause: cause.into() }
+    }
+}
+
+/// Whether a text looks like a dump: every line is of a kind that one has, and a table is there.
+pub fn is_dump(text: &str) -> bool {
+    let fits = |line: &str| {
+        line.is_empty()
+            || line == "COMMIT"
+            || line.starts_with(['#', '*', ':', '-', '['])
+            || line.starts_with("create ")
+            || line.starts_with("add ")
+    };
+    let mut lines = text.lines().map(str::trim);
+    lines.clone().any(|line| line.starts_with('*')) && lines.all(fits)
+}
+
+/// Reads dumps.
+///
+/// # Errors
+/// The first line that has no place, a table that is there twice, a rule that iptables refuses.
+pub fn read(text: &str) -> Result<Ruleset, ReadError> {
+    let Parts { sections, sets, unread } = section::taken_apart(text)?;
+    let mut ruleset = Ruleset { backend: "iptables".to_owned(), unread, ..Ruleset::default() };
+    for section in &sections {
+        let family = section::family(section, &sections)?;
+        if ruleset.table(family, section.table).is_some() {
+            let words = format!("the table `{}` of {} is there twice", section.table, family.as_str());
+            return Err(ReadError::at(section.line, words));
+        }
+        ruleset.tables.push(table(section, family, &sets)?);
+    }
+    Ok(ruleset)
+}
+
+fn table(section: &Section, family: TableFamily, sets: &Sets) -> Result<Table, ReadError> {
+    let mut table =
+        Table { family, name: section.table.to_owned(), dormant: false, chains: Vec::new(), sets: Vec::new() };
+    for chain in &section.chains {
+        let base = hooks(section.table, chain.name, chain.drops);
+        table.chains.push(Chain { name: chain.name.to_owned(), handle: None, base, lines: Vec::new() });
+    }
+    let places: HashMap<&str, usize> = section.chains.iter().enumerate().map(|(at, c)| (c.name, at)).collect();
+    let targets = section.chains.iter().map(|c| c.name).filter(|name| hooks(section.table, name, false).is_none());
+    let place = Place { family, sets };
+    let targets = targets.collect();
+    for entry in &section.entries {
+        let line = line(entry, place, &targets).map_err(|cause| ReadError::at(entry.line, cause))?;
+        let chain = places.get(entry.chain).and_then(|at| table.chains.get_mut(*at));
+        let lines = &mut chain.ok_or_else(|| ReadError::at(entry.line, no_chain(entry, section)))?.lines;
+        match entry.at {
+            None => lines.push(line),
+            Some(at) if at <= lines.len() => lines.insert(at, line),
+            Some(at) => {
+                let words = format!("there is no place {} in chain `{}`", at + 1, entry.chain);
+                return Err(ReadError::at(entry.line, words));
+            }
+        }
+    }
+    table.sets = sets.take_named();
+    Ok(table)
+}
+
+fn no_chain(entry: &Entry, section: &Section) -> String {
+    format!("the table `{}` has no chain `{}`", section.table, entry.chain)
+}
+
+/// One rule as a line of its chain.
+fn line(entry: &Entry, place: Place, chains: &HashSet<&str>) -> Result<Line, String> {
+    let rule: &Rule = &entry.rule;
+    let comment = rule.matches.iter().filter(|m| m.name == "comment").find_map(|m| m.option("comment"));
+    let mut line = Line {
+        handle: None,
+        comment: comment.map(|option| option.value().to_owned()),
+        text: words::joined(&entry.words),
+        conditions: Vec::new(),
+        alters: Vec::new(),
+        outcome: Outcome::Next,
+    };
+    for option in &rule.own {
+        condition::own(option, place.family, &mut line.conditions)?;
+    }
+    for extension in &rule.matches {
+        condition::of_match(extension, place, &mut line.conditions);
+    }
+    if let Some(target) = &rule.target {
+        target::take(target, chains, place.family, &mut line);
+    }
+    Ok(line)
+}
