@@ -1,5 +1,6 @@
 //! afo-check: whether a proposal would be taken, before anything is loaded.
 
+use super::raw::iptables_errors;
 use super::render::{known_backend, script};
 use super::{config, live_context};
 use crate::backend::nftables::{Refused, Script};
@@ -7,15 +8,12 @@ use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{ErrorRecord, Proposal, Validation, ValidationError, enrich, parse};
 use crate::rule::Rule;
 use crate::sys::nft::{self, NftError};
-use crate::sys::process;
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 /// Native text that is read whole is at most this long.
 const LONGEST_TEXT: u64 = 64 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Check proposals: fields, the backend's limits, and nft itself
 ///
@@ -58,7 +56,7 @@ pub struct Args {
 pub enum Raw {
     /// nft's text, as for `nft -f`
     Nftables,
-    /// iptables-save's text; always against the live ruleset
+    /// iptables-save's and ip6tables-save's text; always against the live ruleset
     Iptables,
 }
 
@@ -73,11 +71,12 @@ impl Command for Args {
         known_backend(&self.backend)?;
         let config = config(shell)?;
         if self.raw == Some(Raw::Iptables) {
-            return raw(shell, iptables_words(&whole_input()?)?);
+            return raw(shell, iptables_errors(&whole_input()?)?);
         }
         let mut world = Against::named(&self.against, self.rehearse)?;
         if self.raw.is_some() {
-            return raw(shell, world.words(&whole_input()?)?);
+            let words = world.words(&whole_input()?)?;
+            return raw(shell, words.iter().flat_map(|words| located(words, 0, &Script::default())).collect());
         }
         if matches!(world.against, Where::Live) || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
@@ -323,22 +322,15 @@ fn whole_input() -> Result<String, Failure> {
     }
 }
 
-fn iptables_words(text: &str) -> Result<Option<String>, Failure> {
-    let done = process::run("iptables-restore", &["--test"], text.as_bytes(), PATIENCE)
-        .map_err(|e| Failure::refused(e.to_string()).hint("install it: sudo apt-get install iptables"))?;
-    match (done.status.success(), done.stderr.contains("ermission denied") || done.stderr.contains("must be root")) {
-        (true, _) => Ok(None),
-        (false, true) => Err(Failure::refused("no permission to use iptables").hint("run it as root: sudo !!")),
-        (false, false) => Ok(Some(done.stderr.trim_end().to_owned())),
-    }
-}
-
 /// Says what is wrong with native text, line by line.
-fn raw(shell: &Shell, words: Option<String>) -> Result<Exit, Failure> {
+fn raw(shell: &Shell, errors: Vec<ValidationError>) -> Result<Exit, Failure> {
     let mut out = shell.out();
-    for error in words.iter().flat_map(|words| located(words, 0, &Script::default())) {
-        let place =
-            error.line.zip(error.column).map(|(line, column)| format!("-:{line}:{column}: ")).unwrap_or_default();
+    for error in errors {
+        let place = match (error.line, error.column) {
+            (Some(line), Some(column)) => format!("-:{line}:{column}: "),
+            (Some(line), None) => format!("-:{line}: "),
+            _ => String::new(),
+        };
         shell.complain(&format!("{place}{}", error.message), None);
         out.error(&ErrorRecord {
             stage: Args::NAME.to_owned(),

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-conflicts
-///   $ afo-conflicts --ruleset rules.nft < proposals      against a file: nft JSON or text
+///   $ afo-conflicts --ruleset rules.nft < proposals      against a file: nft JSON or text, iptables-save
 ///   $ afo-conflicts --audit                              what is wrong in the live ruleset
 ///   $ afo-conflicts --fail-on redundant,overlap < proposals
 ///
@@ -29,7 +29,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-conflicts", version, verbatim_doc_comment)]
 pub struct Args {
-    /// Look at the kernel's rules, or at those of FILE: nft JSON or nft text
+    /// Look at the kernel's rules, or at those of FILE: nft JSON, nft text, or iptables-save (with ip6tables-save and ipset save, one after the other)
     #[arg(long, value_name = "live|FILE", default_value = "live")]
     pub ruleset: PathBuf,
     /// Read no proposals; report every anomaly inside the ruleset

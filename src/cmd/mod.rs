@@ -12,6 +12,7 @@ pub mod r#gen;
 mod host;
 pub mod log;
 mod places;
+mod raw;
 pub mod render;
 mod ruleset;
 pub mod sim;

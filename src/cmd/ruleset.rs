@@ -1,6 +1,6 @@
 //! The rulesets that flags name, for every command alike: the kernel's, or those of a file in any language that is read.
 
-use crate::backend::nftables;
+use crate::backend::{iptables, nftables};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
 use crate::rule::ruleset::Ruleset;
@@ -19,9 +19,8 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
     }
     let found = ruleset_from(place)?;
     match found.native {
-        Value::String(_) => {
-            Err(Failure::undecided(format!("{}: rules of {} are not read here yet", place.display(), found.backend))
-                .hint("load them with iptables-nft-restore and give the output of `nft -j list ruleset`"))
+        Value::String(dump) => {
+            iptables::read(&dump).map_err(|e| Failure::undecided(format!("{}:{e}", place.display())))
         }
         native => nftables::read_value(&native).map_err(|e| Failure::undecided(format!("{}: {e}", place.display()))),
     }
@@ -59,7 +58,7 @@ pub fn nft_json(text: &str) -> Result<Value, String> {
     }
 }
 
-/// Reads the rules of a file: nft's JSON, iptables-save, or nft's text through an empty network namespace.
+/// Reads the rules of a file: nft's JSON, iptables-save with or without `ipset save`, or nft's text through an empty network namespace.
 ///
 /// # Errors
 /// When the file cannot be read or is none of these (exit 2), or nft or a namespace is needed and missing (exit 3).
@@ -70,7 +69,7 @@ pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
         let native = nft_json(&text).map_err(|words| Failure::undecided(format!("{name}: {words}")))?;
         return Ok(of("nftables", native));
     }
-    if is_iptables_save(&text) {
+    if iptables::is_dump(&text) {
         return Ok(of("iptables", Value::String(text)));
     }
     let listed = nft::list_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?;
@@ -89,13 +88,6 @@ fn not_loaded(name: &str, error: &NftError) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
-}
-
-/// Whether every line is one that iptables-save writes (comment, `*table`, `:CHAIN`, a rule, COMMIT), and a table is there.
-fn is_iptables_save(text: &str) -> bool {
-    let fits = |line: &str| line.is_empty() || line == "COMMIT" || line.starts_with(['#', '*', ':', '-', '[']);
-    let mut lines = text.lines().map(str::trim);
-    lines.clone().any(|line| line.starts_with('*')) && lines.all(fits)
 }
 
 #[cfg(test)]
@@ -118,7 +110,19 @@ mod tests {
         let save = file("# Generated\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 192.0.2.1 -j DROP\nCOMMIT\n");
         let found = ruleset_from(save.path()).expect("save");
         assert!(found.backend == "iptables" && found.native.as_str().is_some_and(|text| text.contains("-j DROP")));
-        assert!(!is_iptables_save("table inet t {\n}\n") && !is_iptables_save("# nothing\n"));
+    }
+
+    #[test]
+    fn a_dump_of_iptables_is_a_ruleset() {
+        let save = file(
+            "create s hash:ip\nadd s 192.0.2.1\n*filter\n:INPUT DROP\n-A INPUT -m set --match-set s src -j ACCEPT\n",
+        );
+        let found = ruleset(save.path()).expect("a ruleset");
+        assert_eq!((found.backend.as_str(), found.lines().count()), ("iptables", 1));
+        let broken = file("*filter\n:INPUT DROP\nhello\n");
+        let words = ruleset(broken.path()).expect_err("no ruleset");
+        let shown = words.message.replace(&broken.path().display().to_string(), "F");
+        assert_eq!((words.exit, shown.as_str()), (Exit::Undecided, "F:3: `hello` is no line of iptables-save"));
     }
 
     #[test]

@@ -73,7 +73,10 @@ mod tests {
         assert!(odd.contains((10 << 24) + (7 << 16) + 1) && !odd.contains((10 << 24) + (7 << 16) + 2));
         let v6 = masked("fe80::1234/ffff::ff", TableFamily::Ip6);
         assert_eq!(v6, None, "more ranges than are worked with");
-        assert_eq!(masked("fe80::/64", TableFamily::Ip6).and_then(|r| r.hull()).map(|(a, b)| b - a), Some((1 << 64) - 1));
+        assert_eq!(
+            masked("fe80::/64", TableFamily::Ip6).and_then(|r| r.hull()).map(|(a, b)| b - a),
+            Some((1 << 64) - 1)
+        );
         assert_eq!(masked("::/0", TableFamily::Ip6), Some(Ranges::one(0, u128::MAX)));
         for text in ["10.0.0.1/33", "host.example", "", "10.0.0.1/", "fe80::1", "10.0.0.1/x", "10.0.0"] {
             assert_eq!(v4(text), None, "{text}");

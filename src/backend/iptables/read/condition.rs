@@ -68,7 +68,8 @@ pub(super) fn own(option: &Opt, family: TableFamily, into: &mut Vec<Condition>) 
             return Err(format!("`{}`: a list of addresses cannot be turned round by `!`", option.text()));
         }
         "s" | "d" => {
-            let (source, field) = (option.name == "s", if option.name == "s" { Wide::Source } else { Wide::Destination });
+            let (source, field) =
+                (option.name == "s", if option.name == "s" { Wide::Source } else { Wide::Destination });
             let all = Ranges::one(0, address::last(family));
             match address::list(value, family) {
                 Some(values) if values == all && !option.inverted => return Ok(()),
@@ -127,14 +128,26 @@ pub(super) fn of_match(extension: &Extension, place: Place, into: &mut Vec<Condi
 
 /// Matches that the packet alone does not decide.
 const CHANCES: [&str; 12] = [
-    "limit", "hashlimit", "statistic", "connlimit", "connbytes", "quota", "quota2", "time", "rateest", "nfacct", "cpu", "osf",
+    "limit",
+    "hashlimit",
+    "statistic",
+    "connlimit",
+    "connbytes",
+    "quota",
+    "quota2",
+    "time",
+    "rateest",
+    "nfacct",
+    "cpu",
+    "osf",
 ];
 
 /// The field that a match asks for which the model has none, where the same packet always gets the same answer.
 fn steady(extension: &Extension, family: TableFamily) -> Option<&'static str> {
     let v6 = family == TableFamily::Ip6;
     // Before routing nobody knows where a packet leaves.
-    let leaving = |option: &Opt| option.name.contains("out") || option.name.contains("bridged") || option.name.contains("dst");
+    let leaving =
+        |option: &Opt| option.name.contains("out") || option.name.contains("bridged") || option.name.contains("dst");
     Some(match &*extension.name {
         "ttl" => "ip ttl",
         "hl" => "ip6 hoplimit",
@@ -155,9 +168,8 @@ fn steady(extension: &Extension, family: TableFamily) -> Option<&'static str> {
         "cluster" => "ct cluster",
         "physdev" | "devgroup" if !extension.options.iter().any(leaving) => "the device",
         "geoip" => "geoip",
-        "ah" | "esp" | "ipcomp" | "dst" | "hbh" | "rt" | "frag" | "eui64" | "ipv6header" | "mh" | "srh" | "ipv4options" => {
-            "headers"
-        }
+        "ah" | "esp" | "ipcomp" | "dst" | "hbh" | "rt" | "frag" | "eui64" | "ipv6header" | "mh" | "srh"
+        | "ipv4options" => "headers",
         _ => return None,
     })
 }

@@ -77,7 +77,11 @@ fn wide(set: &Set, kind: &str, part: &str, source: bool, family: TableFamily) ->
 
 fn keep(cell: &mut Cell, set: &Set, kind: &str, part: &str, source: bool, family: TableFamily) -> Option<()> {
     if kind == "port" {
-        return if set.kind == "bitmap:port" { bare_port(cell, part, source) } else { port_of(cell, part, source, family) };
+        return if set.kind == "bitmap:port" {
+            bare_port(cell, part, source)
+        } else {
+            port_of(cell, part, source, family)
+        };
     }
     let (field, values) = wide(set, kind, part, source, family)?;
     cell.keep_wide(field, &values);

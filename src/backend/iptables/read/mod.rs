@@ -42,17 +42,12 @@ impl ReadError {
     }
 }
 
-/// Whether a text looks like a dump: every line is of a kind that one has, and a table is there.
+/// Whether a text is meant as a dump: a line of it begins a table, `*filter`.
 pub fn is_dump(text: &str) -> bool {
-    let fits = |line: &str| {
-        line.is_empty()
-            || line == "COMMIT"
-            || line.starts_with(['#', '*', ':', '-', '['])
-            || line.starts_with("create ")
-            || line.starts_with("add ")
+    let begins = |line: &str| {
+        line.strip_prefix('*').is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic()))
     };
-    let mut lines = text.lines().map(str::trim);
-    lines.clone().any(|line| line.starts_with('*')) && lines.all(fits)
+    text.lines().any(|line| begins(line.trim()))
 }
 
 /// Reads dumps.

@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn names_are_numbers() {
-        for (text, number) in [("tcp", Some(6)), ("TCP", Some(6)), ("all", Some(0)), ("47", Some(47)), ("martian", None)] {
+        for (text, number) in
+            [("tcp", Some(6)), ("TCP", Some(6)), ("all", Some(0)), ("47", Some(47)), ("martian", None)]
+        {
             assert_eq!(protocol(text), number, "{text}");
         }
         for (text, number) in [("22", Some(22)), ("https", Some(443)), ("65536", None), ("-1", None), ("+1", None)] {

@@ -167,9 +167,7 @@ impl<'a> Reading<'_, 'a> {
     fn of_extension(&mut self, name: &str, inverted: bool, attached: Option<&str>) -> Result<(), String> {
         let owner = self.owner(name);
         let count = match owner {
-            Owner::Target => {
-                self.rule.target.as_ref().and_then(|target| arity(Kind::Target, &target.to.name, name))
-            }
+            Owner::Target => self.rule.target.as_ref().and_then(|target| arity(Kind::Target, &target.to.name, name)),
             Owner::Match(at) => arity(Kind::Match, &self.rule.matches[at].name, name),
             Owner::Implied(match_name) => {
                 self.rule.matches.push(Extension { name: match_name.into(), options: Vec::new() });
@@ -308,12 +306,18 @@ mod tests {
             ),
             ("-j FOO --bar 7", " |  | -j FOO --bar 7"),
             ("-c 12 34 -j RETURN", " |  | -j RETURN"),
-            ("-m recent --set --name x --rsource -j SET --add-set y src", " | -m recent --set --name x --rsource | -j SET --add-set y src"),
+            (
+                "-m recent --set --name x --rsource -j SET --add-set y src",
+                " | -m recent --set --name x --rsource | -j SET --add-set y src",
+            ),
             (
                 "-p tcp -m tcp --dport 1 ! --tcp-flags SYN,ACK SYN -m mark ! --mark 0x1",
                 "-p tcp | -m tcp --dport 1 ! --tcp-flags SYN,ACK SYN -m mark ! --mark 0x1 | ",
             ),
-            ("-m mark --mark 1 -j CONNMARK --set-xmark 0x1/0xff", " | -m mark --mark 1 | -j CONNMARK --set-xmark 0x1/0xff"),
+            (
+                "-m mark --mark 1 -j CONNMARK --set-xmark 0x1/0xff",
+                " | -m mark --mark 1 | -j CONNMARK --set-xmark 0x1/0xff",
+            ),
         ] {
             assert_eq!(parsed(line), places, "{line}");
         }

@@ -261,14 +261,19 @@ pub(super) fn family(section: &Section, all: &[Section]) -> Result<TableFamily, 
         return Ok(found);
     }
     let others = |family| {
-        let told = |s: &Section| s.family == Some(family) || s.entries.iter().any(|e| hint(&e.rule).is_some_and(|h| h.0 == family));
+        let told = |s: &Section| {
+            s.family == Some(family) || s.entries.iter().any(|e| hint(&e.rule).is_some_and(|h| h.0 == family))
+        };
         all.iter().any(told)
     };
     match (others(TableFamily::Ip), others(TableFamily::Ip6)) {
         (_, false) => Ok(TableFamily::Ip),
         (false, true) => Ok(TableFamily::Ip6),
         (true, true) => {
-            let words = format!("nothing says whether the table `{}` is of iptables or of ip6tables; put the first line of ip6tables-save before it", section.table);
+            let words = format!(
+                "nothing says whether the table `{}` is of iptables or of ip6tables; put the first line of ip6tables-save before it",
+                section.table
+            );
             Err(ReadError::at(section.line, words))
         }
     }

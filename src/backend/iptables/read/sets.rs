@@ -189,7 +189,8 @@ fn gathered(members: Vec<Member>) -> Option<Found> {
 /// What the match asks.
 pub(super) fn matched(extension: &Extension, place: Place, into: &mut Vec<Condition>) {
     let given = extension.options.iter().find(|option| matches!(&*option.name, "match-set" | "set"));
-    let Some((option, [name, directions])) = given.and_then(|option| Some((option, option.values.first_chunk()?))) else {
+    let Some((option, [name, directions])) = given.and_then(|option| Some((option, option.values.first_chunk()?)))
+    else {
         into.push(unread(extension.text("-m"), None));
         return;
     };

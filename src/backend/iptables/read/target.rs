@@ -69,7 +69,9 @@ fn alterations(to: &Extension, family: TableFamily) -> Vec<Alteration> {
         "CONNMARK" if to.option("restore-mark").is_some() => &["meta mark"],
         "CONNMARK" => &["ct mark"],
         "HMARK" => &["meta mark"],
-        "CT" | "NOTRACK" if to.name == "NOTRACK" || to.option("notrack").is_some() => return vec![Alteration::Untracked],
+        "CT" | "NOTRACK" if to.name == "NOTRACK" || to.option("notrack").is_some() => {
+            return vec![Alteration::Untracked];
+        }
         "CT" => &["ct helper", "ct zone"],
         "CLASSIFY" => &["meta priority"],
         "TOS" | "DSCP" | "ECN" if v6 => &["ip6 dscp", PACKET_BYTES],

@@ -1,9 +1,7 @@
 use super::{is_dump, lines_of, read};
 use crate::rule::Packet;
 use crate::rule::evaluate::{Fate, evaluate};
-use crate::rule::ruleset::{
-    Alteration, ChainKind, Condition, Hook, Outcome, Ruleset, TableFamily, Unread, Verdict,
-};
+use crate::rule::ruleset::{Alteration, ChainKind, Condition, Hook, Outcome, Ruleset, TableFamily, Unread, Verdict};
 use proptest::prelude::*;
 
 const EVERY_FORM: &str = include_str!("../../../../tests/rulesets/office.iptables");
@@ -53,116 +51,136 @@ const ALL: [&str; 8] = [SSH, WEB, DNS, PING, LATER, LOST, RAW, ERROR];
 
 #[test]
 fn conditions_of_iptables_itself() {
-    check("iptables", "", &[
-        ("", &ALL, &[]),
-        ("-s 10.0.0.0/8", &[SSH, WEB, PING, LATER], &[DNS]),
-        ("! -s 10.0.0.0/8", &[DNS], &[SSH, WEB, PING]),
-        ("-s 10.0.0.1,192.0.2.1", &[SSH, DNS], &[WEB, PING]),
-        ("-d 10.0.0.2/255.255.0.255", &[SSH], &[WEB, DNS]),
-        ("! -d 10.0.0.2/32", &[WEB, DNS, PING], &[SSH]),
-        ("-s 0.0.0.0/0 -d 0.0.0.0/0", &ALL, &[]),
-        ("-i eth0", &[SSH, DNS], &[WEB, PING]),
-        ("-i eth+", &[SSH, WEB, DNS], &[PING]),
-        ("-i +", &ALL, &[]),
-        ("! -i eth0", &[WEB, PING], &[SSH, DNS]),
-        ("! -i +", &[], &ALL),
-        ("-o eth0", &[PING], &[SSH, DNS]),
-        ("-o wg+", &[DNS], &[SSH, PING]),
-        ("! -o wg1", &[SSH, PING], &[DNS]),
-        ("-p tcp", &[SSH, WEB, LATER], &[DNS, PING]),
-        ("! -p tcp", &[DNS, PING], &[SSH, LATER]),
-        ("-p all", &ALL, &[]),
-        ("-p 0", &ALL, &[]),
-        ("-p 17", &[DNS], &[SSH]),
-        ("-p GRE", &[], &ALL),
-        ("-f", &[LATER], &[SSH, DNS, PING]),
-        ("! -f", &[SSH, DNS, PING], &[LATER]),
-        ("-s ! 10.0.0.0/8", &[DNS], &[SSH]),
-    ]);
+    check(
+        "iptables",
+        "",
+        &[
+            ("", &ALL, &[]),
+            ("-s 10.0.0.0/8", &[SSH, WEB, PING, LATER], &[DNS]),
+            ("! -s 10.0.0.0/8", &[DNS], &[SSH, WEB, PING]),
+            ("-s 10.0.0.1,192.0.2.1", &[SSH, DNS], &[WEB, PING]),
+            ("-d 10.0.0.2/255.255.0.255", &[SSH], &[WEB, DNS]),
+            ("! -d 10.0.0.2/32", &[WEB, DNS, PING], &[SSH]),
+            ("-s 0.0.0.0/0 -d 0.0.0.0/0", &ALL, &[]),
+            ("-i eth0", &[SSH, DNS], &[WEB, PING]),
+            ("-i eth+", &[SSH, WEB, DNS], &[PING]),
+            ("-i +", &ALL, &[]),
+            ("! -i eth0", &[WEB, PING], &[SSH, DNS]),
+            ("! -i +", &[], &ALL),
+            ("-o eth0", &[PING], &[SSH, DNS]),
+            ("-o wg+", &[DNS], &[SSH, PING]),
+            ("! -o wg1", &[SSH, PING], &[DNS]),
+            ("-p tcp", &[SSH, WEB, LATER], &[DNS, PING]),
+            ("! -p tcp", &[DNS, PING], &[SSH, LATER]),
+            ("-p all", &ALL, &[]),
+            ("-p 0", &ALL, &[]),
+            ("-p 17", &[DNS], &[SSH]),
+            ("-p GRE", &[], &ALL),
+            ("-f", &[LATER], &[SSH, DNS, PING]),
+            ("! -f", &[SSH, DNS, PING], &[LATER]),
+            ("-s ! 10.0.0.0/8", &[DNS], &[SSH]),
+        ],
+    );
 }
 
 #[test]
 fn ports_and_flags_are_of_first_fragments() {
-    check("iptables", "", &[
-        ("-p tcp -m tcp", &[SSH, WEB], &[LATER, DNS]),
-        ("-p tcp -m tcp --dport 22", &[SSH], &[WEB, LATER, DNS]),
-        ("-p tcp -m tcp ! --dport 22", &[WEB], &[SSH, LATER, DNS]),
-        ("-p tcp --dport ssh", &[SSH], &[WEB]),
-        ("-p tcp -m tcp --sport 1024:", &[SSH], &[WEB]),
-        ("-p tcp -m tcp --sport :1023 --dport 80", &[WEB], &[SSH]),
-        ("-p tcp -m tcp --sport :", &[SSH, WEB], &[LATER]),
-        ("-p tcp -m tcp ! --sport 0:65535", &[], &ALL),
-        ("-p udp -m udp --sport 53 --dport 53", &[DNS], &[SSH]),
-        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", &[SSH], &[WEB, LATER]),
-        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN", &[WEB], &[SSH, LATER]),
-        ("-p tcp --syn", &[SSH], &[WEB]),
-        ("-p tcp -m tcp --tcp-flags ALL NONE", &["input eth0 10.0.0.1:1 > 10.0.0.2:2 tcp none"], &[SSH, WEB]),
-        ("-p tcp -m multiport --dports 21:23,443", &[SSH], &[WEB, LATER, DNS]),
-        ("-p tcp -m multiport ! --dports 22,443", &[WEB], &[SSH, LATER]),
-        ("-p tcp -m multiport --sports 1023", &[WEB], &[SSH]),
-        ("-p udp -m multiport --ports 53", &[DNS], &[SSH]),
-        ("-p tcp -m multiport --ports 1023,22", &[SSH, WEB], &[LATER]),
-        ("-p tcp -m multiport ! --ports 1023", &[SSH], &[WEB, LATER]),
-        (
-            "-p sctp -m sctp --dport 5060",
-            &["input eth0 10.0.0.1:1 > 10.0.0.2:5060 sctp"],
-            &["input eth0 10.0.0.1:1 > 10.0.0.2:5061 sctp"],
-        ),
-        ("-p dccp -m dccp ! --sport 1", &["input eth0 10.0.0.1:2 > 10.0.0.2:5060 dccp"], &[SSH]),
-        ("-p udplite -m udplite --sport 1", &["input eth0 10.0.0.1:1 > 10.0.0.2:5060 udplite"], &[DNS]),
-    ]);
+    check(
+        "iptables",
+        "",
+        &[
+            ("-p tcp -m tcp", &[SSH, WEB], &[LATER, DNS]),
+            ("-p tcp -m tcp --dport 22", &[SSH], &[WEB, LATER, DNS]),
+            ("-p tcp -m tcp ! --dport 22", &[WEB], &[SSH, LATER, DNS]),
+            ("-p tcp --dport ssh", &[SSH], &[WEB]),
+            ("-p tcp -m tcp --sport 1024:", &[SSH], &[WEB]),
+            ("-p tcp -m tcp --sport :1023 --dport 80", &[WEB], &[SSH]),
+            ("-p tcp -m tcp --sport :", &[SSH, WEB], &[LATER]),
+            ("-p tcp -m tcp ! --sport 0:65535", &[], &ALL),
+            ("-p udp -m udp --sport 53 --dport 53", &[DNS], &[SSH]),
+            ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", &[SSH], &[WEB, LATER]),
+            ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN", &[WEB], &[SSH, LATER]),
+            ("-p tcp --syn", &[SSH], &[WEB]),
+            ("-p tcp -m tcp --tcp-flags ALL NONE", &["input eth0 10.0.0.1:1 > 10.0.0.2:2 tcp none"], &[SSH, WEB]),
+            ("-p tcp -m multiport --dports 21:23,443", &[SSH], &[WEB, LATER, DNS]),
+            ("-p tcp -m multiport ! --dports 22,443", &[WEB], &[SSH, LATER]),
+            ("-p tcp -m multiport --sports 1023", &[WEB], &[SSH]),
+            ("-p udp -m multiport --ports 53", &[DNS], &[SSH]),
+            ("-p tcp -m multiport --ports 1023,22", &[SSH, WEB], &[LATER]),
+            ("-p tcp -m multiport ! --ports 1023", &[SSH], &[WEB, LATER]),
+            (
+                "-p sctp -m sctp --dport 5060",
+                &["input eth0 10.0.0.1:1 > 10.0.0.2:5060 sctp"],
+                &["input eth0 10.0.0.1:1 > 10.0.0.2:5061 sctp"],
+            ),
+            ("-p dccp -m dccp ! --sport 1", &["input eth0 10.0.0.1:2 > 10.0.0.2:5060 dccp"], &[SSH]),
+            ("-p udplite -m udplite --sport 1", &["input eth0 10.0.0.1:1 > 10.0.0.2:5060 udplite"], &[DNS]),
+        ],
+    );
 }
 
 #[test]
 fn types_of_icmp_are_of_first_fragments() {
     let fragment = "input eth0 10.0.0.1 > 10.0.0.2 icmp fragment";
-    check("iptables", "", &[
-        ("-p icmp -m icmp --icmp-type 8", &[PING], &[ERROR, fragment, SSH]),
-        ("-p icmp --icmp-type echo-request", &[PING], &[ERROR]),
-        ("-p icmp -m icmp --icmp-type 3/4", &[ERROR], &[PING]),
-        ("-p icmp -m icmp ! --icmp-type 3/4", &[PING], &[ERROR, fragment]),
-        ("-p icmp -m icmp --icmp-type any", &[PING, ERROR], &[fragment, SSH]),
-        ("-p icmp -m icmp ! --icmp-type 255", &[], &[PING, ERROR]),
-    ]);
+    check(
+        "iptables",
+        "",
+        &[
+            ("-p icmp -m icmp --icmp-type 8", &[PING], &[ERROR, fragment, SSH]),
+            ("-p icmp --icmp-type echo-request", &[PING], &[ERROR]),
+            ("-p icmp -m icmp --icmp-type 3/4", &[ERROR], &[PING]),
+            ("-p icmp -m icmp ! --icmp-type 3/4", &[PING], &[ERROR, fragment]),
+            ("-p icmp -m icmp --icmp-type any", &[PING, ERROR], &[fragment, SSH]),
+            ("-p icmp -m icmp ! --icmp-type 255", &[], &[PING, ERROR]),
+        ],
+    );
     let solicit = "input eth0 2001:db8::1 > 2001:db8::2 icmpv6 135 untracked";
     let tcp = "input eth0 [2001:db8::1]:1 > [2001:db8::2]:22 tcp syn";
-    check("ip6tables", "", &[
-        ("-p ipv6-icmp -m icmp6 --icmpv6-type 135", &[solicit], &[tcp]),
-        ("-p ipv6-icmp -m icmp6 ! --icmpv6-type neighbour-solicitation", &[], &[solicit, tcp]),
-        ("-p ipv6-icmp -m icmp6 --icmpv6-type 255", &[], &[solicit]),
-        ("-s 2001:db8::/32 -p tcp -m tcp --dport 22", &[tcp], &[solicit]),
-        ("! -s 2001:db8::/32", &[], &[tcp, solicit, SSH]),
-        ("", &[tcp], &[SSH]),
-    ]);
+    check(
+        "ip6tables",
+        "",
+        &[
+            ("-p ipv6-icmp -m icmp6 --icmpv6-type 135", &[solicit], &[tcp]),
+            ("-p ipv6-icmp -m icmp6 ! --icmpv6-type neighbour-solicitation", &[], &[solicit, tcp]),
+            ("-p ipv6-icmp -m icmp6 --icmpv6-type 255", &[], &[solicit]),
+            ("-s 2001:db8::/32 -p tcp -m tcp --dport 22", &[tcp], &[solicit]),
+            ("! -s 2001:db8::/32", &[], &[tcp, solicit, SSH]),
+            ("", &[tcp], &[SSH]),
+        ],
+    );
 }
 
 #[test]
 fn connections() {
     let translated = "forward eth0 eth1 10.0.0.1:1 > 10.0.0.2:22 tcp syn status dnat";
     let reply = "input eth0 10.0.0.1:80 > 10.0.0.2:4000 tcp ack established reply status seen-reply,assured";
-    check("iptables", "", &[
-        ("-m state --state NEW", &[SSH, DNS], &[WEB, LOST, RAW]),
-        ("-m state ! --state NEW,RELATED", &[WEB, LOST, RAW], &[SSH, ERROR]),
-        ("-m conntrack --ctstate RELATED,ESTABLISHED", &[WEB, ERROR], &[SSH, LOST]),
-        ("-m conntrack --ctstate INVALID,UNTRACKED", &[LOST, RAW], &[SSH, WEB]),
-        ("-m conntrack --ctstate DNAT", &[translated], &[SSH, LOST]),
-        ("-m conntrack ! --ctstate DNAT", &[SSH, LOST, RAW], &[translated]),
-        ("-m conntrack --ctstate ESTABLISHED,DNAT", &[WEB, translated], &[SSH, LOST]),
-        ("-m conntrack ! --ctstate ESTABLISHED,DNAT", &[SSH, LOST, RAW], &[WEB, translated]),
-        ("-m conntrack --ctdir REPLY", &[reply], &[SSH, WEB, LOST]),
-        ("-m conntrack ! --ctdir REPLY", &[SSH, WEB], &[reply, LOST, RAW]),
-        ("-m conntrack --ctstatus ASSURED", &[reply], &[SSH, WEB, LOST]),
-        ("-m conntrack --ctstatus NONE", &[], &ALL),
-        ("-m conntrack ! --ctstatus NONE", &[SSH, WEB], &[LOST, RAW]),
-        ("-m conntrack --ctstate NEW --ctproto 6", &[SSH], &[WEB, DNS, LOST]),
-        ("-m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL", &[WEB], &[reply, SSH]),
-        (
-            "-m connmark --mark 0x1/0xffffff01",
-            &["input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn ctmark 0x1"],
-            &[SSH, "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn invalid ctmark 0x1"],
-        ),
-        ("-m connmark ! --mark 0x1", &[SSH], &[LOST, RAW]),
-    ]);
+    check(
+        "iptables",
+        "",
+        &[
+            ("-m state --state NEW", &[SSH, DNS], &[WEB, LOST, RAW]),
+            ("-m state ! --state NEW,RELATED", &[WEB, LOST, RAW], &[SSH, ERROR]),
+            ("-m conntrack --ctstate RELATED,ESTABLISHED", &[WEB, ERROR], &[SSH, LOST]),
+            ("-m conntrack --ctstate INVALID,UNTRACKED", &[LOST, RAW], &[SSH, WEB]),
+            ("-m conntrack --ctstate DNAT", &[translated], &[SSH, LOST]),
+            ("-m conntrack ! --ctstate DNAT", &[SSH, LOST, RAW], &[translated]),
+            ("-m conntrack --ctstate ESTABLISHED,DNAT", &[WEB, translated], &[SSH, LOST]),
+            ("-m conntrack ! --ctstate ESTABLISHED,DNAT", &[SSH, LOST, RAW], &[WEB, translated]),
+            ("-m conntrack --ctdir REPLY", &[reply], &[SSH, WEB, LOST]),
+            ("-m conntrack ! --ctdir REPLY", &[SSH, WEB], &[reply, LOST, RAW]),
+            ("-m conntrack --ctstatus ASSURED", &[reply], &[SSH, WEB, LOST]),
+            ("-m conntrack --ctstatus NONE", &[], &ALL),
+            ("-m conntrack ! --ctstatus NONE", &[SSH, WEB], &[LOST, RAW]),
+            ("-m conntrack --ctstate NEW --ctproto 6", &[SSH], &[WEB, DNS, LOST]),
+            ("-m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL", &[WEB], &[reply, SSH]),
+            (
+                "-m connmark --mark 0x1/0xffffff01",
+                &["input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn ctmark 0x1"],
+                &[SSH, "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn invalid ctmark 0x1"],
+            ),
+            ("-m connmark ! --mark 0x1", &[SSH], &[LOST, RAW]),
+        ],
+    );
     // A message about a connection may be of another protocol than the connection.
     let ruleset = dropping("iptables", "", "-m conntrack --ctproto 6");
     assert_eq!((drops(&ruleset, DNS), drops(&ruleset, LOST), drops(&ruleset, ERROR)), (Some(false), Some(false), None));
@@ -171,21 +189,25 @@ fn connections() {
 #[test]
 fn other_fields_of_the_packet() {
     let near = "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn mark 0x11 smac 52:54:00:12:34:56";
-    check("iptables", "", &[
-        ("-m mark --mark 0x11", &[near], &[SSH]),
-        ("-m mark ! --mark 17", &[SSH], &[near]),
-        ("-m mark --mark 0x10/0xfffffff0", &[near], &[SSH]),
-        ("-m mark --mark 0x11/0x10", &[], &[near]),
-        ("-m mac --mac-source 52:54:00:12:34:56", &[near], &[SSH]),
-        ("-m mac ! --mac-source 52:54:00:12:34:57", &[near], &[SSH]),
-        ("-m iprange --src-range 10.0.0.1-10.0.0.8", &[SSH], &[WEB, DNS]),
-        ("-m iprange ! --dst-range 10.0.0.2-10.0.0.2", &[WEB, DNS], &[SSH]),
-        ("-m addrtype --dst-type MULTICAST", &["input eth0 10.0.0.1:1 > 224.0.0.251:5353 udp"], &[SSH]),
-        ("-m addrtype ! --dst-type MULTICAST", &[SSH], &["input eth0 10.0.0.1:1 > 224.0.0.251:5353 udp"]),
-        ("-m recent --set --name a --rsource", &ALL, &[]),
-        ("-m recent ! --set --name a --rsource", &[], &ALL),
-        ("-m comment --comment \"-p udp\"", &ALL, &[]),
-    ]);
+    check(
+        "iptables",
+        "",
+        &[
+            ("-m mark --mark 0x11", &[near], &[SSH]),
+            ("-m mark ! --mark 17", &[SSH], &[near]),
+            ("-m mark --mark 0x10/0xfffffff0", &[near], &[SSH]),
+            ("-m mark --mark 0x11/0x10", &[], &[near]),
+            ("-m mac --mac-source 52:54:00:12:34:56", &[near], &[SSH]),
+            ("-m mac ! --mac-source 52:54:00:12:34:57", &[near], &[SSH]),
+            ("-m iprange --src-range 10.0.0.1-10.0.0.8", &[SSH], &[WEB, DNS]),
+            ("-m iprange ! --dst-range 10.0.0.2-10.0.0.2", &[WEB, DNS], &[SSH]),
+            ("-m addrtype --dst-type MULTICAST", &["input eth0 10.0.0.1:1 > 224.0.0.251:5353 udp"], &[SSH]),
+            ("-m addrtype ! --dst-type MULTICAST", &[SSH], &["input eth0 10.0.0.1:1 > 224.0.0.251:5353 udp"]),
+            ("-m recent --set --name a --rsource", &ALL, &[]),
+            ("-m recent ! --set --name a --rsource", &[], &ALL),
+            ("-m comment --comment \"-p udp\"", &ALL, &[]),
+        ],
+    );
 }
 
 const SETS: &str = "create one hash:ip family inet hashsize 1024 maxelem 65536
@@ -212,38 +234,45 @@ create timed hash:ip family inet timeout 300
 add timed 10.0.0.1 timeout 17
 create macs hash:mac hashsize 64
 add macs 52:54:00:12:34:56
-create marks hash:ip,mark family inet markmask 0x000000ff
-add marks 10.0.0.1,0x11
+create marks hash:ip,mark family inet markmask 0xfffffff0
+add marks 10.0.0.1,0x10
 create nets hash:net,port,net family inet
 add nets 10.0.0.0/24,tcp:22,10.0.0.0/28";
 
 #[test]
 fn sets_of_a_dump() {
     let near = "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn mark 0x11 smac 52:54:00:12:34:56";
-    check("iptables", SETS, &[
-        ("-m set --match-set one src", &[SSH], &[WEB, PING]),
-        ("-m set --match-set one dst", &[PING], &[SSH]),
-        ("-m set ! --match-set one src", &[WEB, PING, DNS], &[SSH]),
-        ("-m set --match-set six src", &[], &ALL),
-        ("-m set ! --match-set six src", &ALL, &[]),
-        ("-m set --match-set holes src", &[WEB, PING], &[SSH, DNS]),
-        ("-m set --match-set pairs src,dst", &[SSH, PING], &[WEB, LATER]),
-        ("-m set ! --match-set pairs src,dst", &[WEB, LATER], &[SSH, PING]),
-        ("-m set --match-set pairs dst,src", &[], &[SSH, PING]),
-        ("-m set --match-set ports dst", &[SSH, WEB], &[LATER, DNS, PING]),
-        ("-m set --match-set faces src,src", &[SSH], &[WEB, PING, DNS]),
-        ("-m set --match-set faces src,dst", &[PING], &[SSH]),
-        ("-m set --match-set masks src", &[SSH, WEB], &[DNS]),
-        ("-m set --match-set all src", &[SSH], &[WEB, DNS]),
-        ("-m set --match-set macs src", &[near], &[SSH]),
-        ("-m set --match-set marks src,src", &[near], &[SSH]),
-        ("-m set --match-set nets src,dst,dst", &[SSH], &[WEB, DNS]),
-    ]);
+    check(
+        "iptables",
+        SETS,
+        &[
+            ("-m set --match-set one src", &[SSH], &[WEB, PING]),
+            ("-m set --match-set one dst", &[PING], &[SSH]),
+            ("-m set ! --match-set one src", &[WEB, PING, DNS], &[SSH]),
+            ("-m set --match-set six src", &[], &ALL),
+            ("-m set ! --match-set six src", &ALL, &[]),
+            ("-m set --match-set holes src", &[WEB, PING], &[SSH, DNS]),
+            ("-m set --match-set pairs src,dst", &[SSH, PING], &[WEB, LATER]),
+            ("-m set ! --match-set pairs src,dst", &[WEB, LATER], &[SSH, PING]),
+            ("-m set --match-set pairs dst,src", &[], &[SSH, PING]),
+            ("-m set --match-set ports dst", &[SSH, WEB], &[LATER, DNS, PING]),
+            ("-m set --match-set faces src,src", &[SSH], &[WEB, PING, DNS]),
+            ("-m set --match-set faces src,dst", &[PING], &[SSH]),
+            ("-m set --match-set masks src", &[SSH, WEB], &[DNS]),
+            ("-m set --match-set all src", &[SSH], &[WEB, DNS]),
+            ("-m set --match-set macs src", &[near], &[SSH]),
+            ("-m set --match-set marks src,src", &[near], &[SSH]),
+            ("-m set --match-set nets src,dst,dst", &[SSH], &[WEB, DNS]),
+        ],
+    );
     for rule in ["-m set --match-set timed src", "-m set --match-set one src --packets-gt 3"] {
         assert!(matches!(one(&dropping("iptables", SETS, rule)), Condition::Chance(_)), "{rule}");
     }
-    for rule in ["-m set --match-set nobody src", "-m set --match-set pairs src", "-m set --match-set holes src --return-nomatch"]
-    {
+    for rule in [
+        "-m set --match-set nobody src",
+        "-m set --match-set pairs src",
+        "-m set --match-set holes src --return-nomatch",
+    ] {
         let field = format!("set {}", rule.split(' ').nth(3).expect("a name"));
         let kept = Condition::Unread(Unread { text: rule.to_owned(), field: Some(field) });
         assert_eq!(one(&dropping("iptables", SETS, rule)), kept, "{rule}");
@@ -272,7 +301,11 @@ fn what_is_not_understood_is_kept() {
     for (rule, text, field) in [
         ("-m ttl --ttl-eq 64", "-m ttl --ttl-eq 64", Some("ip ttl")),
         ("-m owner ! --uid-owner 1000", "-m owner ! --uid-owner 1000", Some("meta skuid")),
-        ("-m string --string \"a b\" --algo bm", "-m string --string \"a b\" --algo bm", Some("the bytes of the packet")),
+        (
+            "-m string --string \"a b\" --algo bm",
+            "-m string --string \"a b\" --algo bm",
+            Some("the bytes of the packet"),
+        ),
         ("-m addrtype --dst-type LOCAL", "-m addrtype --dst-type LOCAL", Some("ip daddr")),
         ("-m addrtype --dst-type LOCAL --limit-iface-in", "-m addrtype --dst-type LOCAL --limit-iface-in", None),
         ("-p tcp -m tcp --tcp-option 7", "-m tcp --tcp-option 7", Some("tcp option")),
@@ -293,10 +326,16 @@ fn what_is_not_understood_is_kept() {
         let kept = Condition::Unread(Unread { text: text.to_owned(), field: field.map(str::to_owned) });
         assert_eq!(one(&dropping("iptables", "", rule)), kept, "{rule}");
     }
-    for rule in ["-m limit --limit 3/sec", "-m hashlimit --hashlimit-upto 5/min --hashlimit-name x", "-m statistic --mode nth --every 2",
-        "-m recent --rcheck --seconds 60 --name a", "-m connlimit --connlimit-above 3", "-m time --timestart 08:00", "-m quota --quota 7",
-        "-m conntrack --ctexpire 5:10"]
-    {
+    for rule in [
+        "-m limit --limit 3/sec",
+        "-m hashlimit --hashlimit-upto 5/min --hashlimit-name x",
+        "-m statistic --mode nth --every 2",
+        "-m recent --rcheck --seconds 60 --name a",
+        "-m connlimit --connlimit-above 3",
+        "-m time --timestart 08:00",
+        "-m quota --quota 7",
+        "-m conntrack --ctexpire 5:10",
+    ] {
         assert!(matches!(one(&dropping("iptables", "", rule)), Condition::Chance(text) if text == rule), "{rule}");
     }
 }
@@ -327,7 +366,10 @@ fn targets() {
         ("-j GADGET --wheel 7", unread("-j GADGET --wheel 7")),
         ("-j DROP --slowly", unread("-j DROP --slowly")),
         ("-j NFQUEUE --queue-num 1 --queue-bypass", unread("-j NFQUEUE --queue-num 1 --queue-bypass")),
-        ("-j DNAT --to-destination 10.0.0.1:80", verdict(Verdict::Translate("-j DNAT --to-destination 10.0.0.1:80".into()))),
+        (
+            "-j DNAT --to-destination 10.0.0.1:80",
+            verdict(Verdict::Translate("-j DNAT --to-destination 10.0.0.1:80".into())),
+        ),
         ("-j MASQUERADE", verdict(Verdict::Translate("-j MASQUERADE".into()))),
         ("-j LOG --log-prefix \"-j x\" --log-level 4", next(&[])),
         ("-j NFLOG --nflog-group 7", next(&[])),
@@ -408,7 +450,10 @@ fn refusals_name_the_line() {
         ("*filter\n[1:x] -A INPUT", "2: `[1:x]` are no counters"),
         ("*filter\n[1:2 -A INPUT", "2: the counters lack their closing bracket"),
         ("*filter\n:INPUT ACCEPT\n-I INPUT 2 -j DROP", "3: there is no place 2 in chain `INPUT`"),
-        ("*filter\n-A INPUT ! -s 10.0.0.1,10.0.0.2 -j DROP", "2: `! -s 10.0.0.1,10.0.0.2`: a list of addresses cannot be turned round by `!`"),
+        (
+            "*filter\n-A INPUT ! -s 10.0.0.1,10.0.0.2 -j DROP",
+            "2: `! -s 10.0.0.1,10.0.0.2`: a list of addresses cannot be turned round by `!`",
+        ),
         ("*filter\nCOMMIT\n*filter\nCOMMIT", "3: the table `filter` of ip is there twice"),
         ("# Generated by iptables-save\n*filter\n-A INPUT -s ::1 -j DROP", "3: `-s ::1` stands in a table of iptables"),
         ("# Generated by ip6tables-save\n*filter\n-A INPUT -f -j DROP", "3: `-f` stands in a table of ip6tables"),
@@ -442,7 +487,12 @@ fn dumps_come_in_many_forms() {
     assert_eq!(six.tables[0].family, TableFamily::Ip6);
     let cut = read("*filter\nCOMMIT\n# Table `nat' is incompatible, use 'nft' tool.\n").expect("a dump");
     assert_eq!(cut.unread, ["Table `nat' is incompatible, use 'nft' tool."]);
-    assert!(is_dump(EVERY_FORM) && !is_dump("table inet t {\n}\n") && !is_dump("# nothing\n") && !is_dump("create x hash:ip"));
+    assert!(
+        is_dump(EVERY_FORM)
+            && !is_dump("table inet t {\n}\n")
+            && !is_dump("# nothing\n")
+            && !is_dump("create x hash:ip")
+    );
 }
 
 #[test]
@@ -457,9 +507,50 @@ fn one_family_keeps_its_places() {
 /// Words of rules, sensible and not.
 fn word() -> impl Strategy<Value = String> {
     let known = [
-        "-A", "INPUT", "-s", "10.0.0.0/8", "!", "-p", "tcp", "-m", "--dport", "22", "-j", "DROP", "multiport", "--ports", "1:2,3",
-        "conntrack", "--ctstate", "NEW,DNAT", "\"a b\"", "set", "--match-set", "one", "src,dst", "-g", "sub", "--", "-", "::1", "-i", "+",
-        "--tcp-flags", "SYN", "icmp", "--icmp-type", "any", "*filter", ":x", "COMMIT", "[1:2]", "-f", "mark", "--mark", "1/3", "comment",
+        "-A",
+        "INPUT",
+        "-s",
+        "10.0.0.0/8",
+        "!",
+        "-p",
+        "tcp",
+        "-m",
+        "--dport",
+        "22",
+        "-j",
+        "DROP",
+        "multiport",
+        "--ports",
+        "1:2,3",
+        "conntrack",
+        "--ctstate",
+        "NEW,DNAT",
+        "\"a b\"",
+        "set",
+        "--match-set",
+        "one",
+        "src,dst",
+        "-g",
+        "sub",
+        "--",
+        "-",
+        "::1",
+        "-i",
+        "+",
+        "--tcp-flags",
+        "SYN",
+        "icmp",
+        "--icmp-type",
+        "any",
+        "*filter",
+        ":x",
+        "COMMIT",
+        "[1:2]",
+        "-f",
+        "mark",
+        "--mark",
+        "1/3",
+        "comment",
     ];
     prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => "[ -~]{0,8}", 1 => "\\PC{0,4}"]
 }
