@@ -23,7 +23,7 @@ _afo__watch() {
 
     case "${cmd}" in
         afo__watch)
-            opts="-v -q -h -V --source --as --follow --once --from --time-zone --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --source --as --follow --once --from --time-zone --ready --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -42,6 +42,10 @@ _afo__watch() {
                     return 0
                     ;;
                 --time-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

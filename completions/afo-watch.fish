@@ -6,6 +6,7 @@ complete -c afo-watch -l from -d 'Where to begin [default: cursor; with --once s
 end\t'Behind what is there'
 cursor\t'Where the last run stopped, else behind what is there'"
 complete -c afo-watch -l time-zone -d 'The time zone of logs that name none [default: the system\'s]' -r
+complete -c afo-watch -l ready -d 'Make FILE when every source is watched: no line that is written from then on is missed' -r -F
 complete -c afo-watch -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
 complete -c afo-watch -l config -d 'Read the configuration from FILE' -r -F

@@ -17,6 +17,7 @@ use place::Place;
 use rustix::event::{PollFd, PollFlags, poll};
 use source::{Source, Spec};
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long it waits for the kernel to ring before it looks by itself: for file systems that ring for nobody.
@@ -62,6 +63,9 @@ pub struct Args {
     /// The time zone of logs that name none [default: the system's]
     #[arg(long, value_name = "ZONE", hide_short_help = true)]
     pub time_zone: Option<String>,
+    /// Make FILE when every source is watched: no line that is written from then on is missed
+    #[arg(long, value_name = "FILE", hide_short_help = true, conflicts_with = "once")]
+    pub ready: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -111,6 +115,8 @@ impl Command for Args {
         if self.once || specs.iter().all(|spec| spec.path.is_none()) {
             Once::new(&mut run)?.read(&mut out)?;
         } else {
+            run.begin_at_end(&mut out)?;
+            self.ready.as_deref().map_or(Ok(()), tell)?;
             run.follow(&mut out)?;
         }
         shell.close(&mut out)
@@ -127,6 +133,11 @@ fn zone(name: Option<&str>) -> Result<TimeZone, Failure> {
     }
 }
 
+/// Makes the file that somebody waits for.
+fn tell(ready: &Path) -> Result<(), Failure> {
+    std::fs::write(ready, "").map_err(|e| Failure::refused(format!("cannot write {}: {e}", ready.display())))
+}
+
 /// Says that nothing is stored from here on: what is read is put out all the same.
 fn lose(failure: &Failure, out: &mut Out, shell: &Shell) -> Place {
     shell.complain(&failure.message, failure.hint.as_deref());
@@ -140,6 +151,8 @@ struct Open {
     source: Source,
     /// Nothing: standard input.
     log: Option<Log>,
+    /// Whether what is there now is passed over.
+    at_end: bool,
 }
 
 /// The loop over all sources.
@@ -168,11 +181,23 @@ impl<'s> Run<'s> {
                 From::End => Start::End,
                 From::Cursor => place.start(&spec.label, spec.of == Type::Feed)?,
             };
+            let at_end = start == Start::End;
             let log = spec.path.clone().map(|path| Log::new(path, start));
-            sources.push(Open { spec: spec.clone(), source: Source::new(spec, zone.clone(), clock::now()), log });
+            let source = Source::new(spec, zone.clone(), clock::now());
+            sources.push(Open { spec: spec.clone(), source, log, at_end });
         }
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
         Ok(Self { shell, sources, place, cursors, signals })
+    }
+
+    /// Finds the end of every source that begins there. Where the others begin stands already in the state or is their beginning.
+    fn begin_at_end(&mut self, out: &mut Out) -> Result<(), Failure> {
+        for at in 0..self.sources.len() {
+            if self.sources[at].at_end {
+                self.look_at(at, out)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads every source and waits for more, until a signal comes or nobody reads the output any more.
@@ -211,14 +236,19 @@ impl<'s> Run<'s> {
     fn look(&mut self, out: &mut Out) -> Result<bool, Failure> {
         let mut any = false;
         for at in 0..self.sources.len() {
-            let Open { spec, source, log: Some(log) } = &mut self.sources[at] else { continue };
-            let (shell, place, failed) = (self.shell, &mut self.place, None);
-            let mut sink = Sink { source, shell, out, label: &spec.label, place, failed };
-            any |= log.pump(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
-            sink.failed.map_or(Ok(()), Err)?;
-            self.say(at);
+            any |= self.look_at(at, out)?;
         }
         Ok(any && out.trouble().is_none())
+    }
+
+    fn look_at(&mut self, at: usize, out: &mut Out) -> Result<bool, Failure> {
+        let Open { spec, source, log: Some(log), .. } = &mut self.sources[at] else { return Ok(false) };
+        let (shell, place, failed) = (self.shell, &mut self.place, None);
+        let mut sink = Sink { source, shell, out, label: &spec.label, place, failed };
+        let any = log.pump(&mut |piece| sink.take(piece)).map_err(|e| unreadable(log, &e))?;
+        sink.failed.map_or(Ok(()), Err)?;
+        self.say(at);
+        Ok(any)
     }
 
     /// Stores what was put out, after it is out, and how far each source was read that is `settled`: of which nothing waits.
@@ -237,7 +267,7 @@ impl<'s> Run<'s> {
     }
 
     fn say(&mut self, at: usize) {
-        let Open { spec, source, log } = &mut self.sources[at];
+        let Open { spec, source, log, .. } = &mut self.sources[at];
         if let Some(warning) = source.warning() {
             self.shell.note(&format!("warning: {}: {warning}", spec.label));
         }

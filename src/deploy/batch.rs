@@ -11,10 +11,14 @@ pub enum Principal {
 }
 
 /// Whose proposal this is: anything with an assessment or a model in it is no person's.
-pub fn principal(proposal: &Proposal) -> Principal {
+///
+/// A record cannot say the opposite: `origin.by` is as easily forged as left out, so a record without an origin and one that claims to be
+/// a user's are the same. What makes them a person's is the process that was `asked` by one: by whoever is at its terminal or wrote the script
+/// that it runs in. The daemon is asked by nobody.
+pub fn principal(proposal: &Proposal, asked: bool) -> Principal {
     let written_by_grammar = proposal.generator.as_ref().is_none_or(|g| g.provider == "grammar" && g.model.is_none());
     let from_request = proposal.origin.assessment.is_none() && proposal.origin.by == By::User;
-    if written_by_grammar && from_request { Principal::Person } else { Principal::Machine }
+    if asked && written_by_grammar && from_request { Principal::Person } else { Principal::Machine }
 }
 
 /// A person's proposals, gathered until their end.
@@ -69,13 +73,17 @@ mod tests {
 
     #[test]
     fn a_record_cannot_make_itself_a_persons() {
-        assert_eq!(principal(&proposal("")), Principal::Person);
-        assert_eq!(principal(&proposal(r#","origin":{"by":"user","assessment":"a1"}"#)), Principal::Machine);
-        assert_eq!(principal(&proposal(r#","origin":{"by":"mcp"}"#)), Principal::Machine);
+        let claimed = r#","origin":{"by":"user","request":"block all"}"#;
+        assert_eq!(principal(&proposal(""), true), Principal::Person);
+        assert_eq!(principal(&proposal(claimed), true), Principal::Person);
+        assert_eq!(principal(&proposal(""), false), Principal::Machine);
+        assert_eq!(principal(&proposal(claimed), false), Principal::Machine);
+        assert_eq!(principal(&proposal(r#","origin":{"by":"user","assessment":"a1"}"#), true), Principal::Machine);
+        assert_eq!(principal(&proposal(r#","origin":{"by":"mcp"}"#), true), Principal::Machine);
         let mut with_model = proposal("");
         with_model.generator =
             Some(Generator { provider: "ollama".into(), model: Some("m".into()), ..Generator::default() });
-        assert_eq!(principal(&with_model), Principal::Machine);
+        assert_eq!(principal(&with_model, true), Principal::Machine);
     }
 
     #[test]

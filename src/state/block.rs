@@ -210,6 +210,16 @@ impl Change<'_> {
         }
     }
 
+    /// The block that holds where `new` is to be made, if one does.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn block_like(&self, new: &NewBlock) -> Result<Option<Block>> {
+        let key = key_of(new);
+        let live = self.row(SAME, [key.0, &key.1, &key.2, &key.3], read)?;
+        Ok(live.filter(|block| block.until.is_none_or(|until| until > self.now())))
+    }
+
     /// How often this address was blocked before, as [`State::offences_by`] counts at the time of the change. A block that still holds is not before.
     ///
     /// # Errors

@@ -10,8 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Puts a line out, and one more when it is told to end, as afo-watch does with what it has in hand.
-const WATCH: &str =
-    "echo \"watch $*\" >> \"$NOTES\"; trap 'echo last; exit 0' TERM; echo first; while :; do sleep 0.02; done";
+const WATCH: &str = "echo \"watch $*\" >> \"$NOTES\"; : > \"${@: -1}\"; trap 'echo last; exit 0' TERM; echo first; while :; do sleep 0.02; done";
 
 struct Place {
     dir: tempfile::TempDir,
@@ -53,6 +52,22 @@ impl Place {
 
     fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().expect("afo-daemon")
+    }
+
+    /// The daemon in the background. The system's log directory is not this test's: a private one lies over it.
+    fn in_own_log(&self, words: &[&str], patience: u32) -> Output {
+        let mut inner = self.command(words);
+        inner.env("AFO_DAEMON_READY", patience.to_string());
+        if !rustix::process::geteuid().is_root() {
+            inner.env("HOME", self.path("")).env("XDG_STATE_HOME", self.path("s"));
+            return inner.output().expect("afo-daemon");
+        }
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs tmpfs /var/log && exec \"$0\" \"$@\"";
+        command.args(["-m", "sh", "-c", script]).arg(inner.get_program());
+        command.args(inner.get_args()).stdin(Stdio::null());
+        command.envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        command.output().expect("unshare")
     }
 
     fn start(&self) -> Child {
@@ -122,33 +137,40 @@ fn it_runs_once_and_loses_nothing_when_it_ends() {
 #[test]
 fn start_and_stop_in_the_background() {
     let place = Place::new("[watch]\nsources = [\"auth:/a\"]\n");
-    let with_log = |words: &[&str]| {
-        place.command(words).env("HOME", place.path("")).env("XDG_STATE_HOME", place.path("s")).output()
-    };
-    let in_own_log = |words: &[&str]| match rustix::process::geteuid().is_root() {
-        // The system's log directory is not this test's: a private one over it.
-        true => {
-            let mut command = Command::new("unshare");
-            let inner = place.command(words);
-            command
-                .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /var/log && exec \"$0\" \"$@\""])
-                .arg(inner.get_program());
-            command.args(inner.get_args()).stdin(Stdio::null());
-            command.envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))));
-            command.output()
-        }
-        false => with_log(words),
-    };
-    let out = in_own_log(&["start"]).expect("start");
+    let out = place.in_own_log(&["start"], 60);
     assert_eq!((words(&out.stderr), out.status.code()), (String::new(), Some(0)));
     wait_for(|| place.notes().contains("first"), || place.notes());
-    let again = in_own_log(&["start"]).expect("start");
+    let again = place.in_own_log(&["start"], 60);
     assert_eq!(again.status.code(), Some(1), "{}", words(&again.stderr));
     let stopped = place.run(&["stop"]);
     assert_eq!((words(&stopped.stderr), stopped.status.code()), (String::new(), Some(0)));
     assert!(place.notes().ends_with("first\nlast\n"), "{}", place.notes());
     assert_eq!(place.run(&["status"]).status.code(), Some(1));
     assert_eq!(place.run(&["stop"]).status.code(), Some(0), "what does not run is stopped");
+}
+
+#[test]
+fn start_is_done_when_every_source_is_watched() {
+    let place = Place::new("[watch]\nsources = [\"auth:/a\"]\n");
+    place.stage("afo-watch", &format!("sleep 1; echo watched >> \"$NOTES\"; {WATCH}"));
+    let out = place.in_own_log(&["start"], 60);
+    assert_eq!((words(&out.stderr), out.status.code()), (String::new(), Some(0)));
+    assert!(place.notes().contains("watched\n"), "{}", place.notes());
+    assert_eq!(place.run(&["stop"]).status.code(), Some(0));
+    let left: Vec<_> = fs::read_dir(place.path("run")).expect("list").map(|e| e.expect("entry").file_name()).collect();
+    assert_eq!(left, ["daemon.lock"]);
+
+    place.stage("afo-watch", &WATCH.replace(": > \"${@: -1}\"; ", ""));
+    let out = place.in_own_log(&["start"], 3);
+    let said = words(&out.stderr);
+    assert!(said.contains("afo-daemon: error: it runs as process ") && out.status.code() == Some(1), "{said}");
+    assert!(said.contains(", but after 3 s it does not watch every source yet\n"), "{said}");
+    assert_eq!(place.run(&["stop"]).status.code(), Some(0));
+
+    place.stage("afo-watch", "exit 3");
+    let out = place.in_own_log(&["start"], 60);
+    let said = words(&out.stderr);
+    assert!(said.contains("afo-daemon: error: it did not start: ") && out.status.code() == Some(1), "{said}");
 }
 
 #[test]

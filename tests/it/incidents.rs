@@ -1,7 +1,7 @@
 //! What once went wrong, each by its name: it stays mended.
 
 use crate::kernel::{Host, feed, in_namespace};
-use crate::shell::on_terminal;
+use crate::shell::{on_terminal, sh};
 use crate::tree::root;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -41,17 +41,37 @@ impl<'a> Site<'a> {
 
     /// afo-deploy, killed with SIGKILL when it loads text for the first time: before the kernel has it, or just after.
     fn killed(&self, after: bool, arguments: &[&str], input: &str) {
+        self.killed_at(1, after, arguments, input);
+    }
+
+    /// As [`killed`](Self::killed), when it loads text for the `n`-th time.
+    fn killed_at(&self, n: u32, after: bool, arguments: &[&str], input: &str) {
+        let load = if after { "$real \"$@\"; kill -KILL $PPID" } else { "kill -KILL $PPID" };
+        let out = self.with_nft(n, load, arguments, input);
+        assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
+    }
+
+    /// afo-deploy with an nft that does something else when it loads text for the `n`-th time.
+    fn with_nft(&self, n: u32, instead: &str, arguments: &[&str], input: &str) -> Output {
         let real = self.host.sh("command -v nft").trim().to_owned();
-        let load = if after { format!("{real} \"$@\"") } else { String::new() };
-        let text =
-            format!("#!/bin/bash\nif [ \"$1\" = -f ]; then {load}\nkill -KILL $PPID; else exec {real} \"$@\"; fi\n");
         let bin = self.dir.path().join("bin");
         std::fs::create_dir_all(&bin).expect("directory");
+        let text = format!(
+            "#!/bin/bash\nreal={real}\nif [ \"$1\" = -f ]; then echo >> {0}/loads; if [ $(wc -l < {0}/loads) = {n} ]; then {instead}; exit 1; fi; fi\nexec $real \"$@\"\n",
+            bin.display()
+        );
         std::fs::write(bin.join("nft"), text).expect("written");
+        std::fs::write(bin.join("loads"), "").expect("written");
         self.host.sh(&format!("chmod 755 {}/nft", bin.display()));
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("PATH"));
-        let out = feed(self.command("afo-deploy", arguments).env("PATH", path), input.as_bytes());
-        assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
+        feed(self.command("afo-deploy", arguments).env("PATH", path), input.as_bytes())
+    }
+
+    /// A configuration whose heartbeat is `program`.
+    fn heartbeat(&self, program: &str) -> String {
+        let file = self.dir.path().join("afo.toml");
+        std::fs::write(&file, format!("[deploy]\nheartbeat = [{{ command = [\"{program}\"] }}]\n")).expect("written");
+        file.display().to_string()
     }
 
     fn recovers(&self) {
@@ -250,6 +270,117 @@ fn bans_that_begin_at_once_all_hold() {
         (1..=8).for_each(|n| assert!(site.table().contains(&format!("203.0.113.{n} ")), "{n}: {}", site.table()));
         site.recovers();
     });
+}
+
+fn answers(id: &str, rules: &str) -> String {
+    proposal(id, r#"{"by":"daemon","assessment":"a1"}"#, rules)
+}
+
+/// A block on trial whose afo-deploy was killed before the trial was journalled was called confirmed, for its full time.
+#[test]
+fn what_was_on_trial_when_its_process_died_goes() {
+    in_namespace(|host| {
+        let deaths = [(1, false, "/bin/true"), (1, true, "/bin/true"), (2, false, "/bin/true"), (2, true, "/bin/true")];
+        for (n, after, heartbeat) in deaths.into_iter().chain([(2, false, "/bin/false"), (2, true, "/bin/false")]) {
+            let site = Site::new(host);
+            let config = site.heartbeat(heartbeat);
+            site.killed_at(n, after, &["--autonomy", "auto", "--config", &config], &answers("p1", BAN));
+            site.recovers();
+            assert!(!site.table().contains("203.0.113.9"), "{n} {after} {heartbeat}: {}", site.table());
+            assert_eq!(site.statuses(), ["\"rolled_back\""], "{n} {after} {heartbeat}");
+            assert!(site.deploy(&["flush-afo"], "").status.success());
+        }
+    });
+}
+
+/// The death of afo-deploy in a trial that made an earlier block longer ended that block too.
+#[test]
+fn a_trial_that_ends_in_death_leaves_what_held_before() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        assert!(site.deploy(&[], &asked("p1", BAN)).status.success());
+        let killer = site.dir.path().join("killer");
+        std::fs::write(&killer, "#!/bin/sh\nkill -KILL $PPID\n").expect("written");
+        host.sh(&format!("chmod 755 {}", killer.display()));
+        let config = site.heartbeat(&killer.display().to_string());
+        let longer = BAN.replace("600", "6000").replace("b1", "b2");
+        let new = longer.replace("203.0.113.9", "203.0.113.10").replace("b2", "b3");
+        let input = answers("p2", &format!("{longer},{new}"));
+        let out = site.deploy(&["--autonomy", "auto", "--confirm=2", "--config", &config], &input);
+        assert_eq!(out.status.code(), None, "killed by its heartbeat: {}", words(&out));
+        assert!(site.table().contains("203.0.113.10 timeout 2s"), "{}", site.table());
+        let left = |table: &str| table.contains("203.0.113.9 timeout 9m") || table.contains("203.0.113.9 timeout 10m");
+        assert!(left(&site.table()), "never less than it had: {}", site.table());
+        site.recovers();
+        assert!(left(&site.table()) && !site.table().contains("203.0.113.10"), "{}", site.table());
+        assert_eq!(site.statuses(), ["\"confirmed\"", "\"rolled_back\""]);
+        let held =
+            site.deploy(&["--autonomy", "auto", "--config", &site.heartbeat("/bin/true")], &answers("p3", &longer));
+        assert!(held.status.success(), "{}", words(&held));
+        assert!(site.table().contains("203.0.113.9 timeout 1h"), "its longer time now: {}", site.table());
+    });
+}
+
+/// Blocks were made, the policy of the same batch was refused by the kernel, and the exit said that nothing was changed.
+#[test]
+fn a_batch_that_fails_behind_its_bans_does_not_say_that_nothing_was_changed() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        assert!(site.deploy(&["recover"], "").status.success());
+        let refuse = "echo 'Error: No buffer space available' >&2";
+        let out = site.with_nft(2, refuse, &["--confirm=1"], &asked("p1", &format!("{BAN},{PORT}")));
+        assert_eq!(out.status.code(), Some(5), "{}", words(&out));
+        assert!(site.table().contains("203.0.113.9") && !site.table().contains("7777"), "{}", site.table());
+        site.recovers();
+        assert!(site.table().contains("203.0.113.9") && !site.table().contains("7777"), "{}", site.table());
+    });
+}
+
+/// The state was deleted or replaced by something else while a change waited for its confirmation.
+#[test]
+fn a_state_that_is_lost_inside_a_window_is_told_and_the_kernel_goes_back() {
+    in_namespace(|host| {
+        for lose in ["rm -f $STATE*", "mv $STATE $STATE.old; echo garbage > $STATE"] {
+            let site = Site::new(host);
+            let (mut deploy, input) = (site.command("afo-deploy", &["--confirm=3"]), asked("p1", PORT));
+            let out = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| feed(&mut deploy, input.as_bytes()));
+                crate::kernel::eventually("the window is open", || site.table().contains("7777"));
+                host.sh(&format!("STATE={}; {lose}", site.state().display()));
+                waiting.join().expect("afo-deploy")
+            });
+            let said = words(&out);
+            assert_eq!(out.status.code(), Some(5), "{lose}: {said}");
+            assert!(
+                said.contains("the kernel takes the change back by itself when its window is over"),
+                "{lose}: {said}"
+            );
+            host.sh(&format!("rm -f {}*", site.state().display()));
+            site.recovers();
+            assert!(!site.table().contains("7777"), "{lose}: {}", site.table());
+            assert!(site.deploy(&["flush-afo"], "").status.success());
+        }
+    });
+}
+
+/// A named pipe as a source held afo-watch for ever: it could not even be told to end.
+#[test]
+fn a_pipe_is_read_until_its_writer_goes() {
+    let dir = TempDir::new().expect("directory");
+    let line = "2026-03-01T08:00:00Z gate sshd[7]: Invalid user a from 203.0.113.9 port 1";
+    let watch = "afo-watch --once --state none --source auth:pipe";
+    let script = format!("mkfifo pipe; (sleep 0.5; echo '{line}'; sleep 0.5; echo '{line}2') > pipe & {watch}");
+    let ended = sh(&script, dir.path(), b"");
+    assert_eq!((ended.text().lines().count(), ended.err.as_str(), ended.code), (2, "", Some(0)));
+    let ended = sh(watch, dir.path(), b"");
+    let words = "afo-watch: error: cannot read pipe: it is a pipe, and nobody writes into it\n";
+    assert_eq!((ended.text().as_str(), ended.err.as_str(), ended.code), ("", words, Some(3)));
+    let ended = sh(&format!("{watch} & sleep 0.3; kill -TERM $!; wait $!"), dir.path(), b"");
+    assert_eq!((ended.err.as_str(), ended.code), ("", Some(0)));
+    let follow = "afo-watch --state none --from end --source auth:pipe";
+    let script = format!("{follow} & sleep 0.3; echo '{line}' > pipe; sleep 3; kill -TERM $!; wait $!");
+    let ended = sh(&script, dir.path(), b"");
+    assert_eq!((ended.text().lines().count(), ended.err.as_str(), ended.code), (1, "", Some(0)));
 }
 
 /// The places of all texts in a record but its kind.

@@ -67,14 +67,19 @@ pub fn apply(site: &mut Site, order: &Order) -> Result<Standing, Failure> {
     Ok(Standing { row: reread(site, &row.id)?, made })
 }
 
-/// What the kernel is to hold: each ban for the rest of its time, at most for `most` seconds.
-fn times(made: &[Made], most: Option<u64>) -> Vec<Block> {
+/// What the kernel is to hold: each ban for the rest of its time, on `trial` for so many seconds at most, but what held before it for no
+/// less than it had.
+fn times(made: &[Made], trial: Option<u64>) -> Vec<Block> {
     let now = clock::now();
-    let seconds = |until| match (rest(until, now), most) {
-        (Some(rest), Some(most)) => Some(rest.min(most)),
-        (rest, most) => rest.or(most),
+    let seconds = |m: &Made| match (rest(m.until, now), trial) {
+        (rest, None) => rest,
+        (full, Some(trial)) => {
+            let tried = full.map_or(trial, |full| full.min(trial));
+            let Blocked::Unchanged { until } = m.done else { return Some(tried) };
+            rest(until, now).map(|held| held.max(tried))
+        }
     };
-    made.iter().map(|m| Block { ban: m.ban, seconds: seconds(m.until) }).collect()
+    made.iter().map(|m| Block { ban: m.ban, seconds: seconds(m) }).collect()
 }
 
 /// The heartbeat has held: blocks on trial get their full time.
@@ -86,6 +91,9 @@ pub fn keep(site: &mut Site, standing: &Standing, heartbeat: Vec<HeartbeatCheck>
     nft::load(&extend(&blocks, &kernel::look()?).to_string()).map_err(|e| kernel::failure(&e))?;
     let outcome = Outcome { confirmed_by: Some("heartbeat".to_owned()), heartbeat, ..Outcome::default() };
     let change = site.begin()?;
+    for m in standing.made.iter().filter(|m| matches!(m.done, Blocked::Unchanged { .. })) {
+        change.block(&m.new).map_err(failure)?;
+    }
     let words = "the heartbeat has held; each ends by itself";
     change.transition(&standing.row.id, Status::Applied, Status::Confirmed, &outcome, words).map_err(failure)?;
     settled(&change, &standing.row.id)?;
@@ -117,7 +125,8 @@ pub fn withdraw(
     let now = clock::now();
     let earlier = |m: &&Made| match m.done {
         Blocked::Extended { from, .. } => Block { ban: m.ban, seconds: rest(Some(from), now) },
-        _ => Block { ban: m.ban, seconds: rest(m.until, now) },
+        Blocked::Unchanged { until } => Block { ban: m.ban, seconds: rest(until, now) },
+        Blocked::New { .. } => Block { ban: m.ban, seconds: rest(m.until, now) },
     };
     let back: Vec<Block> = old.iter().map(earlier).collect();
     let text = format!("{}{}", unblock(&gone, &live), extend(&back, &live));
@@ -148,6 +157,7 @@ fn new_row(site: &Site, order: &Order) -> DeploymentRow {
     row.proposals = order.proposals.iter().map(|p| p.id.clone()).collect();
     row.rules = order.rules.iter().map(|rule| rule.id.clone()).collect();
     row.blocks = order.bans.iter().map(describe).collect();
+    row.window_seconds = order.trial;
     row
 }
 
@@ -190,6 +200,12 @@ fn journal_one(change: &Change, order: &Order, row: &DeploymentRow, block: &Bloc
     (new.direction, new.protocol, new.ports) = (direction, protocol, ports);
     (new.run, new.deployment) = (row.run.clone(), Some(row.id.clone()));
     new.assessment = order.proposals.iter().find_map(|p| p.origin.assessment.clone());
+    let held = change.block_like(&new).map_err(failure)?.filter(|_| order.trial.is_some());
+    if let Some(held) = held {
+        // What holds already keeps its end until the trial is over: whoever recovers from a death in it has nothing to put back.
+        let until = held.until.and_then(|until| new.until.map(|new| new.max(until)));
+        return Ok(Made { ban: block.ban, new, done: Blocked::Unchanged { until: held.until }, until });
+    }
     let done = change.block(&new).map_err(failure)?;
     let until = match done {
         Blocked::New { .. } => new.until,

@@ -79,13 +79,15 @@ fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
 /// seen the heartbeat hold; those that were being taken back were ended in the change that wrote down the step.
 fn finish_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let reverting = row.step.as_ref().is_some_and(|step| step.0 == Step::Reverting);
+    // Blocks are given a window only where they stand on trial; a process that died before it said so never saw the heartbeat either.
+    let trial = row.status == Status::Applied || (row.status == Status::Pending && row.window_seconds.is_some());
     let (to, words) = match row.status {
-        Status::Applied => (Status::RolledBack, "recovered: nobody saw the heartbeat hold"),
+        _ if trial => (Status::RolledBack, "recovered: nobody saw the heartbeat hold"),
         Status::Confirmed => (Status::RolledBack, "recovered: the blocks are out of the kernel"),
         _ => (Status::Confirmed, "recovered: the blocks are in the kernel"),
     };
     let change = site.begin()?;
-    if row.status == Status::Applied {
+    if trial {
         change.unblock_all_of(&row.id, End::Failed, words).map_err(failure)?;
     }
     blocks::unsettled(&change, &row.id)?;

@@ -2,6 +2,7 @@
 
 use super::Args;
 use super::desk::Desk;
+use super::window::Terminal;
 use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble, Work, run_in_hand};
 use crate::deploy::{Batch, Principal, principal};
 use crate::record::{Id, Proposal, parse};
@@ -13,12 +14,15 @@ pub struct Deployer<'a> {
     /// Opened for the first proposal: what only passes through needs neither state nor kernel.
     desk: Option<Desk<'a>>,
     batch: Batch,
+    /// Whether a person asks: at the terminal, or by a script that leaves the level of autonomy to it. The daemon always says one.
+    asked: bool,
 }
 
 impl<'a> Deployer<'a> {
     /// A stage that has seen nothing yet.
     pub fn new(shell: &'a Shell, args: &'a Args) -> Self {
-        Self { shell, args, desk: None, batch: Batch::default() }
+        let asked = args.autonomy.is_none() || Terminal::find().is_there();
+        Self { shell, args, desk: None, batch: Batch::default(), asked }
     }
 
     fn desk(&mut self) -> Result<&mut Desk<'a>, Failure> {
@@ -36,7 +40,7 @@ impl Stage for Deployer<'_> {
 
     fn record(&mut self, _kind: &str, line: &str, out: &mut Out) -> Result<(), Trouble> {
         let proposal: Proposal = parse(line)?;
-        match principal(&proposal) {
+        match principal(&proposal, self.asked) {
             Principal::Person => {
                 tracing::info!(proposal = %proposal.id, "taken into the batch");
                 self.batch.add(proposal);

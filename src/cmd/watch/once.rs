@@ -156,7 +156,7 @@ fn ends(signal: Signal, shell: &Shell) -> bool {
 
 /// Reads a block of a file.
 fn block(open: &mut Open, events: &mut Events, out: &mut Out, shell: &Shell) -> Result<Read, Failure> {
-    let Open { spec, source, log: Some(log) } = open else { return Ok(Read::End) };
+    let Open { spec, source, log: Some(log), .. } = open else { return Ok(Read::End) };
     let read = log.step(&mut |piece| match piece {
         Piece::Opened { modified } => source.set_reference(changed(modified)),
         Piece::Line { offset, bytes } => {
@@ -165,6 +165,7 @@ fn block(open: &mut Open, events: &mut Events, out: &mut Out, shell: &Shell) -> 
         Piece::TooLong { offset, length, head } => too_long(&spec.label, offset, length, head, out, shell),
     });
     match read {
+        Ok(true) if log.waits() => Ok(Read::Idle),
         Ok(true) => Ok(Read::More),
         Ok(false) => Ok(Read::End),
         Err(e) => Err(unreadable(log, &e)),

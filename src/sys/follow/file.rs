@@ -1,10 +1,11 @@
 //! One open file: what was read of it, what was handed on, and how to recognise it again.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The longest line that is handed on, in bytes.
@@ -12,6 +13,10 @@ pub const LONGEST: usize = 64 << 10;
 
 /// Bytes read at once.
 const BLOCK: usize = 256 << 10;
+
+/// How long a pipe is waited for at once, and for how many such moments without anybody who writes into it.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const PATIENCE: u32 = 50;
 
 /// Bytes before a place by which it is recognised.
 const KNOWN: usize = 128;
@@ -59,6 +64,9 @@ pub(super) struct Opened {
     skipped: u64,
     /// How far [`step`](Self::step) has come.
     pace: Pace,
+    /// Whether a pipe that is read once had nothing in it, and for how many moments it had no writer either.
+    waits: bool,
+    moments: u32,
 }
 
 /// How far a file that is read once was read.
@@ -72,7 +80,9 @@ enum Pace {
 impl Opened {
     /// Opens the file at `path`, to be read from its beginning.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        // A pipe that nobody writes into would hold whoever opens it.
+        let file =
+            OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
         let meta = file.metadata()?;
         if meta.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
@@ -89,11 +99,16 @@ impl Opened {
             before: Vec::new(),
             skipped: 0,
             pace: Pace::Untouched,
+            waits: false,
+            moments: 0,
         })
     }
 
     /// Goes on behind everything that is there now. A line that is being written is taken when it is complete.
     pub(super) fn skip_to_end(&mut self) -> io::Result<()> {
+        if !self.regular {
+            return Ok(());
+        }
         let length = self.file.metadata()?.len();
         let mut tail = vec![0; usize::try_from(length).unwrap_or(LONGEST).min(LONGEST)];
         let from = length - tail.len() as u64;
@@ -209,11 +224,50 @@ impl Opened {
             Pace::Untouched => self.begin_again_where_cut(&self.file.metadata()?, take)?,
         }
         self.pace = Pace::Begun;
+        if !self.regular && !self.has_come(take)? {
+            return Ok(true);
+        }
         if !self.block(take)? {
             self.finish(take);
             self.pace = Pace::Finished;
         }
         Ok(self.pace != Pace::Finished)
+    }
+
+    /// Whether a pipe has something to be read, be it its end: it ends when its last writer has gone. Waits a moment at most.
+    fn has_come(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
+        let come = match poll(&mut fds, Some(&MOMENT)) {
+            Err(rustix::io::Errno::INTR) => return Ok(false),
+            come => come?,
+        };
+        if come > 0 {
+            (self.waits, self.moments) = (false, 0);
+            return Ok(true);
+        }
+        self.waits = true;
+        let mut byte = [0];
+        match self.file.read(&mut byte) {
+            // it has no writer
+            Ok(0) if self.moments >= PATIENCE => {
+                return Err(io::Error::other("it is a pipe, and nobody writes into it"));
+            }
+            Ok(0) => self.moments += 1,
+            Ok(_) => {
+                self.buffer.push(byte[0]);
+                if byte[0] == b'\n' {
+                    self.hand_on(self.buffer.len(), take)?;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.moments = 0,
+            Err(e) => return Err(e),
+        }
+        Ok(false)
+    }
+
+    /// Whether the last [`step`](Self::step) found a pipe without anything in it.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Whether [`step`](Self::step) came to the end.
@@ -224,7 +278,11 @@ impl Opened {
     fn block(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
         let old = self.buffer.len();
         self.buffer.resize(old + BLOCK, 0);
-        let read = self.file.read(&mut self.buffer[old..]);
+        let read = match self.file.read(&mut self.buffer[old..]) {
+            // a pipe that has a writer and nothing in it
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            read => read,
+        };
         self.buffer.truncate(old + read.as_ref().ok().copied().unwrap_or(0));
         if read? == 0 {
             return Ok(false);
@@ -245,7 +303,7 @@ impl Opened {
             start += length + 1;
         }
         self.forget(start);
-        if gap {
+        if gap && self.regular {
             self.before = self.known_before(self.offset)?;
         }
         Ok(())

@@ -97,6 +97,11 @@ impl Log {
         self.current.as_mut().map_or(Ok(false), |current| current.step(take))
     }
 
+    /// Whether the last [`step`](Self::step) found nothing because it is a pipe whose writer has nothing to say at the moment.
+    pub fn waits(&self) -> bool {
+        self.current.as_ref().is_some_and(Opened::waits)
+    }
+
     /// Opens what is to be read first.
     fn begin(&mut self, take: &mut Take<'_>) -> io::Result<bool> {
         match self.start.take() {
