@@ -1,0 +1,238 @@
+//! What the analysis costs: reading a listing beside serde_json, a whole audit, one proposed rule against what is there, memory.
+//!
+//! CPU time of the process (user and system), so that a busy machine tells the same; each ruleset in a process of its own, so that
+//! its peak of memory is its own. Ends with an error where a goal is missed.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // a bench starts itself again, reads clocks and prints
+
+mod classbench;
+mod listing;
+
+use afo::analyze::{Budget, audit, conflicts};
+use afo::backend::nftables;
+use afo::record::FindingType;
+use classbench::{Five, SEEDS, drawn};
+use rustix::time::{ClockId, clock_gettime};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Rules that are proposed, one by one.
+const PROPOSED: usize = 40;
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+
+/// Seconds of CPU that this process has used.
+fn used() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// The result and its cost in milliseconds of CPU.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let began = used();
+    let result = work();
+    (result, (used() - began) * 1e3)
+}
+
+/// The least of a few runs, for what is short.
+fn least<T>(runs: usize, mut work: impl FnMut() -> T) -> (T, f64) {
+    let (mut result, mut best) = timed(&mut work);
+    for _ in 1..runs {
+        let (again, cost) = timed(&mut work);
+        if cost < best {
+            (result, best) = (again, cost);
+        }
+    }
+    (result, best)
+}
+
+/// The most memory that this process ever had, in MB (proc(5), VmHWM).
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|words| words.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+}
+
+/// One ruleset, measured.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+struct Row {
+    name: String,
+    rules: usize,
+    /// Milliseconds of CPU.
+    value: f64,
+    import: f64,
+    audit: f64,
+    /// The middle one and the worst of the proposed rules.
+    one: f64,
+    worst: f64,
+    dead: usize,
+    undecided: usize,
+    peak: f64,
+}
+
+fn measure(name: &str, rules: &[Five]) -> Row {
+    let text = listing::listing(rules);
+    let runs = if rules.len() > 20_000 { 1 } else { 5 };
+    let (_, value) = least(runs, || serde_json::from_str::<serde_json::Value>(&text).expect("JSON").is_object());
+    let (ruleset, import) = least(runs, || nftables::read(&text).expect("a listing"));
+    drop(text);
+    let (findings, audit) = least(runs.min(3), || audit(&ruleset, Budget::default()));
+    let undecided =
+        findings.iter().filter(|f| f.kind == FindingType::Unknown && f.explanation.starts_with("undecided"));
+    let peak = peak();
+    let more = drawn(&format!("{name}+"), PROPOSED);
+    let proposed = more.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
+    let mut ones: Vec<_> = proposed.map(|rule| timed(|| conflicts(&ruleset, &rule, Budget::default())).1).collect();
+    ones.sort_by(f64::total_cmp);
+    Row {
+        name: name.to_owned(),
+        rules: rules.len(),
+        value,
+        import,
+        audit,
+        one: ones[PROPOSED / 2],
+        worst: ones[PROPOSED - 1],
+        dead: findings.iter().filter(|finding| finding.dead).count(),
+        undecided: undecided.count(),
+        peak,
+    }
+}
+
+/// Measures in a process of its own.
+fn apart(what: &[&str]) -> Result<Row, String> {
+    let own = std::env::current_exe().map_err(|e| format!("cannot find this program again: {e}"))?;
+    let out = Command::new(own).arg("one").args(what).output().map_err(|e| format!("{}: {e}", what.join(" ")))?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    serde_json::from_str(&text)
+        .map_err(|_| format!("{}: {}", what.join(" "), String::from_utf8_lossy(&out.stderr).trim()))
+}
+
+fn head() {
+    println!(
+        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>7}{:>7}{:>11}{:>10}{:>9}",
+        "set", "rules", "import ms", "x Value", "audit ms", "dead", "undec.", "one ms", "worst ms", "peak MB"
+    );
+}
+
+fn show(row: &Row) {
+    println!(
+        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>7}{:>7}{:>11.2}{:>10.2}{:>9.0}",
+        row.name,
+        row.rules,
+        row.import,
+        row.import / row.value,
+        row.audit,
+        row.dead,
+        row.undecided,
+        row.one,
+        row.worst,
+        row.peak
+    );
+}
+
+/// How the cost of an audit grows from one size to the next: 1 is in proportion.
+fn growth(rows: &[Row]) {
+    for seed in SEEDS {
+        let of: Vec<_> = rows.iter().filter(|row| row.name == seed).collect();
+        let steps: Vec<_> = of
+            .windows(2)
+            .map(|pair| (pair[1].audit / pair[0].audit).ln() / (pair[1].rules as f64 / pair[0].rules as f64).ln())
+            .map(|exponent| format!("{exponent:.2}"))
+            .collect();
+        if !steps.is_empty() {
+            println!("growth of the audit, {seed}: {}", steps.join(", "));
+        }
+    }
+}
+
+/// The goals that a row misses.
+fn missed(row: &Row) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut bar = |what: &str, is: f64, goal: f64| {
+        if is >= goal {
+            all.push(format!("{} {}: {what} {is:.2}, the goal is below {goal}", row.name, row.rules));
+        }
+    };
+    bar("rules undecided", row.undecided as f64, 1.0);
+    match row.rules {
+        5_000..=20_000 => {
+            bar("ms of audit", row.audit, 50.0);
+            bar("ms for one proposed rule", row.worst, 5.0);
+        }
+        50_000..=200_000 => {
+            bar("ms of audit", row.audit, 2_000.0);
+            bar("MB of memory", row.peak, 1_000.0);
+            bar("times serde_json for the import", row.import / row.value, 2.0);
+        }
+        _ => {}
+    }
+    all
+}
+
+/// Every `*.filters` of a directory.
+fn sets(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let mut found: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.retain(|path| path.extension().is_some_and(|end| end == "filters"));
+    found.sort();
+    match found.is_empty() {
+        true => Err(format!("{}: no file NAME.filters is there", directory.display())),
+        false => Ok(found),
+    }
+}
+
+fn one(what: &[String]) -> Result<(), String> {
+    let row = match what {
+        [path] => {
+            let path = Path::new(path);
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            measure(&name, &classbench::read(path)?)
+        }
+        [seed, size] => measure(seed, &drawn(seed, size.parse().map_err(|e| format!("{size}: {e}"))?)),
+        _ => return Err("a set is a seed and a size, or a file".to_owned()),
+    };
+    println!("{}", serde_json::to_string(&row).map_err(|e| e.to_string())?);
+    Ok(())
+}
+
+fn all(arguments: &[String]) -> Result<bool, String> {
+    let mut sizes: Vec<_> = arguments.iter().filter_map(|word| word.parse::<usize>().ok()).collect();
+    let directories: Vec<_> = arguments.iter().filter(|word| word.parse::<usize>().is_err()).collect();
+    if sizes.is_empty() && directories.is_empty() {
+        sizes = SIZES.to_vec();
+    }
+    let mut rows = Vec::new();
+    head();
+    let mut take = |what: &[&str]| -> Result<(), String> {
+        let row = apart(what)?;
+        show(&row);
+        rows.push(row);
+        Ok(())
+    };
+    for size in sizes {
+        SEEDS.iter().try_for_each(|seed| take(&[seed, &size.to_string()]))?;
+    }
+    for directory in directories {
+        sets(Path::new(directory))?.iter().try_for_each(|path| take(&[&path.to_string_lossy()]))?;
+    }
+    growth(&rows);
+    let missed: Vec<_> = rows.iter().flat_map(missed).collect();
+    missed.iter().for_each(|words| println!("missed: {words}"));
+    Ok(missed.is_empty())
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` adds a word of its own.
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let done = match arguments.split_first() {
+        Some((first, what)) if first == "one" => one(what).map(|()| true),
+        _ => all(&arguments),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("bench: error: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
