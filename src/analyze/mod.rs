@@ -9,16 +9,19 @@ mod effect;
 mod fate;
 mod index;
 mod lower;
+mod near;
 mod placing;
 mod program;
 mod proposal;
 mod reason;
 mod search;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod view;
 mod words;
 
 pub use audit::{Budget, audit};
-pub use proposal::{Judgement, conflicts, stops};
+pub use proposal::{Against, Judgement, conflicts, stops};
 pub use trace::{Detail, trace};

@@ -3,57 +3,42 @@
 //! Bans for a time stand in the block chains before addresses are translated; all else in the generation of its hook, after the rules
 //! that are there and before a default denial, unless it says otherwise.
 
-use super::lower::{lines, text};
+use super::lower::lines;
+use super::view::{Known, View};
 use crate::packet::{Cell, Narrow, Ranges, Wide};
-use crate::rule::ruleset::{
-    At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
-};
+use crate::rule::ruleset::{At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Verdict, name_number};
 use crate::rule::{Action, Direction, Position, Rule};
-
-const TABLE: &str = "afo";
 
 /// A ruleset with the proposed rules in their places.
 #[derive(Debug)]
-pub(super) struct Placed {
-    pub(super) ruleset: Ruleset,
+pub(super) struct Placed<'a> {
+    pub(super) view: View<'a>,
     /// For each rule that was given, the places of its lines; none where it is disabled.
-    pub(super) places: Vec<Vec<At>>,
+    pub(super) places: Vec<Vec<Stood>>,
+}
+
+/// A line of a proposed rule in its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stood {
+    pub(super) at: At,
+    /// The base chain that leads to it.
+    pub(super) base: usize,
 }
 
 /// Puts rules into their places.
-pub(super) fn placed(live: &Ruleset, rules: &[Rule]) -> Placed {
-    let mut ruleset = live.clone();
-    let table = own_table(&mut ruleset);
-    for rule in rules.iter().filter(|rule| rule.enabled) {
-        for stand in stands(rule) {
-            put(&mut ruleset.tables[table], rule, rules, &stand);
-        }
+pub(super) fn placed<'a>(live: &'a Ruleset, known: &'a Known, rules: &[Rule]) -> Placed<'a> {
+    let mut view = View::of(live, known);
+    let table = view.own_table();
+    let named = named_loopback(rules);
+    let places = rules.iter().map(|rule| put_all(&mut view, table, rule, &named)).collect();
+    Placed { view, places }
+}
+
+fn put_all(view: &mut View, table: usize, rule: &Rule, named: &[Direction]) -> Vec<Stood> {
+    if !rule.enabled {
+        return Vec::new();
     }
-    let places = rules.iter().map(|rule| found(&ruleset, table, rule)).collect();
-    Placed { ruleset, places }
-}
-
-/// The lines that a rule was put in as.
-fn found(ruleset: &Ruleset, table: usize, rule: &Rule) -> Vec<At> {
-    let (id, words) = (rule.id.as_str(), text(rule));
-    let own = ruleset
-        .lines()
-        .filter(|(at, line)| at.table == table && line.comment.as_deref() == Some(id) && line.text == words);
-    own.map(|(at, _)| at).collect()
-}
-
-fn own_table(ruleset: &mut Ruleset) -> usize {
-    let is_own = |table: &Table| table.family == TableFamily::Inet && table.name == TABLE;
-    ruleset.tables.iter().position(is_own).unwrap_or_else(|| {
-        ruleset.tables.push(Table {
-            family: TableFamily::Inet,
-            name: TABLE.to_owned(),
-            dormant: false,
-            chains: Vec::new(),
-            sets: Vec::new(),
-        });
-        ruleset.tables.len() - 1
-    })
+    stands(rule).iter().flat_map(|stand| put(view, table, rule, named, stand)).collect()
 }
 
 /// A base chain of AFO's.
@@ -120,50 +105,66 @@ fn is_ban(rule: &Rule) -> bool {
     bare && acts && free && plain && way && listed
 }
 
-fn put(table: &mut Table, rule: &Rule, rules: &[Rule], stand: &Stand) {
-    let chain = match stand.name.starts_with("blocks") {
-        true => base_chain(table, stand),
-        false => generation(table, rule, rules, stand),
-    };
-    let own = &mut table.chains[chain].lines;
-    let at = position(own, rule);
-    let guard = loopback(stand, true).filter(|_| names_loopback_any(rules, rule.direction) && !names_loopback(rule));
-    for line in lines(rule).into_iter().rev() {
+fn put(view: &mut View, table: usize, rule: &Rule, named: &[Direction], stand: &Stand) -> Vec<Stood> {
+    let base = base_chain(view, table, stand);
+    let guarded = named.contains(&rule.direction);
+    let chain = if stand.name.starts_with("blocks") { base } else { generation(view, table, base, guarded, stand) };
+    let rank = position(view, table, chain, rule);
+    let guard = loopback(stand, true).filter(|_| guarded && !names_loopback(rule));
+    let own = lines(rule).into_iter().enumerate();
+    own.map(|(n, line)| {
         let conditions = guard.iter().cloned().chain(line.conditions).collect();
-        own.insert(at, Line { conditions, ..line });
-    }
+        Stood { at: view.put(table, chain, rank + n, Line { conditions, ..line }), base }
+    })
+    .collect()
 }
 
-fn base_chain(table: &mut Table, stand: &Stand) -> usize {
-    table.chains.iter().position(|chain| chain.name == stand.name).unwrap_or_else(|| {
+fn base_chain(view: &mut View, table: usize, stand: &Stand) -> usize {
+    view.named(table, stand.name).unwrap_or_else(|| {
         let base =
             Base { kind: stand.kind, hook: stand.hook, priority: stand.priority, drops: false, devices: Vec::new() };
-        let spared = loopback(stand, false).filter(|_| stand.name.starts_with("blocks"));
-        let lines = spared.map(|lo| plain_line("loopback return".to_owned(), vec![lo], Verdict::Return));
-        let lines = lines.into_iter().collect();
-        table.chains.push(Chain { name: stand.name.to_owned(), handle: None, base: Some(base), lines });
-        table.chains.len() - 1
+        let chain = add_chain(view, table, stand.name, Some(base));
+        if stand.name.starts_with("blocks") {
+            spare_loopback(view, table, chain, stand);
+        }
+        chain
     })
 }
 
+fn add_chain(view: &mut View, table: usize, name: &str, base: Option<Base>) -> usize {
+    view.add_chain(table, Chain { name: name.to_owned(), handle: None, base, lines: Vec::new() })
+}
+
+fn spare_loopback(view: &mut View, table: usize, chain: usize, stand: &Stand) {
+    if let Some(lo) = loopback(stand, false) {
+        view.put(table, chain, 0, plain_line("loopback return".to_owned(), vec![lo], Verdict::Return));
+    }
+}
+
 /// The chain of the generation in force; on an empty host a new one.
-fn generation(table: &mut Table, rule: &Rule, rules: &[Rule], stand: &Stand) -> usize {
-    let base = base_chain(table, stand);
-    let named = table.chains[base].lines.iter().rev().find_map(|line| match &line.outcome {
-        Outcome::Verdict(Verdict::Goto(name)) if line.conditions.is_empty() => Some(name.clone()),
-        _ => None,
-    });
-    if let Some(at) = named.as_ref().and_then(|name| table.chains.iter().position(|chain| chain.name == *name)) {
-        return at;
+fn generation(view: &mut View, table: usize, base: usize, guarded: bool, stand: &Stand) -> usize {
+    if let Some(chain) = chosen(view, table, base) {
+        return chain;
     }
     let name = format!("g1_{}", stand.name);
     let choose = plain_line(format!("goto {name}"), Vec::new(), Verdict::Goto(name.clone()));
-    table.chains[base].lines.push(choose);
-    let first = loopback(stand, false).filter(|_| !names_loopback_any(rules, rule.direction));
-    let lines =
-        first.map(|lo| plain_line("loopback return".to_owned(), vec![lo], Verdict::Return)).into_iter().collect();
-    table.chains.push(Chain { name, handle: None, base: None, lines });
-    table.chains.len() - 1
+    view.put(table, base, usize::MAX, choose);
+    let chain = add_chain(view, table, &name, None);
+    if !guarded {
+        spare_loopback(view, table, chain, stand);
+    }
+    chain
+}
+
+/// The chain that a base chain of AFO's leads to when no window is open.
+pub(super) fn chosen(view: &View, table: usize, base: usize) -> Option<usize> {
+    let order = view.order(table, base);
+    let lines = order.into_iter().rev().filter_map(|line| view.line(At { table, chain: base, line }));
+    let name = lines.filter(|line| line.conditions.is_empty()).find_map(|line| match &line.outcome {
+        Outcome::Verdict(Verdict::Goto(name)) => Some(name.clone()),
+        _ => None,
+    })?;
+    view.named(table, &name)
 }
 
 fn plain_line(text: String, conditions: Vec<Condition>, verdict: Verdict) -> Line {
@@ -187,25 +188,33 @@ fn names_loopback(rule: &Rule) -> bool {
     lists.iter().any(|list| !list.is_negated() && list.items().iter().any(|name| name.matches("lo")))
 }
 
-fn names_loopback_any(rules: &[Rule], direction: Direction) -> bool {
-    rules.iter().any(|rule| rule.enabled && rule.direction == direction && names_loopback(rule))
+/// The directions in which some rule names loopback.
+fn named_loopback(rules: &[Rule]) -> Vec<Direction> {
+    let naming = |direction: &Direction| {
+        rules.iter().any(|rule| rule.enabled && rule.direction == *direction && names_loopback(rule))
+    };
+    Direction::ALL.iter().copied().filter(naming).collect()
 }
 
-/// The index of a new line among those that are there.
-fn position(lines: &[Line], rule: &Rule) -> usize {
-    let is_default = |line: &Line| {
-        let denies = matches!(&line.outcome, Outcome::Verdict(verdict) if verdict.denies());
-        denies && line.conditions.iter().all(is_everyone)
-    };
-    let named = |id: &str| lines.iter().position(|line| line.comment.as_deref() == Some(id));
-    let last = |id: &str| lines.iter().rposition(|line| line.comment.as_deref() == Some(id));
-    let end = lines.len() - lines.iter().rev().take_while(|line| is_default(line)).count();
+/// The rank of a new line among those that are there.
+fn position(view: &View, table: usize, chain: usize, rule: &Rule) -> usize {
+    let order = view.order(table, chain);
+    let line = |number: &usize| view.line(At { table, chain, line: *number });
+    let is_default = |number: &&usize| line(number).is_some_and(is_default);
+    let is = |id: &str, number: &usize| line(number).is_some_and(|line| line.comment.as_deref() == Some(id));
+    let end = order.len() - order.iter().rev().take_while(is_default).count();
     match &rule.position {
-        Position::First => lines.iter().take_while(|line| line.comment.is_none()).count().min(end),
-        Position::Before(id) => named(id.as_str()).unwrap_or(end),
-        Position::After(id) => last(id.as_str()).map_or(end, |at| at + 1),
+        Position::First => order.iter().take_while(|n| line(n).is_some_and(|l| l.comment.is_none())).count().min(end),
+        Position::Before(id) => order.iter().position(|n| is(id.as_str(), n)).unwrap_or(end),
+        Position::After(id) => order.iter().rposition(|n| is(id.as_str(), n)).map_or(end, |at| at + 1),
         Position::Auto | Position::Last => end,
     }
+}
+
+/// Whether a line denies everybody.
+fn is_default(line: &Line) -> bool {
+    let denies = matches!(&line.outcome, Outcome::Verdict(verdict) if verdict.denies());
+    denies && line.conditions.iter().all(is_everyone)
 }
 
 /// Whether a condition keeps nobody out: every address of a family, and no ICMP but what is spared.

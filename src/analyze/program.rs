@@ -5,11 +5,12 @@
 
 use super::cells::{Atoms, Doubt, Match, Reader, entering};
 use super::index::Index;
+use super::near::Sieve;
+use super::view::{Known, View};
 use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
-use crate::rule::way::Changes;
 use std::collections::HashMap;
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
@@ -83,8 +84,28 @@ pub(super) fn lay_out_chains(
     chains: &[(usize, usize)],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let changes = Changes::of(ruleset);
-    let mut layout = Layout { ruleset, changes, atoms, steps: Vec::new(), places: HashMap::new(), accepts: Vec::new() };
+    let known = Known::of(ruleset);
+    lay_out_view(&View::of(ruleset, &known), chains, None, atoms)
+}
+
+/// Lays out the way of a direction as far as some packets go it: what surely matches none of them is left out.
+pub(super) fn lay_out_near(
+    view: &View,
+    direction: Direction,
+    packets: &[Cell],
+    atoms: &mut Atoms,
+) -> Result<Program, Unlaid> {
+    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect();
+    lay_out_view(view, &chains, Some(packets), atoms)
+}
+
+fn lay_out_view(
+    view: &View,
+    chains: &[(usize, usize)],
+    packets: Option<&[Cell]>,
+    atoms: &mut Atoms,
+) -> Result<Program, Unlaid> {
+    let mut layout = Layout { view, packets, atoms, steps: Vec::new(), places: HashMap::new(), accepts: Vec::new() };
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
@@ -93,8 +114,9 @@ pub(super) fn lay_out_chains(
 }
 
 struct Layout<'a> {
-    ruleset: &'a Ruleset,
-    changes: Changes,
+    view: &'a View<'a>,
+    /// Set where only these packets are of interest.
+    packets: Option<&'a [Cell]>,
     atoms: &'a mut Atoms,
     steps: Vec<Step>,
     places: HashMap<At, Vec<usize>>,
@@ -104,9 +126,9 @@ struct Layout<'a> {
 
 impl Layout<'_> {
     fn base(&mut self, table: usize, chain: usize) -> Result<(), Unlaid> {
-        let here = &self.ruleset.tables[table];
-        let Some(base) = &here.chains[chain].base else { return Ok(()) };
-        let (cell, unsure) = entering(here.family, base);
+        let view = self.view;
+        let Some(base) = view.base(table, chain) else { return Ok(()) };
+        let (cell, unsure) = entering(view.family(table), base);
         let by = By::Policy(table, chain);
         if let Some((cell, doubt)) = unsure {
             self.accepts.push(self.steps.len());
@@ -124,16 +146,28 @@ impl Layout<'_> {
         Ok(())
     }
 
+    /// The numbers of a chain's rules, as far as they are of interest.
+    fn order(&self, table: usize, chain: usize, base: &Base, path: &Match) -> Vec<usize> {
+        let Some(packets) = self.packets else { return self.view.order(table, chain) };
+        let here: Vec<_> = path.cells.iter().flat_map(|cell| packets.iter().filter_map(|own| cell.and(own))).collect();
+        match here.is_empty() {
+            true => Vec::new(),
+            false => self.view.order_near(table, chain, &Sieve::new(&here, base, self.view.changes())),
+        }
+    }
+
     fn chain(&mut self, table: usize, chain: usize, base: &Base, path: &Match, depth: usize) -> Result<(), Unlaid> {
-        let here = &self.ruleset.tables[table].chains[chain];
+        let view = self.view;
         if depth > DEPTH {
-            return Err(Unlaid::TooDeep(here.name.clone()));
+            let name = view.head(table, chain).map(|chain| chain.name.clone()).unwrap_or_default();
+            return Err(Unlaid::TooDeep(name));
         }
         let mut leaving = Vec::new();
-        for (line, rule) in here.lines.iter().enumerate() {
+        for line in self.order(table, chain, base, path) {
             let at = At { table, chain, line };
+            let Some(rule) = view.line(at) else { continue };
             self.places.entry(at).or_default();
-            let mut reader = Reader { base, changes: &self.changes, atoms: &mut *self.atoms };
+            let mut reader = Reader { base, changes: view.changes(), atoms: &mut *self.atoms };
             let wide = || Unlaid::TooWide(rule.text.clone());
             let matched = reader.matched(path, rule).ok_or_else(wide)?;
             let verdicts = reader.verdicts(&matched, rule).ok_or_else(wide)?;
@@ -216,8 +250,7 @@ impl Layout<'_> {
         if matched.cells.is_empty() {
             return Ok(());
         }
-        let chains = &self.ruleset.tables[at.table].chains;
-        let target = chains.iter().position(|c| c.name == name).ok_or_else(|| Unlaid::NoChain(name.to_owned()))?;
+        let target = self.view.named(at.table, name).ok_or_else(|| Unlaid::NoChain(name.to_owned()))?;
         self.chain(at.table, target, base, matched, depth + 1)
     }
 

@@ -4,18 +4,20 @@
 //! and which packets had another fate before.
 
 use super::Budget;
-use super::cells::{Atoms, Doubt};
+use super::cells::{Atoms, Doubt, Match, Reader, entering};
 use super::effect::Changed;
 use super::fate::{Part, fates, settled};
-use super::placing::placed;
-use super::program::{Act, Program, Unlaid, lay_out};
+use super::placing::{Placed, Stood, placed};
+use super::program::{Act, Program, Unlaid, lay_out_near};
 use super::search::{Limits, Reach, reach};
-use super::words::{class, decider, example};
+use super::view::{Known, View};
+use super::words::{class, example};
 use crate::packet::{Bits, Cell, Narrow};
 use crate::record::{Conflict, ConflictType, Conflicts, Effect};
 use crate::rule::evaluate::By;
-use crate::rule::ruleset::{At, Ruleset};
+use crate::rule::ruleset::Ruleset;
 use crate::rule::{Action, Direction, Rule};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -41,50 +43,62 @@ pub fn stops(conflict: &Conflict) -> bool {
     }
 }
 
-/// Judges rules that are to be added to a ruleset.
-pub fn conflicts(live: &Ruleset, rules: &[Rule], budget: Budget) -> Judgement {
-    let after = placed(live, rules);
-    let mut atoms = Atoms::default();
-    let mut ways = Vec::new();
-    for direction in Direction::ALL.iter().copied() {
-        let both = lay_out(live, direction, &mut atoms)
-            .and_then(|before| Ok((before, lay_out(&after.ruleset, direction, &mut atoms)?)));
-        match both {
-            Ok((before, after)) => ways.push(Way { direction, before, after }),
-            Err(why) => return not_laid(rules, direction, &why),
+/// A ruleset that proposals are judged against, one or many: what is found out about it serves all.
+#[derive(Debug)]
+pub struct Against<'a> {
+    live: Cow<'a, Ruleset>,
+    known: Known,
+}
+
+impl<'a> Against<'a> {
+    /// A ruleset, lent or given.
+    pub fn new(live: Cow<'a, Ruleset>) -> Self {
+        let known = Known::of(&live);
+        Self { live, known }
+    }
+
+    /// Judges rules that are to be added to the ruleset.
+    pub fn judge(&self, rules: &[Rule], budget: Budget) -> Judgement {
+        let before = View::of(&self.live, &self.known);
+        let Placed { view: after, places } = placed(&self.live, &self.known, rules);
+        let mut judge = Judge {
+            before: &before,
+            after: &after,
+            atoms: Atoms::default(),
+            budget,
+            items: Vec::new(),
+            advice: BTreeSet::new(),
+            changed: Changed::default(),
+        };
+        for (rule, places) in rules.iter().zip(&places).filter(|(rule, _)| rule.enabled) {
+            match judge.ways(places) {
+                Ok(ways) => judge.rule(rule, &ways, places),
+                Err(why) => judge.items.push(not_laid(rule, &why)),
+            }
         }
-    }
-    let mut judge = Judge {
-        live,
-        ruleset: &after.ruleset,
-        ways: &ways,
-        atoms: &atoms,
-        budget,
-        items: Vec::new(),
-        advice: BTreeSet::new(),
-        changed: Changed::default(),
-    };
-    for (rule, places) in rules.iter().zip(&after.places).filter(|(rule, _)| rule.enabled) {
-        judge.rule(rule, places);
-    }
-    let Judge { items, advice, changed, .. } = judge;
-    Judgement {
-        conflicts: Conflicts { has_conflicts: !items.is_empty(), items },
-        effect: changed.effect(&atoms),
-        advice: advice.into_iter().collect(),
+        let Judge { items, advice, changed, atoms, .. } = judge;
+        Judgement {
+            conflicts: Conflicts { has_conflicts: !items.is_empty(), items },
+            effect: changed.effect(&atoms),
+            advice: advice.into_iter().collect(),
+        }
     }
 }
 
-fn not_laid(rules: &[Rule], direction: Direction, why: &Unlaid) -> Judgement {
-    let words = format!("the way of {direction} packets was not judged: {why}");
-    let items: Vec<_> = rules.iter().map(|rule| item(rule, ConflictType::Unknown, words.clone())).collect();
-    Judgement { conflicts: Conflicts { has_conflicts: !items.is_empty(), items }, ..Judgement::default() }
+/// Judges rules that are to be added to a ruleset.
+pub fn conflicts(live: &Ruleset, rules: &[Rule], budget: Budget) -> Judgement {
+    Against::new(Cow::Borrowed(live)).judge(rules, budget)
+}
+
+fn not_laid(rule: &Rule, why: &Unlaid) -> Conflict {
+    item(rule, ConflictType::Unknown, format!("the way of its packets was not judged: {why}"))
 }
 
 fn item(rule: &Rule, kind: ConflictType, explanation: String) -> Conflict {
     Conflict { kind, rule: Some(rule.id.clone()), with: Vec::new(), explanation, example: None, dead: false }
 }
 
+/// The way of a rule's packets in one direction, without it and with it.
 struct Way {
     direction: Direction,
     before: Program,
@@ -92,10 +106,9 @@ struct Way {
 }
 
 struct Judge<'a> {
-    live: &'a Ruleset,
-    ruleset: &'a Ruleset,
-    ways: &'a [Way],
-    atoms: &'a Atoms,
+    before: &'a View<'a>,
+    after: &'a View<'a>,
+    atoms: Atoms,
     budget: Budget,
     items: Vec<Conflict>,
     advice: BTreeSet<String>,
@@ -103,22 +116,57 @@ struct Judge<'a> {
 }
 
 /// One step of a rule, and what is known of it.
-struct Stand<'a> {
-    way: &'a Way,
+struct Stand<'w> {
+    way: &'w Way,
     step: usize,
     /// What still reaches it; empty when nothing does.
     open: Vec<Cell>,
     cover: BTreeSet<usize>,
 }
 
-impl<'a> Judge<'a> {
-    fn rule(&mut self, rule: &Rule, places: &[At]) {
+impl Judge<'_> {
+    /// The ways that a rule stands on, as far as its packets go them.
+    fn ways(&mut self, places: &[Stood]) -> Result<Vec<Way>, Unlaid> {
+        let mut ways = Vec::new();
+        for direction in Direction::ALL.iter().copied() {
+            let on_way = |stood: &&Stood| {
+                let base = self.after.base(stood.at.table, stood.base);
+                base.is_some_and(|base| direction.hooks().contains(&base.hook))
+            };
+            let stood: Vec<_> = places.iter().filter(on_way).collect();
+            if stood.is_empty() {
+                continue;
+            }
+            let mut packets = Vec::new();
+            for one in stood {
+                packets.extend(self.packets(one)?);
+            }
+            let before = lay_out_near(self.before, direction, &packets, &mut self.atoms)?;
+            let after = lay_out_near(self.after, direction, &packets, &mut self.atoms)?;
+            ways.push(Way { direction, before, after });
+        }
+        Ok(ways)
+    }
+
+    /// The packets that a line asks for where it stands.
+    fn packets(&mut self, stood: &Stood) -> Result<Vec<Cell>, Unlaid> {
+        let (view, table) = (self.after, stood.at.table);
+        let (Some(base), Some(line)) = (view.base(table, stood.base), view.line(stood.at)) else {
+            return Ok(Vec::new());
+        };
+        let path = Match { cells: vec![entering(view.family(table), base).0], doubt: None };
+        let mut reader = Reader { base, changes: view.changes(), atoms: &mut self.atoms };
+        let matched = reader.matched(&path, line).ok_or_else(|| Unlaid::TooWide(line.text.clone()))?;
+        Ok(matched.cells)
+    }
+
+    fn rule(&mut self, rule: &Rule, ways: &[Way], places: &[Stood]) {
         let unread: Vec<_> = rule.extra.keys().cloned().collect();
         if !unread.is_empty() {
             let words = format!("what the rule asks by `{}` is not understood", unread.join("`, `"));
             self.items.push(item(rule, ConflictType::Unknown, words));
         }
-        let Some(stands) = self.stands(rule, places) else { return };
+        let Some(stands) = self.stands(rule, ways, places) else { return };
         if stands.is_empty() {
             let words = "no packet can match this rule".to_owned();
             self.items.push(Conflict { dead: true, ..item(rule, ConflictType::Unmatchable, words) });
@@ -144,11 +192,11 @@ impl<'a> Judge<'a> {
     }
 
     /// The steps of a rule; nothing where a search came to its end, which is then said.
-    fn stands(&mut self, rule: &Rule, places: &[At]) -> Option<Vec<Stand<'a>>> {
+    fn stands<'w>(&mut self, rule: &Rule, ways: &'w [Way], places: &[Stood]) -> Option<Vec<Stand<'w>>> {
         let limits = Limits { budget: self.budget.steps, pieces: PIECES };
         let mut all = Vec::new();
-        for way in self.ways {
-            for step in places.iter().filter_map(|at| way.after.places.get(at)).flatten().copied() {
+        for way in ways {
+            for step in places.iter().filter_map(|stood| way.after.places.get(&stood.at)).flatten().copied() {
                 let cells = std::slice::from_ref(&way.after.steps[step].cell);
                 let (open, cover) = match reach(&way.after, cells, step, limits) {
                     Reach::Open(open) if open.len() < PIECES => (open, BTreeSet::new()),
@@ -172,7 +220,7 @@ impl<'a> Judge<'a> {
     /// Steps as text, the first few of them.
     fn named(&self, program: &Program, steps: impl IntoIterator<Item = usize>) -> Vec<String> {
         let by: BTreeSet<By> = steps.into_iter().map(|n| program.steps[n].by).collect();
-        let mut with: Vec<_> = by.iter().take(NAMED).map(|by| decider(self.ruleset, *by)).collect();
+        let mut with: Vec<_> = by.iter().take(NAMED).map(|by| self.after.decider(*by)).collect();
         if by.len() > NAMED {
             with.push(format!("and {} more", by.len() - NAMED));
         }
@@ -259,7 +307,7 @@ impl<'a> Judge<'a> {
     }
 
     fn unknown(&self, rule: &Rule, way: &Way, part: &Part) -> Conflict {
-        let by = part.by.map(|n| decider(self.ruleset, way.after.steps[n].by)).unwrap_or_default();
+        let by = part.by.map(|n| self.after.decider(way.after.steps[n].by)).unwrap_or_default();
         let words = format!(
             "whether what this rule accepts goes through is not known: `{by}` may drop it, depending on what is not understood"
         );
@@ -272,7 +320,7 @@ impl<'a> Judge<'a> {
         stopped.sort_by_key(|(_, part)| std::cmp::Reverse(part.cell.magnitude()));
         let mut with: Vec<String> = Vec::new();
         for by in stopped.iter().filter_map(|(way, p)| p.by.map(|n| way.after.steps[n].by)) {
-            let words = decider(self.ruleset, by);
+            let words = self.after.decider(by);
             if with.len() < NAMED && !with.contains(&words) {
                 with.push(words);
             }
@@ -303,7 +351,7 @@ impl<'a> Judge<'a> {
             instead.extend(parts.iter().filter_map(|p| p.by).map(|n| stand.way.after.steps[n].by));
         }
         let words = "these packets are dropped without this rule too".to_owned();
-        let with = instead.iter().take(NAMED).map(|by| decider(self.ruleset, *by)).collect();
+        let with = instead.iter().take(NAMED).map(|by| self.after.decider(*by)).collect();
         same.then(|| Conflict { with, ..item(rule, ConflictType::Redundant, words) })
     }
 
@@ -349,8 +397,7 @@ impl<'a> Judge<'a> {
     /// Whether a rule of AFO's table is no rule of a person's but of the scheme: loopback, the choice of a generation.
     fn is_own_frame(&self, by: By) -> bool {
         let By::Line(at) = by else { return false };
-        let table = &self.ruleset.tables[at.table];
-        table.name == "afo" && self.ruleset.line(at).is_some_and(|line| line.comment.is_none())
+        at.table == self.after.own_table() && self.after.line(at).is_some_and(|line| line.comment.is_none())
     }
 
     /// Notes the packets whose fate a stand changes.
@@ -362,7 +409,7 @@ impl<'a> Judge<'a> {
             if old.len() < 8 * PIECES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if done.is_err() || old.len() >= 8 * PIECES {
-            let whole = class(stand.way.direction, &stand.way.after.steps[stand.step].cell, self.atoms);
+            let whole = class(stand.way.direction, &stand.way.after.steps[stand.step].cell, &self.atoms);
             let words = format!("a part of {whole} (undecided after {} steps which)", self.budget.steps);
             self.changed.undecided(accepts, words);
             return;
@@ -370,10 +417,10 @@ impl<'a> Judge<'a> {
         // What was dropped only by chance was let through at other times.
         let sure = |part: &Part| !accepts || part.doubt.is_none();
         let old = settled(old).into_iter().filter(|part| part.passes != accepts && sure(part));
-        let own = decider(self.ruleset, stand.way.after.steps[stand.step].by);
+        let own = self.after.decider(stand.way.after.steps[stand.step].by);
         for part in old {
             let before =
-                part.by.map_or_else(|| "no rule".to_owned(), |n| decider(self.live, stand.way.before.steps[n].by));
+                part.by.map_or_else(|| "no rule".to_owned(), |n| self.before.decider(stand.way.before.steps[n].by));
             let cells = match accepts {
                 true => through(stand.way, &part.cell, end, self.budget.steps),
                 false => vec![part.cell],

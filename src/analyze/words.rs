@@ -43,7 +43,8 @@ pub(super) fn decider(ruleset: &Ruleset, by: By) -> String {
     }
 }
 
-fn line(place: &Place) -> String {
+/// A place in one line.
+pub(super) fn line(place: &Place) -> String {
     let word = |part: &Option<String>| part.clone().unwrap_or_default();
     let number = match (place.handle, place.index) {
         (Some(handle), _) => format!(" handle {handle}"),

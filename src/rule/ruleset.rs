@@ -206,6 +206,17 @@ pub enum Alteration {
     Untracked,
 }
 
+impl Alteration {
+    /// The text of the field that it changes.
+    pub fn field(&self) -> String {
+        match self {
+            Self::Mark(_) => "meta mark".to_owned(),
+            Self::Field(name) => name.clone(),
+            Self::Untracked => "ct state".to_owned(),
+        }
+    }
+}
+
 /// What becomes of a packet that a line matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -297,12 +308,7 @@ impl Ruleset {
         let mut fields = BTreeMap::new();
         for (at, line) in self.lines() {
             for change in &line.alters {
-                let name = match change {
-                    Alteration::Mark(_) => "meta mark".to_owned(),
-                    Alteration::Field(name) => name.clone(),
-                    Alteration::Untracked => "ct state".to_owned(),
-                };
-                fields.entry(name).or_insert(at);
+                fields.entry(change.field()).or_insert(at);
             }
         }
         fields

@@ -4,7 +4,7 @@
 //! is, the same packet has other addresses: what rules ask there of these fields may or may not hold.
 
 use super::Direction;
-use super::ruleset::{Base, ChainKind, Hook, Outcome, Ruleset, Verdict};
+use super::ruleset::{Alteration, Base, ChainKind, Hook, Line, Outcome, Ruleset, Verdict};
 use crate::packet::{Cell, Narrow, Wide};
 use std::collections::BTreeSet;
 
@@ -34,12 +34,14 @@ pub struct Changes {
 impl Changes {
     /// Those of a ruleset.
     pub fn of(ruleset: &Ruleset) -> Self {
-        let translates = ruleset.lines().any(|(_, line)| match &line.outcome {
-            Outcome::Verdict(Verdict::Translate(_)) => true,
-            Outcome::ByKey(keys) => keys.iter().any(|(_, verdict)| matches!(verdict, Verdict::Translate(_))),
-            _ => false,
-        });
+        let translates = ruleset.lines().any(|(_, line)| translates(line));
         Self { translates, altered: ruleset.altered().into_keys().collect() }
+    }
+
+    /// Adds what a rule does that is put in.
+    pub fn note(&mut self, line: &Line) {
+        self.translates |= translates(line);
+        self.altered.extend(line.alters.iter().map(Alteration::field));
     }
 
     /// Whether a rule alters the field of this text, so that a condition on it does not always give the same answer.
@@ -101,6 +103,14 @@ impl Changes {
     pub fn blurs(&self, base: &Base, cell: &Cell) -> bool {
         Wide::ALL.into_iter().any(|f| *cell.wide(f) != f.all() && self.blurs_wide(base, f))
             || Narrow::ALL.into_iter().any(|f| cell.narrow(f) != f.all() && self.blurs_narrow(base, f))
+    }
+}
+
+fn translates(line: &Line) -> bool {
+    match &line.outcome {
+        Outcome::Verdict(Verdict::Translate(_)) => true,
+        Outcome::ByKey(keys) => keys.iter().any(|(_, verdict)| matches!(verdict, Verdict::Translate(_))),
+        _ => false,
     }
 }
 

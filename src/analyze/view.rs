@@ -1,0 +1,238 @@
+//! A ruleset as it would be with a change: rules put in or taken out, chains added, without a copy of what is there.
+//!
+//! The rules that are there keep their places; those put in have numbers of their own from [`NEW`] on. Only chains that change are kept
+//! here, as the order of their rules.
+
+use super::near::{Near, Sieve};
+use super::words;
+use crate::record::Place;
+use crate::rule::evaluate::By;
+use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, TableFamily};
+use crate::rule::way::Changes;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// The table that AFO keeps for itself.
+pub(super) const OWN: &str = "afo";
+/// The number of the first rule that is put into a chain.
+const NEW: usize = usize::MAX / 2;
+
+/// What is found out about a ruleset once, for all changes that are judged against it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    changes: Changes,
+    near: RefCell<HashMap<(usize, usize), Option<Rc<Near>>>>,
+}
+
+impl Known {
+    pub(super) fn of(ruleset: &Ruleset) -> Self {
+        Self { changes: Changes::of(ruleset), near: RefCell::default() }
+    }
+
+    fn near(&self, place: (usize, usize), lines: &[Line]) -> Option<Rc<Near>> {
+        let mut known = self.near.borrow_mut();
+        known.entry(place).or_insert_with(|| Near::of(lines.iter()).map(Rc::new)).clone()
+    }
+}
+
+/// A chain that changes.
+#[derive(Debug)]
+struct Patch {
+    /// Set where it is not there yet; without rules.
+    head: Option<Chain>,
+    new: Vec<Line>,
+    /// Numbers of rules: those there, and from [`NEW`] on those put in.
+    order: Vec<usize>,
+    ranks: OnceCell<Ranks>,
+}
+
+/// The way back from the number of a rule to its rank.
+#[derive(Debug)]
+struct Ranks {
+    there: Vec<Option<usize>>,
+    new: Vec<Option<usize>>,
+    near: Option<Near>,
+}
+
+impl Patch {
+    fn ranks(&self, there: usize) -> &Ranks {
+        self.ranks.get_or_init(|| {
+            let mut ranks =
+                Ranks { there: vec![None; there], new: vec![None; self.new.len()], near: Near::of(self.new.iter()) };
+            for (rank, number) in self.order.iter().enumerate() {
+                match number.checked_sub(NEW) {
+                    Some(new) => ranks.new[new] = Some(rank),
+                    None => ranks.there[*number] = Some(rank),
+                }
+            }
+            ranks
+        })
+    }
+}
+
+/// A ruleset, changed or not.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    there: &'a Ruleset,
+    known: &'a Known,
+    changes: Changes,
+    patches: BTreeMap<(usize, usize), Patch>,
+}
+
+impl<'a> View<'a> {
+    /// A ruleset as it is.
+    pub(super) fn of(there: &'a Ruleset, known: &'a Known) -> Self {
+        Self { there, known, changes: known.changes.clone(), patches: BTreeMap::new() }
+    }
+
+    /// What rules of it change about packets.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The number of AFO's table, there or not.
+    pub(super) fn own_table(&self) -> usize {
+        let tables = &self.there.tables;
+        let own = tables.iter().position(|table| table.family == TableFamily::Inet && table.name == OWN);
+        own.unwrap_or(tables.len())
+    }
+
+    /// The family of a table.
+    pub(super) fn family(&self, table: usize) -> TableFamily {
+        self.there.tables.get(table).map_or(TableFamily::Inet, |table| table.family)
+    }
+
+    /// A chain, its rules apart: those may be others.
+    pub(super) fn head(&self, table: usize, chain: usize) -> Option<&Chain> {
+        let there = self.there.tables.get(table).and_then(|table| table.chains.get(chain));
+        there.or_else(|| self.patches.get(&(table, chain))?.head.as_ref())
+    }
+
+    /// The number of the chain with this name.
+    pub(super) fn named(&self, table: usize, name: &str) -> Option<usize> {
+        let there = self.there.tables.get(table).and_then(|table| table.chains.iter().position(|c| c.name == name));
+        let is_it = |patch: &Patch| patch.head.as_ref().is_some_and(|head| head.name == name);
+        there.or_else(|| {
+            self.patches.iter().find(|((t, _), patch)| *t == table && is_it(patch)).map(|((_, chain), _)| *chain)
+        })
+    }
+
+    /// A rule by its place.
+    pub(super) fn line(&self, at: At) -> Option<&Line> {
+        match at.line.checked_sub(NEW) {
+            None => self.there.line(at),
+            Some(new) => self.patches.get(&(at.table, at.chain))?.new.get(new),
+        }
+    }
+
+    fn there(&self, table: usize, chain: usize) -> &'a [Line] {
+        let chain = self.there.tables.get(table).and_then(|table| table.chains.get(chain));
+        chain.map_or(&[], |chain| &chain.lines)
+    }
+
+    /// The numbers of a chain's rules, in order.
+    pub(super) fn order(&self, table: usize, chain: usize) -> Vec<usize> {
+        match self.patches.get(&(table, chain)) {
+            Some(patch) => patch.order.clone(),
+            None => (0..self.there(table, chain).len()).collect(),
+        }
+    }
+
+    /// The numbers of those rules of a chain that some packets may match, in order.
+    pub(super) fn order_near(&self, table: usize, chain: usize, sieve: &Sieve) -> Vec<usize> {
+        let lines = self.there(table, chain);
+        let near = self.known.near((table, chain), lines);
+        let there = chosen(near.as_deref(), lines, sieve);
+        let Some(patch) = self.patches.get(&(table, chain)) else { return there };
+        let ranks = patch.ranks(lines.len());
+        let new = chosen(ranks.near.as_ref(), &patch.new, sieve);
+        let mut all: Vec<_> = there.into_iter().filter_map(|n| ranks.there[n]).collect();
+        all.extend(new.into_iter().filter_map(|n| ranks.new[n]));
+        all.sort_unstable();
+        all.into_iter().map(|rank| patch.order[rank]).collect()
+    }
+
+    /// The base chains at a hook that IP packets pass, in order.
+    pub(super) fn at_hook(&self, hook: Hook) -> Vec<(usize, usize)> {
+        let mut found = self.there.at_hook(hook);
+        let base = |patch: &Patch| patch.head.as_ref()?.base.clone().filter(|base| base.hook == hook);
+        let added: Vec<_> = self.patches.iter().filter(|(_, patch)| base(patch).is_some()).map(|(at, _)| *at).collect();
+        if !added.is_empty() {
+            found.extend(added);
+            let priority = |at: &(usize, usize)| self.base(at.0, at.1).map_or(0, |base| base.priority);
+            found.sort_by_key(|at| (priority(at), std::cmp::Reverse(*at)));
+        }
+        found
+    }
+
+    /// How a chain is bound to the way of packets.
+    pub(super) fn base(&self, table: usize, chain: usize) -> Option<&Base> {
+        self.head(table, chain)?.base.as_ref()
+    }
+
+    /// A chain that is not there yet; its number.
+    pub(super) fn add_chain(&mut self, table: usize, head: Chain) -> usize {
+        let there = self.there.tables.get(table).map_or(0, |table| table.chains.len());
+        let added = self.patches.iter().filter(|((t, _), patch)| *t == table && patch.head.is_some()).count();
+        let patch = Patch { head: Some(head), new: Vec::new(), order: Vec::new(), ranks: OnceCell::new() };
+        self.patches.insert((table, there + added), patch);
+        there + added
+    }
+
+    fn patch(&mut self, table: usize, chain: usize) -> &mut Patch {
+        let order = || (0..self.there.tables[table].chains[chain].lines.len()).collect();
+        let patch = self.patches.entry((table, chain));
+        let patch =
+            patch.or_insert_with(|| Patch { head: None, new: Vec::new(), order: order(), ranks: OnceCell::new() });
+        patch.ranks.take();
+        patch
+    }
+
+    /// Puts a rule into a chain so that it has this rank; its place.
+    pub(super) fn put(&mut self, table: usize, chain: usize, rank: usize, line: Line) -> At {
+        self.changes.note(&line);
+        let patch = self.patch(table, chain);
+        let number = NEW + patch.new.len();
+        patch.new.push(line);
+        patch.order.insert(rank.min(patch.order.len()), number);
+        At { table, chain, line: number }
+    }
+
+    /// What decided, in one line.
+    pub(super) fn decider(&self, by: By) -> String {
+        let (at, text) = match by {
+            By::Line(at) => (at, self.line(at).map(|line| line.text.clone())),
+            By::Policy(table, chain) => (At { table, chain, line: usize::MAX }, Some("policy accept".to_owned())),
+            By::Nothing => return words::decider(self.there, by),
+        };
+        let added = self.patches.get(&(at.table, at.chain)).is_some_and(|patch| patch.head.is_some());
+        let new = by != By::Policy(at.table, at.chain) && at.line >= NEW;
+        match text.filter(|_| added || new) {
+            Some(text) => words::line(&self.place(at, text)),
+            None => words::decider(self.there, by),
+        }
+    }
+
+    fn place(&self, at: At, text: String) -> Place {
+        let table = self.there.tables.get(at.table);
+        let ranks = self.patches.get(&(at.table, at.chain)).map(|p| p.ranks(self.there(at.table, at.chain).len()));
+        Place {
+            backend: self.there.backend.clone(),
+            family: Some(self.family(at.table).to_string()),
+            table: Some(table.map_or(OWN.to_owned(), |table| table.name.clone())),
+            chain: self.head(at.table, at.chain).map(|chain| chain.name.clone()),
+            index: at.line.checked_sub(NEW).and_then(|new| *ranks?.new.get(new)?),
+            handle: None,
+            text,
+        }
+    }
+}
+
+/// The rules that some packets may match, ascending.
+fn chosen(near: Option<&Near>, lines: &[Line], sieve: &Sieve) -> Vec<usize> {
+    match near.and_then(|near| near.find(sieve)) {
+        Some(found) => found.into_iter().filter(|n| sieve.lets(&lines[*n])).collect(),
+        None => (0..lines.len()).filter(|n| sieve.lets(&lines[*n])).collect(),
+    }
+}
