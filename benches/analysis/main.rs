@@ -8,11 +8,12 @@
 mod classbench;
 mod listing;
 
-use afo::analyze::{Budget, audit, conflicts};
+use afo::analyze::{Against, Budget, audit, conflicts};
 use afo::backend::nftables;
 use afo::record::FindingType;
 use classbench::{Five, SEEDS, drawn};
 use rustix::time::{ClockId, clock_gettime};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -61,9 +62,11 @@ struct Row {
     value: f64,
     import: f64,
     audit: f64,
-    /// The middle one and the worst of the proposed rules.
+    /// One proposed rule, everything found out for it alone: the middle one and the worst.
     one: f64,
     worst: f64,
+    /// The mean where many are proposed one after the other.
+    next: f64,
     dead: usize,
     undecided: usize,
     peak: f64,
@@ -81,8 +84,12 @@ fn measure(name: &str, rules: &[Five]) -> Row {
     let peak = peak();
     let more = drawn(&format!("{name}+"), PROPOSED);
     let proposed = more.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
-    let mut ones: Vec<_> = proposed.map(|rule| timed(|| conflicts(&ruleset, &rule, Budget::default())).1).collect();
+    let proposed: Vec<_> = proposed.collect();
+    let mut ones: Vec<_> =
+        proposed.iter().map(|rule| timed(|| conflicts(&ruleset, rule, Budget::default())).1).collect();
     ones.sort_by(f64::total_cmp);
+    let against = Against::new(Cow::Borrowed(&ruleset));
+    let (_, many) = timed(|| proposed.iter().for_each(|rule| drop(against.judge(rule, Budget::default()))));
     Row {
         name: name.to_owned(),
         rules: rules.len(),
@@ -91,6 +98,7 @@ fn measure(name: &str, rules: &[Five]) -> Row {
         audit,
         one: ones[PROPOSED / 2],
         worst: ones[PROPOSED - 1],
+        next: many / PROPOSED as f64,
         dead: findings.iter().filter(|finding| finding.dead).count(),
         undecided: undecided.count(),
         peak,
@@ -108,14 +116,14 @@ fn apart(what: &[&str]) -> Result<Row, String> {
 
 fn head() {
     println!(
-        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>7}{:>7}{:>11}{:>10}{:>9}",
-        "set", "rules", "import ms", "x Value", "audit ms", "dead", "undec.", "one ms", "worst ms", "peak MB"
+        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}",
+        "set", "rules", "import ms", "x Value", "audit ms", "dead", "undec.", "one ms", "worst", "each of", "peak MB"
     );
 }
 
 fn show(row: &Row) {
     println!(
-        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>7}{:>7}{:>11.2}{:>10.2}{:>9.0}",
+        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.0}",
         row.name,
         row.rules,
         row.import,
@@ -125,6 +133,7 @@ fn show(row: &Row) {
         row.undecided,
         row.one,
         row.worst,
+        row.next,
         row.peak
     );
 }

@@ -1,11 +1,11 @@
 //! afo-conflicts: what stands against a proposal in the whole ruleset, and what it changes; or what is wrong in a ruleset by itself.
 
 use super::{config, ruleset};
-use crate::analyze::{self, Budget, Judgement};
+use crate::analyze::{self, Against, Budget, Judgement};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{Conflict, ConflictType, Conflicts, FindingType, Proposal, enrich, parse};
-use crate::rule::ruleset::Ruleset;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Say what stands against proposed rules, and which packets change fate
@@ -108,8 +108,8 @@ fn finding_name(kind: FindingType) -> String {
 }
 
 /// Judges a proposal against a ruleset: the stage function, for afo-deploy too.
-pub fn conflicts(proposal: &Proposal, ruleset: &Ruleset) -> Judgement {
-    let mut found = analyze::conflicts(ruleset, &proposal.rules, Budget::default());
+pub fn conflicts(proposal: &Proposal, ruleset: &Against) -> Judgement {
+    let mut found = ruleset.judge(&proposal.rules, Budget::default());
     for change in &proposal.changes {
         found.conflicts.items.push(Conflict {
             kind: ConflictType::Unknown,
@@ -127,7 +127,7 @@ pub fn conflicts(proposal: &Proposal, ruleset: &Ruleset) -> Judgement {
 struct Conflicting<'a> {
     args: &'a Args,
     /// Read when the first proposal comes, not before.
-    ruleset: Option<Ruleset>,
+    ruleset: Option<Against<'static>>,
 }
 
 impl Stage for Conflicting<'_> {
@@ -143,7 +143,7 @@ impl Stage for Conflicting<'_> {
         }
         let ruleset = match &self.ruleset {
             Some(ruleset) => ruleset,
-            None => self.ruleset.insert(ruleset(&self.args.ruleset)?),
+            None => self.ruleset.insert(Against::new(Cow::Owned(ruleset(&self.args.ruleset)?))),
         };
         let Judgement { conflicts, effect, advice } = conflicts(&proposal, ruleset);
         if conflicts.items.iter().any(|item| self.args.fails(item)) {
