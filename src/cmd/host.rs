@@ -3,7 +3,7 @@
 use crate::cli::config::Config;
 use crate::cli::{Failure, Shell};
 use crate::record::{self, Context};
-use crate::sys::context::{Depth, Known, context};
+use crate::sys::context::{Depth, Known, Sight, look};
 use std::fs;
 use std::path::Path;
 
@@ -22,7 +22,12 @@ pub fn known(shell: &Shell, config: &Config) -> Known {
 
 /// The context of this host as the kernel tells it now, without rules: a few milliseconds, no privilege, no process.
 pub fn live_context(shell: &Shell, config: &Config) -> Context {
-    context(&known(shell, config), Depth::Fast)
+    live_sight(shell, config).context
+}
+
+/// As [`live_context`], with what of the host could not be seen.
+pub fn live_sight(shell: &Shell, config: &Config) -> Sight {
+    look(&known(shell, config), Depth::Fast)
 }
 
 /// The context for a command: that of `file` where one was given (`--context FILE`), else the live one.

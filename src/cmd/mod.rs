@@ -19,7 +19,7 @@ pub mod sim;
 mod status;
 pub mod watch;
 
-pub use host::{context_from, context_of, known, live_context};
+pub use host::{context_from, context_of, known, live_context, live_sight};
 pub use places::{StatePlace, config, loaded, state_place};
 pub use ruleset::{live_ruleset, ruleset};
 

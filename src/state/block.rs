@@ -56,6 +56,8 @@ pub enum Direction {
 }
 
 impl Direction {
+    const ALL: [Self; 2] = [Self::From, Self::To];
+
     /// The word in the state and for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,7 +128,7 @@ impl Block {
     }
 }
 
-/// What makes two blocks the same one: address, protocol and ports, as in the table.
+/// What makes two blocks the same one: direction, address, protocol and ports, as in the table.
 type Key = (&'static str, String, String, String);
 
 fn key_of(new: &NewBlock) -> Key {
@@ -160,9 +162,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Block> {
     let end = end.map(|word| End::ALL.into_iter().find(|e| e.as_str() == word).ok_or_else(|| unreadable("end", &word)));
     let protocol: String = row.get("protocol")?;
     let protocol = Some(protocol).filter(|word| !word.is_empty());
-    let direction: String = row.get("direction")?;
+    let word: String = row.get("direction")?;
+    let direction = Direction::ALL.into_iter().find(|d| d.as_str() == word);
     Ok(Block {
-        direction: if direction == "to" { Direction::To } else { Direction::From },
+        direction: direction.ok_or_else(|| unreadable("direction", &word))?,
         address: parsed(row, "address")?,
         protocol: protocol.map(|p| p.parse().map_err(|e| unreadable("protocol", e))).transpose()?,
         ports: list.collect::<std::result::Result<_, _>>().map_err(|e| unreadable("ports", e))?,
@@ -550,5 +553,17 @@ mod tests {
         assert_eq!(change.live_blocks(at(2)), Ok(vec![]));
         let stray = NewBlock { deployment: Some(id("d9")), ..new };
         assert!(change.block(&stray).is_err(), "its deployment must be journalled first");
+    }
+
+    #[test]
+    fn a_direction_that_is_none_is_not_read_as_one() {
+        let mut state = with_deployment();
+        let change = state.begin(at(1), &anna()).expect("begin");
+        change.block(&NewBlock::new(spec("203.0.113.9"), None, "x")).expect("block");
+        change.commit().expect("commit");
+        let sql = "PRAGMA ignore_check_constraints = ON; UPDATE blocks SET direction = 'by'";
+        state.db.execute_batch(sql).expect(sql);
+        let error = state.live_blocks(at(2)).expect_err("no direction").to_string();
+        assert!(error.contains("is damaged: ") && error.contains("direction"), "{error}");
     }
 }

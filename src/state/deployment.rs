@@ -1,5 +1,6 @@
 //! Deployments: what was done, what is being done, and from where to where it may go.
 
+use super::canonical::sha256;
 use super::row::{DeploymentRow, Step, instant, json, maybe_instant, maybe_parsed, micros, parsed, unreadable};
 use super::{Action, Actor, Change, Note, Result, Span, State, StateError};
 use crate::record::{HeartbeatCheck, Id, Status, Timestamp};
@@ -207,6 +208,8 @@ fn begun(row: &DeploymentRow) -> Note {
         .with("blocks", row.blocks.clone())
         .with("backend", row.backend.clone())
         .with("base_hash", row.base_hash.clone())
+        .with("policy_before", sha256(&text(&row.policy_before)))
+        .with("policy_after", sha256(&text(&row.policy_after)))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<DeploymentRow> {

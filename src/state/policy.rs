@@ -1,7 +1,8 @@
+use super::canonical::{canonical, sha256};
 use super::row::{instant, json, maybe_instant, micros, parsed};
 use super::{Action, Change, Note, Result, State};
 use crate::record::{Id, Rule, Timestamp};
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
 /// A rule of AFO's confirmed policy.
@@ -22,20 +23,35 @@ impl Change<'_> {
     /// When a deployment of them is not in the state, or the state cannot be written.
     pub fn policy(&self, rules: &[PolicyRule], reason: &str) -> Result<()> {
         self.run("DELETE FROM policy", [])?;
+        let mut content = Vec::new();
         for (position, rule) in rules.iter().enumerate() {
             let body = serde_json::to_string(&rule.rule).expect("a rule has string keys and no non-finite number");
+            let expires = rule.expires.map(micros);
+            content.push(content_of(rule.deployment.as_str(), expires, &body));
             let values = params![
                 i64::try_from(position).unwrap_or(i64::MAX),
                 rule.rule.id.as_str(),
                 rule.deployment.as_str(),
-                rule.expires.map(micros),
+                expires,
                 body,
             ];
             self.run("INSERT INTO policy (position, rule, deployment, expires, json) VALUES (?, ?, ?, ?, ?)", values)?;
         }
         let ids: Vec<String> = rules.iter().map(|rule| rule.rule.id.to_string()).collect();
-        self.audit(&Note::new(Action::Policy, "policy", reason).with("rules", ids))
+        self.audit(&Note::new(Action::Policy, "policy", reason).with("rules", ids).with("content", content))
     }
+}
+
+/// What the trail keeps of a rule of the policy beside its id: the SHA-256 of everything else that the table holds of it, so that no
+/// rule can be made another one, last longer or be another deployment's without its showing.
+fn content_of(deployment: &str, expires: Option<i64>, body: &str) -> String {
+    sha256(&canonical(&serde_json::json!({ "deployment": deployment, "expires": expires, "json": body })))
+}
+
+/// A row of the policy as the trail knows it: the rule's id and the hash of its content.
+pub(super) fn identity(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    let (deployment, body): (String, String) = (row.get("deployment")?, row.get("json")?);
+    Ok((row.get("rule")?, content_of(&deployment, row.get("expires")?, &body)))
 }
 
 impl State {

@@ -383,6 +383,27 @@ fn a_pipe_is_read_until_its_writer_goes() {
     assert_eq!((ended.text().lines().count(), ended.err.as_str(), ended.code), (1, "", Some(0)));
 }
 
+
+/// What of the host could not be read was left out of the list of those to be spared, and the change was made.
+#[test]
+fn a_host_that_cannot_be_seen_whole_is_not_changed() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        host.sh("mount -t tmpfs none /etc");
+        let _unreadable = std::os::unix::net::UnixListener::bind("/etc/resolv.conf").expect("a socket");
+        for rules in [BAN, PORT] {
+            let out = site.deploy(&["--confirm=1"], &asked("p1", rules));
+            assert_eq!(out.status.code(), Some(3), "{}", words(&out));
+            let cause = "whom a change would cut off is not known: resolvers: /etc/resolv.conf: ";
+            assert!(words(&out).contains(cause), "{}", words(&out));
+        }
+        assert_eq!((site.table(), site.statuses()), (String::new(), vec![]));
+        std::fs::remove_file("/etc/resolv.conf").expect("removed");
+        let out = site.deploy(&[], &asked("p1", BAN));
+        assert!(out.status.success(), "a host without the file has no resolvers: {}", words(&out));
+    });
+}
+
 /// The places of all texts in a record but its kind.
 fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     match value {

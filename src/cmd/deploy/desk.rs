@@ -66,6 +66,7 @@ impl<'a> Desk<'a> {
     pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
         let _hold = self.hold()?;
         self.site.look_around(self.shell);
+        self.site.is_seen()?;
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
         let timed = timed_blocks(proposal, &widths).and_then(|timed| as_elements(proposal).map(|()| timed));
@@ -196,6 +197,7 @@ impl<'a> Desk<'a> {
     /// A person's whole input.
     pub fn person(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
         let hold = self.hold()?;
+        self.site.is_seen()?;
         let id = clock::new_id();
         let plan = match self.proven(proposals, &id)? {
             Ok(plan) => plan,

@@ -2,11 +2,12 @@
 
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
-use crate::cmd::{StatePlace, config, live_context, state_place};
+use crate::cmd::{StatePlace, config, live_sight, state_place};
 use crate::packet::AddressSpec;
 use crate::record::Context;
 use crate::respond::NeverBlock;
 use crate::state::{Access, Actor, Change, State, StateError};
+use crate::sys::context::{Sight, Unseen};
 use crate::sys::{clock, user};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -20,6 +21,8 @@ pub struct Site {
     pub state: State,
     pub actor: Actor,
     pub context: Context,
+    /// What of this host could not be seen: whom a change would cut off is then not known.
+    unseen: Vec<Unseen>,
     /// What no block may touch: what the context shows and what is configured.
     pub never: NeverBlock,
 }
@@ -57,20 +60,29 @@ impl Site {
     }
 
     fn with(shell: &Shell, config: Config, state: State) -> Self {
-        let context = Context::default();
+        let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
-        let mut site = Self { config, state, actor: actor(), context, never };
+        let mut site = Self { config, state, actor: actor(), context, unseen, never };
         site.look_around(shell);
         site
     }
 
     /// Looks again at what this host is: an administrator may have come, an address may be another one.
     pub fn look_around(&mut self, shell: &Shell) {
-        self.context = live_context(shell, &self.config);
+        let Sight { context, unseen } = live_sight(shell, &self.config);
+        (self.context, self.unseen) = (context, unseen);
         self.never = NeverBlock::of(&self.context);
         let respond = self.config.respond.never_block.iter().map(|a| (a, "configured in respond.never_block"));
         let management = self.config.management.networks.iter().map(|a| (a, "configured in management.networks"));
         respond.chain(management).for_each(|(addresses, why)| self.never.protect(*addresses, why));
+    }
+
+    /// Whether everything was seen that tells whom a change may not cut off.
+    ///
+    /// # Errors
+    /// When a part of the host could not be listed (exit 3): a list of those to be spared that is too short is no list.
+    pub fn is_seen(&self) -> Result<(), Failure> {
+        whole(&self.unseen)
     }
 
     /// The protected addresses, for the kernel's own list.
@@ -118,6 +130,15 @@ impl Site {
     }
 }
 
+fn whole(unseen: &[Unseen]) -> Result<(), Failure> {
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<String> = unseen.iter().map(ToString::to_string).collect();
+    let words = format!("whom a change would cut off is not known: {}", words.join("; "));
+    Err(Failure::refused(words).hint("nothing was changed; `afo-ctx` shows what is seen, try again when all of it is"))
+}
+
 /// The right to change the firewall, held by one process at a time.
 #[derive(Debug)]
 pub struct Hold {
@@ -137,4 +158,21 @@ pub fn failure(error: StateError) -> Failure {
     let exit = if error.is_refusal() { Exit::No } else { Exit::Refused };
     let failure = Failure::new(exit, error.to_string());
     error.hint().into_iter().fold(failure, |failure, hint| failure.hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::context::Part;
+
+    #[test]
+    fn a_host_that_is_not_seen_whole_is_not_changed() {
+        assert!(whole(&[]).is_ok());
+        let unseen = |part, why: &str| Unseen { part, why: why.to_owned() };
+        let parts = [unseen(Part::Sockets, "operation not permitted"), unseen(Part::Routes6, "they changed")];
+        let failure = whole(&parts).expect_err("refused");
+        let words =
+            "whom a change would cut off is not known: sockets: operation not permitted; IPv6 routes: they changed";
+        assert_eq!((failure.exit, failure.message.as_str()), (Exit::Refused, words));
+    }
 }

@@ -63,6 +63,7 @@ fn newest(site: &Site) -> Result<Option<DeploymentRow>, Failure> {
 }
 
 fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+    site.is_seen()?;
     recover(site)?;
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);

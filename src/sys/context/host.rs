@@ -3,6 +3,7 @@
 use crate::record::Host;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -12,18 +13,26 @@ pub(super) fn host() -> Host {
     Host { hostname: text(names.nodename()), kernel: text(names.release()) }
 }
 
-/// The resolvers of /etc/resolv.conf; behind systemd's stub also those that it asks.
+/// The resolvers of /etc/resolv.conf; behind systemd's stub also those that it asks. Without the file this host asks itself
+/// (resolv.conf(5)): there is none to be named then.
 ///
 /// # Errors
-/// When the file cannot be read; the words say so.
-pub(super) fn resolvers() -> Result<Vec<IpAddr>, String> {
-    let text = fs::read_to_string("/etc/resolv.conf").map_err(|e| format!("resolvers: /etc/resolv.conf: {e}"))?;
-    let mut found = nameservers(&text);
+/// When a file is there and cannot be read; the words name it.
+pub(super) fn resolvers() -> io::Result<Vec<IpAddr>> {
+    let mut found = nameservers(&read("/etc/resolv.conf")?);
     if found.iter().any(IpAddr::is_loopback) {
-        let behind = fs::read_to_string("/run/systemd/resolve/resolv.conf").unwrap_or_default();
-        found.extend(nameservers(&behind));
+        found.extend(nameservers(&read("/run/systemd/resolve/resolv.conf")?));
     }
     Ok(found.into_iter().collect())
+}
+
+/// A file as text, empty where there is none; a comment may hold any bytes.
+fn read(path: &str) -> io::Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(io::Error::new(e.kind(), format!("{path}: {e}"))),
+    }
 }
 
 /// The `nameserver` lines (resolv.conf(5)); the zone of a link-local address is left out.

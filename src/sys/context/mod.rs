@@ -1,7 +1,8 @@
 //! What is known of the host: by netlink and /proc, without a privilege, and without a process unless asked.
 //!
-//! What cannot be found out is said in `missing` and leaves the rest useful. Nothing here reads rules: who wants the live
-//! ruleset asks [`super::nft`].
+//! What cannot be found out is said in `missing` and leaves the rest useful; a part of it that could not be listed at all, or only
+//! torn, is named by its type besides, for those who must not go on without it. Nothing here reads rules: who wants the live ruleset
+//! asks [`super::nft`].
 
 mod backends;
 mod host;
@@ -20,7 +21,11 @@ use links::Link;
 use routes::Seen;
 use sockets::Socket;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
+
+/// How often the kernel is asked for what changes while it is listed.
+const TRIES: usize = 5;
 
 /// A host with a full table of the internet has a million routes; the default is among the first.
 const ROUTES: usize = 10_000;
@@ -47,77 +52,176 @@ pub enum Depth {
     Full,
 }
 
+/// A part of the host that it must be possible to see before its firewall is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Interfaces,
+    Addresses,
+    Routes4,
+    Routes6,
+    Sockets,
+    Resolvers,
+}
+
+impl Part {
+    /// The words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interfaces => "interfaces",
+            Self::Addresses => "addresses",
+            Self::Routes4 => "IPv4 routes",
+            Self::Routes6 => "IPv6 routes",
+            Self::Sockets => "sockets",
+            Self::Resolvers => "resolvers",
+        }
+    }
+}
+
+/// A part that could not be listed, or not as it was at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    pub part: Part,
+    pub why: String,
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.part.as_str(), self.why)
+    }
+}
+
+/// A look at the host.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sight {
+    pub context: Context,
+    /// Also said in the context's `missing`, among what is only left out.
+    pub unseen: Vec<Unseen>,
+}
+
+/// What a look did not find.
+#[derive(Debug, Default)]
+struct Gaps {
+    missing: Vec<String>,
+    unseen: Vec<Unseen>,
+}
+
+impl Gaps {
+    fn unseen(&mut self, part: Part, why: String) {
+        let unseen = Unseen { part, why };
+        self.missing.push(unseen.to_string());
+        self.unseen.push(unseen);
+    }
+}
+
 /// Looks at the host.
 pub fn context(known: &Known, depth: Depth) -> Context {
-    let mut missing = Vec::new();
-    let links = told("interfaces", links(), &mut missing);
-    let addresses = told("addresses", addresses(), &mut missing);
+    look(known, depth).context
+}
+
+/// Looks at the host, for those who must know what could not be seen.
+pub fn look(known: &Known, depth: Depth) -> Sight {
+    let mut gaps = Gaps::default();
+    let links = told(Part::Interfaces, links(), &mut gaps);
+    let addresses = told(Part::Addresses, addresses(), &mut gaps);
     let interfaces = links::interfaces(&links, &addresses);
-    let routes = found_routes(&links, &mut missing);
-    let sockets = told("sockets", sockets::all(), &mut missing);
+    let routes = found_routes(&links, &mut gaps);
+    let sockets = told(Part::Sockets, sockets::all().map(Listed::whole), &mut gaps);
     let owners = owners::owners(|name| depth == Depth::Full || owners::is_login_server(name));
-    Context {
+    let management = management(known, &sockets, &owners, &mut gaps.missing);
+    let resolvers = told(Part::Resolvers, host::resolvers().map(Listed::whole), &mut gaps);
+    let backends = backends::backends(depth == Depth::Full, &mut gaps.missing);
+    let context = Context {
         host: Some(host::host()),
         zones: zones::zones(known, &links, &interfaces, &routes),
         hosts: known.hosts.clone(),
         services: known.services.clone(),
         listening: listening(&sockets, &owners),
-        management: management(known, &sockets, &owners, &mut missing),
-        resolvers: host::resolvers().map_err(|words| missing.push(words)).unwrap_or_default(),
-        backends: backends::backends(depth == Depth::Full, &mut missing),
+        management,
+        resolvers,
+        backends,
         forwarding: host::forwarding(interfaces.iter().map(|face| face.name.as_str())),
         ts: Some(clock::now()),
         ruleset: None,
         interfaces,
         routes,
-        missing,
+        missing: gaps.missing,
+    };
+    Sight { context, unseen: gaps.unseen }
+}
+
+/// What the kernel listed, and whether it changed meanwhile every time.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed<T> {
+    found: Vec<T>,
+    torn: bool,
+}
+
+impl<T> Listed<T> {
+    fn whole(found: Vec<T>) -> Self {
+        Self { found, torn: false }
     }
 }
 
-fn told<T>(what: &str, answer: io::Result<Vec<T>>, missing: &mut Vec<String>) -> Vec<T> {
-    answer.unwrap_or_else(|e| {
-        missing.push(format!("{what}: {}", backends::words(&e)));
-        Vec::new()
-    })
+fn told<T>(part: Part, answer: io::Result<Listed<T>>, gaps: &mut Gaps) -> Vec<T> {
+    match answer {
+        Ok(Listed { found, torn }) => {
+            if torn {
+                gaps.unseen(part, format!("they changed while they were listed, {TRIES} times"));
+            }
+            found
+        }
+        Err(e) => {
+            gaps.unseen(part, backends::words(&e));
+            Vec::new()
+        }
+    }
 }
 
-/// Asks until nothing changed while the kernel answered, at most three times.
-fn listed<T>(kind: u16, body: &[u8], read: impl Fn(&[u8]) -> Option<T>, limit: usize) -> io::Result<Vec<T>> {
-    let mut found = Vec::new();
-    for _ in 0..3 {
-        found.clear();
-        let changed = netlink::dump(None, kind, body, |message| {
+/// Asks until nothing changed while the kernel answered, a few times at most.
+fn settled<T>(mut ask: impl FnMut() -> io::Result<Listed<T>>) -> io::Result<Listed<T>> {
+    let mut last = ask()?;
+    for _ in 1..TRIES {
+        if !last.torn {
+            break;
+        }
+        last = ask()?;
+    }
+    Ok(last)
+}
+
+fn listed<T>(kind: u16, body: &[u8], read: impl Fn(&[u8]) -> Option<T>, limit: usize) -> io::Result<Listed<T>> {
+    settled(|| {
+        let mut found = Vec::new();
+        let torn = netlink::dump(None, kind, body, |message| {
             found.extend(read(message.body));
             found.len() < limit
         })?;
-        if !changed {
-            break;
-        }
-    }
-    Ok(found)
+        Ok(Listed { found, torn })
+    })
 }
 
-fn links() -> io::Result<Vec<Link>> {
+fn links() -> io::Result<Listed<Link>> {
     listed(18, &[0; 16], links::link, usize::MAX) // RTM_GETLINK
 }
 
-fn addresses() -> io::Result<Vec<links::Assigned>> {
+fn addresses() -> io::Result<Listed<links::Assigned>> {
     listed(22, &[0; 8], links::assigned, usize::MAX) // RTM_GETADDR
 }
 
-fn found_routes(links: &[Link], missing: &mut Vec<String>) -> Vec<Route> {
+fn found_routes(links: &[Link], gaps: &mut Gaps) -> Vec<Route> {
     let mut seen = Vec::new();
-    for (family, name) in [(2, "IPv4 routes"), (10, "IPv6 routes")] {
+    for (family, part) in [(2, Part::Routes4), (10, Part::Routes6)] {
         let mut body = [0; 12];
         body[0] = family;
-        let answer = told(name, listed(26, &body, routes::route, ROUTES), missing); // RTM_GETROUTE
+        let answer = told(part, listed(26, &body, routes::route, ROUTES), gaps); // RTM_GETROUTE
         if answer.len() >= ROUTES {
-            missing.push(format!("{name}: there are more than {ROUTES}; the rest is left out"));
+            let name = part.as_str();
+            gaps.missing.push(format!("{name}: there are more than {ROUTES}; the rest is left out"));
         }
         seen.extend(answer);
     }
     if seen.contains(&Seen::OtherTable) {
-        missing.push("routes: those of other tables than main (policy routing, VRF) are left out".into());
+        gaps.missing.push("routes: those of other tables than main (policy routing, VRF) are left out".into());
     }
     let entries: Vec<_> =
         seen.into_iter().filter_map(|s| if let Seen::Route(entry) = s { Some(entry) } else { None }).collect();
@@ -218,6 +322,33 @@ mod tests {
         assert!(missing.is_empty());
         assert!(management(&known("x\u{1b} 1 y 2"), &[], &BTreeMap::new(), &mut missing).is_empty());
         assert_eq!(missing, ["management: SSH_CONNECTION `x\\u{1b} 1 y 2` is not understood"]);
+    }
+
+    #[test]
+    fn what_could_not_be_listed_is_named_and_what_was_torn_is_kept() {
+        let mut gaps = Gaps::default();
+        let refused = io::Error::from_raw_os_error(1); // EPERM
+        assert!(told::<u8>(Part::Sockets, Err(refused), &mut gaps).is_empty());
+        assert_eq!(told(Part::Routes4, Ok(Listed { found: vec![1], torn: true }), &mut gaps), [1]);
+        assert_eq!(told(Part::Interfaces, Ok(Listed::whole(vec![1])), &mut gaps), [1]);
+        let words = ["sockets: operation not permitted", "IPv4 routes: they changed while they were listed, 5 times"];
+        assert_eq!(gaps.missing, words);
+        assert_eq!(gaps.unseen.iter().map(ToString::to_string).collect::<Vec<_>>(), words);
+    }
+
+    #[test]
+    fn a_torn_list_is_asked_for_again_and_not_for_ever() {
+        let mut asked = 0;
+        let mut until = |whole: usize| {
+            asked = 0;
+            let last = settled(|| {
+                asked += 1;
+                Ok(Listed { found: vec![asked], torn: asked < whole })
+            });
+            last.expect("no error")
+        };
+        assert_eq!(until(3), Listed::whole(vec![3]));
+        assert_eq!(until(99), Listed { found: vec![TRIES], torn: true });
     }
 
     proptest! {

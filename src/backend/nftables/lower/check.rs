@@ -1,7 +1,7 @@
 //! What a rule may not say: fields that contradict one another, values that the kernel does not take, what AFO cannot do right.
 
 use super::{Refused, refuse};
-use crate::packet::{Family, Protocol};
+use crate::packet::{AddressSpec, Family, Protocol};
 use crate::rule::{Action, Direction, FamilyMatch, OneOf, RejectWith, Rule, TcpFlag};
 
 /// Ten years: the kernel counts timeouts in milliseconds, and nobody means more.
@@ -13,9 +13,15 @@ const DEEPEST: u32 = 65535;
 
 /// Every refusal that shows in the rule itself.
 pub(super) fn check(rule: &Rule) -> Vec<Refused> {
-    let one = [unknown, schedule, vlan, action, reject_with, interfaces, hardware, lifetime];
+    let one = [name, unknown, schedule, vlan, action, reject_with, interfaces, hardware, lifetime];
     let two = [families, ports, icmp, flags_protocol, flags_mask, rate, burst, icmp_family];
     one.iter().chain(&two).filter_map(|look| look(rule)).collect()
+}
+
+/// A change names what it is made to by one word, a rule or a blocked address: no word may be both.
+fn name(rule: &Rule) -> Option<Refused> {
+    let why = "an address cannot be a rule's id: whoever removes it would mean the block of that address";
+    rule.id.as_str().parse::<AddressSpec>().is_ok().then(|| refuse(rule, "id", &rule.id, why))
 }
 
 fn unknown(rule: &Rule) -> Option<Refused> {

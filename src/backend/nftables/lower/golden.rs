@@ -351,6 +351,10 @@ fn refusals_of_answers_times_and_rates() {
             "rule r: rate_limit `burst 0`: a burst is 1 to 65535 packets",
         ),
         (
+            json!({"id": "192.0.2.7"}),
+            "rule 192.0.2.7: id `192.0.2.7`: an address cannot be a rule's id: whoever removes it would mean the block of that address",
+        ),
+        (
             json!({"extra": {"a\"; flush\n": 1}}),
             "rule r: extra `a\\\"; flush\\n`: nftables has no such match here; `extra` must be empty",
         ),
