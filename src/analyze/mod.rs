@@ -8,6 +8,7 @@ mod cells;
 mod effect;
 mod fate;
 mod index;
+mod loss;
 mod lower;
 mod near;
 mod placing;
@@ -23,5 +24,6 @@ mod view;
 mod words;
 
 pub use audit::{Budget, audit};
+pub use loss::{Loss, losses};
 pub use proposal::{Against, Judgement, conflicts, stops};
 pub use trace::{Detail, trace};

@@ -1,8 +1,9 @@
 //! The lockout guard: which flow of the administrator's a rule would cut. It errs on the side of refusing: what it does not
 //! know of a packet counts as matching.
 
-use crate::packet::{AddressSpec, Family, PortRange, Protocol};
+use crate::packet::{AddressSpec, Bits, Cell, Family, Narrow, PortRange, Protocol, Ranges, Wide};
 use crate::rule::{ConnectionState, Direction, FamilyMatch, OneOf, Rule};
+use std::net::IpAddr;
 
 /// Packets that must get through. What is not known matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,44 @@ pub struct Flow {
     pub protocol: Protocol,
     pub source_port: Option<PortRange>,
     pub destination_port: Option<PortRange>,
+}
+
+impl Flow {
+    /// Its packets: those that begin it and those that follow, whole and not fragments.
+    pub fn packets(&self) -> Cell {
+        let states = [ConnectionState::New, ConnectionState::Established];
+        let mut cell = Cell::all()
+            .with_narrow(Narrow::Family, self.families())
+            .with_narrow(Narrow::Protocol, Bits::single(self.protocol.0))
+            .with_narrow(Narrow::State, states.iter().map(|state| *state as u8).collect())
+            .with_narrow(Narrow::Fragment, Bits::single(0));
+        for (field, address) in [(Wide::Source, self.source), (Wide::Destination, self.destination)] {
+            if let Some(address) = address {
+                cell.keep_wide(field, &Ranges::one(number(address.first()), number(address.last())));
+            }
+        }
+        for (field, port) in [(Wide::SourcePort, self.source_port), (Wide::DestinationPort, self.destination_port)] {
+            if let Some(port) = port {
+                cell.keep_wide(field, &Ranges::one(port.first().into(), port.last().into()));
+            }
+        }
+        cell
+    }
+
+    fn families(&self) -> Bits {
+        match self.source.or(self.destination).map(|address| address.family()) {
+            Some(Family::Ipv4) => Bits::single(0),
+            Some(Family::Ipv6) => Bits::single(1),
+            None => Bits::below(2),
+        }
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
 }
 
 /// A rule that would cut a flow.
@@ -122,6 +161,19 @@ mod tests {
         ] {
             assert!(first_hit(&[rule(fields)], &[ssh()]).is_some(), "{fields}");
         }
+    }
+
+    #[test]
+    fn the_packets_of_a_flow_are_of_both_states_and_of_its_family() {
+        let cell = ssh().packets();
+        assert_eq!((cell.narrow(Narrow::Family), cell.narrow(Narrow::State).len()), (Bits::single(0), 2));
+        assert_eq!(*cell.wide(Wide::Source), Ranges::single(u32::from_be_bytes([192, 0, 2, 7]).into()));
+        assert_eq!(
+            (cell.wide(Wide::DestinationPort), cell.wide(Wide::SourcePort).contains(1)),
+            (&Ranges::single(22), true)
+        );
+        let any = Flow { source: None, destination: None, ..ssh() };
+        assert_eq!(any.packets().narrow(Narrow::Family), Bits::below(2));
     }
 
     #[test]

@@ -383,7 +383,6 @@ fn a_pipe_is_read_until_its_writer_goes() {
     assert_eq!((ended.text().lines().count(), ended.err.as_str(), ended.code), (1, "", Some(0)));
 }
 
-
 /// What of the host could not be read was left out of the list of those to be spared, and the change was made.
 #[test]
 fn a_host_that_cannot_be_seen_whole_is_not_changed() {

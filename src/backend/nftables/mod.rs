@@ -14,6 +14,6 @@ pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 pub use read::{ReadError, read, read_value};
 pub use scheme::Live;
-pub use scheme::Policy;
 pub use scheme::{Ban, BanSet, Block, block, extend, longer, never, unblock};
+pub use scheme::{Policy, with_policy};
 pub use scheme::{Window, alone, arm, armed, base, confirm, install, revert, whole};

@@ -3,15 +3,17 @@
 
 use super::blocks::forbidden;
 use super::kernel;
-use super::protect::{flows, lockout};
+use super::protect::{endangered, flows};
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget};
+use crate::backend::nftables::{Policy, with_policy};
 use crate::cli::Failure;
 use crate::cmd::live_ruleset;
 use crate::deploy::changed;
 use crate::record::{Id, Proposal, Rule};
+use crate::rule::Position;
 use crate::rule::ruleset::Ruleset;
 use crate::state::{DeploymentRow, PolicyRule};
 use crate::sys::clock;
@@ -52,13 +54,13 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let added: Vec<Rule> = after.iter().filter(|rule| !rules.contains(rule)).cloned().collect();
-    if let Some(why) = lockout(&added, &flows(&site.context, &site.config), allowed) {
+    if let Some(why) = endangered(&rules, &after, &flows(&site.context, &site.config), allowed) {
         return Ok(Err(why));
     }
     let base = kernel::base()?;
     if !added.is_empty() {
         kernel::no_window()?;
-        if let Some(why) = stopped(&live_ruleset()?, &added) {
+        if let Some(why) = stopped(&live_ruleset()?, &after, &added) {
             return Ok(Err(why));
         }
     }
@@ -67,13 +69,39 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
     Ok(Ok(Plan { split, before: confirmed, after, widens, base }))
 }
 
-/// Why one of the rules would not do what it says beside what the kernel holds, or why nobody knows.
-fn stopped(live: &Ruleset, added: &[Rule]) -> Option<Refused> {
-    let judged = analyze::conflicts(live, added, Budget::default());
+/// Why one of the rules that are new in `after` would not do what it says beside the rest of it and what the kernel holds of others, or
+/// why nobody knows.
+fn stopped(live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+    let kept: Vec<Rule> = after.iter().filter(|rule| !added.contains(rule)).cloned().collect();
+    let rest = policy(&kept).map(|policy| with_policy(live, &policy));
+    let (rest, added) = match (rest, in_place(after, &kept)) {
+        (Ok(Some(rest)), Ok(added)) => (rest, added),
+        (Err(why), _) | (_, Err(why)) => return Some(why),
+        (Ok(None), _) => return Some("the policy cannot be judged: a rule of it cannot be read back".to_owned()),
+    };
+    let judged = analyze::conflicts(&rest, &added, Budget::default());
     let stop = judged.conflicts.items.iter().find(|item| analyze::stops(item))?;
     let rule = stop.rule.as_ref().map(|id| format!("rule {id}: ")).unwrap_or_default();
     let advice: String = judged.advice.iter().map(|words| format!("; {words}")).collect();
     Some(format!("{rule}{}: {}{advice}", stop.kind.as_str(), stop.explanation))
+}
+
+fn policy(rules: &[Rule]) -> Result<Policy, Refused> {
+    Policy::of(rules).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// The rules of `after` that are not among `kept`, in the order in which they will stand, each placed before the next that is.
+fn in_place(after: &[Rule], kept: &[Rule]) -> Result<Vec<Rule>, Refused> {
+    let order = policy(after)?;
+    let rule = |id: &Id| after.iter().find(|rule| rule.id == *id);
+    let order: Vec<&Rule> = order.placement().iter().filter_map(|placement| rule(&placement.rule)).collect();
+    let place = |at: usize, new: &Rule| {
+        let next = order[at..].iter().find(|r| r.enabled && r.direction == new.direction && kept.contains(r));
+        let position = next.map_or(Position::Auto, |next| Position::Before(next.id.clone()));
+        Rule { position, ..new.clone() }
+    };
+    let new = order.iter().enumerate().filter(|(_, rule)| !kept.contains(rule));
+    Ok(new.map(|(at, rule)| place(at, rule)).collect())
 }
 
 impl Plan {
@@ -94,5 +122,45 @@ impl Plan {
         row.policy_before = self.before.clone();
         row.policy_after = self.after.clone();
         row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Proposal, parse};
+
+    fn rules(rules: &str) -> Vec<Rule> {
+        let line = format!(r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}]}}"#);
+        parse::<Proposal>(&line).expect(rules).rules
+    }
+
+    fn rule(id: &str, source: &str, action: &str) -> String {
+        format!(r#"{{"id":"{id}","action":"{action}","direction":"input","source_address":["{source}"]}}"#)
+    }
+
+    fn judged(before: &[String], after: &[String]) -> Option<Refused> {
+        let (before, after) = (rules(&before.join(",")), rules(&after.join(",")));
+        let live = with_policy(&Ruleset::default(), &policy(&before).expect("a policy")).expect("a ruleset");
+        let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
+        stopped(&live, &after, &added)
+    }
+
+    #[test]
+    fn a_rule_is_judged_beside_what_stays_and_not_beside_its_own_old_self() {
+        let wide = |action| rule("r1", "192.0.2.0/24", action);
+        let (narrow, later) = (rule("r1", "192.0.2.0/25", "drop"), rule("r2", "192.0.2.0/25", "accept"));
+        assert_eq!(judged(&[wide("drop")], &[narrow]), None, "its old self took all its packets");
+        let said = judged(&[wide("drop")], &[wide("drop"), later]).expect("nothing reaches it");
+        assert!(said.starts_with("rule r2: shadow: "), "{said}");
+    }
+
+    #[test]
+    fn a_replaced_rule_is_judged_at_its_place() {
+        let (first, last) = (rule("r1", "192.0.2.0/25", "accept"), rule("r2", "192.0.2.0/24", "drop"));
+        let before = [rule("r1", "192.0.2.64/26", "accept"), last.clone()];
+        assert_eq!(judged(&before, &[first.clone(), last.clone()]), None, "it stands before r2");
+        let said = judged(&before, &[last, first]).expect("behind r2");
+        assert!(said.starts_with("rule r1: shadow: "), "{said}");
     }
 }

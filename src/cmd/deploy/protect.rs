@@ -1,9 +1,12 @@
 //! What no change may cut off: the administrator's sessions, the management networks, the resolvers, loopback.
 
+use crate::analyze::{Budget, Loss, losses};
+use crate::backend::nftables::{Policy, with_policy};
 use crate::cli::config::Config;
 use crate::deploy::{Flow, first_hit};
 use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
 use crate::record::{Context, Id, Rule, Session};
+use crate::rule::ruleset::Ruleset;
 use crate::rule::{Direction, OneOf};
 use std::net::IpAddr;
 
@@ -109,6 +112,40 @@ pub fn lockout(rules: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String>
     Some(format!("rule {} would {action} {}", hit.rule.id, hit.flow.what))
 }
 
+/// Why a policy in place of another would cut off what must survive: a rule that is new in it, or what is left when others are gone.
+pub fn endangered(before: &[Rule], after: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
+    let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
+    lockout(&added, flows, allowed).or_else(|| cut_off(before, after, flows, allowed))
+}
+
+/// The first flow that goes through AFO's chains before and not after, order, gaps and all. What other programs' chains do with it is the
+/// same before and after.
+fn cut_off(before: &[Rule], after: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
+    if before == after {
+        return None;
+    }
+    let ways: Vec<_> = flows.iter().map(|flow| (flow.direction, flow.packets())).collect();
+    let found = model(before)
+        .and_then(|before| Ok((before, model(after)?)))
+        .and_then(|(before, after)| losses(&before, &after, &ways, Budget::default()));
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => return Some(format!("whether the administrator stays connected is not known: {why}")),
+    };
+    let may = |loss: &&Loss| !loss.rule.as_ref().is_some_and(|rule| allowed.iter().any(|id| id.as_str() == *rule));
+    let loss = found.iter().find(may)?;
+    let what = flows.get(loss.way).map_or("what must survive", |flow| flow.what.as_str());
+    let by = loss.rule.as_ref().map_or_else(|| format!("`{}`", loss.by), |rule| format!("rule {rule}"));
+    let packet = loss.packet.as_ref().map(|packet| format!(", as {packet}")).unwrap_or_default();
+    Some(format!("{what} would be cut off: {by} would then decide about it{packet}"))
+}
+
+/// AFO's chains with `rules` for their policy.
+fn model(rules: &[Rule]) -> Result<Ruleset, String> {
+    let policy = Policy::of(rules).map_err(|refused| refused.first().map(ToString::to_string).unwrap_or_default())?;
+    with_policy(&Ruleset::default(), &policy).ok_or_else(|| "a rule of the policy cannot be read back".to_owned())
+}
+
 fn names_loopback(rule: &Rule) -> bool {
     let names = |list: &OneOf<InterfacePattern>| !list.is_any() && list.matches(|pattern| pattern.matches("lo"));
     names(&rule.interface_in) || names(&rule.interface_out)
@@ -164,6 +201,36 @@ mod tests {
             ),
         ] {
             assert_eq!(lockout(&rule(fields), &surroundings(), &[]).as_deref(), Some(words), "{fields}");
+        }
+    }
+
+    fn policy(rules: &str) -> Vec<Rule> {
+        let line = format!(r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}]}}"#);
+        parse::<Proposal>(&line).expect(rules).rules
+    }
+
+    const SAVES: &str = r#"{"id":"r1","action":"accept","direction":"input","source_address":["198.18.0.0/24"],"protocol":["tcp"],"destination_port":["22"]}"#;
+    const CLOSES: &str =
+        r#"{"id":"r2","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["22"]}"#;
+
+    #[test]
+    fn what_saved_the_administrator_is_not_taken_away() {
+        let before = policy(&format!("{SAVES},{CLOSES}"));
+        let words = |after: &str, allowed: &[Id]| endangered(&before, &policy(after), &surroundings(), allowed);
+        let cut =
+            "management from 198.18.0.0/24 on port 22 would be cut off: rule r2 would then decide about it, as input";
+        let narrower = SAVES.replace("198.18.0.0/24", "198.18.0.0/25");
+        let last = SAVES.replace("\"id\"", "\"position\":\"last\",\"id\"");
+        let off = SAVES.replace("\"id\"", "\"enabled\":false,\"id\"");
+        for after in [CLOSES, &format!("{narrower},{CLOSES}"), &format!("{CLOSES},{last}"), &format!("{off},{CLOSES}")]
+        {
+            let said = words(after, &[]).expect(after);
+            assert!(said.starts_with(cut), "{after}: {said}");
+            assert_eq!(words(after, &["r2".parse().expect("id")]), None, "{after}");
+        }
+        let wider = SAVES.replace("198.18.0.0/24", "198.18.0.0/16");
+        for after in [SAVES, "", &format!("{wider},{CLOSES}"), &format!("{SAVES},{CLOSES}")] {
+            assert_eq!(words(after, &[]), None, "{after}");
         }
     }
 

@@ -1,13 +1,13 @@
 //! Ending a deployment from another shell: confirm, take back, forget.
 
 use super::blocks;
-use super::protect::{flows, lockout};
+use super::protect::{endangered, flows};
 use super::recover::recover;
 use super::site::{Site, failure};
 use super::transaction::{self, reread};
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Id, Rule, Status};
-use crate::state::{Action, DeploymentRow, End, Note, Outcome, Span, Step};
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Span, Step};
 
 /// The deployment that is meant: `id`, else the one that waits for its confirmation.
 fn meant(site: &Site, id: Option<&Id>) -> Result<Option<DeploymentRow>, Failure> {
@@ -67,8 +67,8 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     recover(site)?;
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);
-    let back: Vec<Rule> = rest.iter().filter(|p| !policy.contains(p)).map(|p| p.rule.clone()).collect();
-    if let Some(why) = lockout(&back, &flows(&site.context, &site.config), &[]) {
+    let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
+    if let Some(why) = endangered(&rules(&policy), &rules(&rest), &flows(&site.context, &site.config), &[]) {
         return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
     }
     let change = site.begin()?;

@@ -126,7 +126,7 @@ fn number(digits: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn generation(name: &str) -> Option<(u64, Hook)> {
+pub(super) fn generation(name: &str) -> Option<(u64, Hook)> {
     let (digits, hook) = name.strip_prefix('g')?.split_once('_')?;
     Some((number(digits)?, Hook::POLICY.into_iter().find(|h| h.name() == hook)?))
 }

@@ -5,10 +5,12 @@
 
 pub(super) mod block;
 mod live;
+mod model;
 pub(super) mod policy;
 
 pub use block::{Ban, BanSet, Block, block, extend, longer, never, unblock};
 pub use live::Live;
+pub use model::with_policy;
 pub use policy::Policy;
 
 use self::block::chains;
