@@ -8,6 +8,7 @@ use crate::propose::explain;
 use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
 use crate::sys::clock;
 use crate::sys::context::{Depth, context};
+use crate::sys::iptables;
 use crate::sys::nft::{self, NftError};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -135,6 +136,15 @@ fn add_live_ruleset(context: &mut Context) {
             context.missing.push(format!("ruleset: {}", too_slow()));
         }
         Err(words) => context.missing.push(format!("ruleset: {words}")),
+    }
+    for (program, v6) in [("iptables", false), ("ip6tables", true)] {
+        let names = iptables::legacy_tables(v6).unwrap_or_default();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            context.missing.push(format!(
+                "ruleset: tables of {program}-legacy are not nft's: {names}; {program}-legacy-save prints them"
+            ));
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod ruleset;
 pub mod sim;
 mod status;
 pub mod watch;
+mod xtables;
 
 pub use host::{context_from, context_of, known, live_context, live_sight};
 pub use places::{StatePlace, config, loaded, state_place};

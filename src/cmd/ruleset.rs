@@ -1,5 +1,6 @@
 //! The rulesets that flags name, for every command alike: the kernel's, or those of a file in any language that is read.
 
+use super::xtables;
 use crate::backend::{iptables, nftables};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
@@ -26,7 +27,7 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
     }
 }
 
-/// The kernel's ruleset.
+/// The kernel's ruleset: nftables' own, and what iptables keeps there or beside it.
 ///
 /// # Errors
 /// When the permission or nft is missing (exit 3).
@@ -38,7 +39,9 @@ pub fn live_ruleset() -> Result<Ruleset, Failure> {
             None => failure,
         }
     })?;
-    nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))
+    let ruleset =
+        nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))?;
+    Ok(xtables::joined(ruleset, &listing))
 }
 
 /// A ruleset as a backend lists it.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod context;
 pub mod exec;
 pub mod follow;
+pub mod iptables;
 pub mod logs;
 mod netlink;
 pub mod nft;

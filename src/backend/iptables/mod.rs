@@ -3,7 +3,9 @@
 //! Text in, text out; nothing here runs a program.
 
 mod export;
+mod merge;
 mod read;
 
 pub use export::export;
+pub use merge::{add_legacy, add_unknown, explain};
 pub use read::{ReadError, is_dump, lines_of, read};

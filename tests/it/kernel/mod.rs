@@ -9,6 +9,7 @@ mod daemon;
 mod deploy;
 mod evaluator;
 mod import;
+mod iptables;
 mod nftables;
 mod rendering;
 mod scheme;

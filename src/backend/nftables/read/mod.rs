@@ -4,6 +4,7 @@
 //! its place; it is never left out and never an error. Only text that is no listing at all is refused.
 
 mod condition;
+mod extension;
 mod field;
 mod line;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod value;
 mod words;
 
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, NamedSet, Ruleset, Table, TableFamily};
+pub use extension::extensions;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use value::Sets;
