@@ -5,15 +5,21 @@
 
 mod audit;
 mod cells;
+mod certain;
+mod classes;
+mod diff;
 mod effect;
 mod fate;
 mod index;
+mod invariant;
 mod loss;
 mod lower;
 mod near;
 mod placing;
 mod program;
 mod proposal;
+mod query;
+mod reach;
 mod reason;
 mod search;
 mod spans;
@@ -21,9 +27,14 @@ mod spans;
 mod tests;
 mod trace;
 mod view;
+mod ways;
 mod words;
 
 pub use audit::{Budget, audit};
+pub use diff::{Wanted, diff};
+pub use invariant::{Demand, Invariant, invariants, violations};
 pub use loss::{Loss, losses};
 pub use proposal::{Against, Judgement, conflicts, stops};
+pub use query::{Names, Query};
+pub use reach::reach;
 pub use trace::{Detail, trace};

@@ -2,8 +2,8 @@
 
 use super::Style;
 use crate::record::{
-    self, Alert, Answer, Assessment, Context, Deployment, ErrorRecord, Event, Finding, Place, Proposal, Question,
-    Severity, Station,
+    self, Alert, Answer, Assessment, Context, Deployment, ErrorRecord, Event, FateClass, Finding, Place, Proposal,
+    Question, Severity, Station,
 };
 use std::fmt::Write;
 
@@ -55,6 +55,28 @@ fn answer(r: &Answer, s: Style) -> String {
         let _ = write!(text, "\n  {} {}{by} where {when}", s.warn("possible:"), s.bold(&outcome.verdict));
     }
     r.path.iter().for_each(|one| text.push_str(&station(one, s)));
+    r.classes.iter().for_each(|one| text.push_str(&fate_class(one, s)));
+    text
+}
+
+/// A set of packets, one of them, and what decides.
+fn fate_class(r: &FateClass, s: Style) -> String {
+    let verdict = r.verdict.replace('_', " ");
+    let verdict = match r.verdict.as_str() {
+        "accept" | "newly_accepted" => s.good(&verdict),
+        "unknown" => s.warn(&verdict),
+        _ => s.bad(&verdict),
+    };
+    let mut text = format!("\n  {verdict} {}", s.plain(&r.text));
+    if let Some(example) = &r.example {
+        let _ = write!(text, "\n    {} {}", s.dim("for example"), s.plain(example));
+    }
+    if let Some(before) = &r.before {
+        let _ = write!(text, "\n    {} {}", s.dim("before"), named(before, s));
+    }
+    if let Some(by) = &r.by {
+        let _ = write!(text, "\n    {} {}", s.dim(if r.before.is_some() { "now" } else { "by" }), named(by, s));
+    }
     text
 }
 

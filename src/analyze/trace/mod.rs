@@ -5,7 +5,7 @@
 
 mod path;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::Budget;
 use super::words::{decider, place};

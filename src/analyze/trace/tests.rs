@@ -7,7 +7,7 @@ use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, Line, Table, TableFamily, Unread};
 use proptest::prelude::*;
 
-fn line(text: &str, conditions: Vec<Condition>, verdict: Verdict) -> Line {
+pub(in crate::analyze) fn line(text: &str, conditions: Vec<Condition>, verdict: Verdict) -> Line {
     let outcome = Does::Verdict(verdict);
     Line { handle: None, comment: None, text: text.to_owned(), conditions, alters: Vec::new(), outcome }
 }
@@ -24,14 +24,18 @@ fn unread(text: &str) -> Condition {
     Condition::Unread(Unread { text: text.to_owned(), field: Some(text.to_owned()) })
 }
 
-fn answer(lines: Vec<Line>) -> Answer {
+/// One chain at the input hook that drops what its rules leave over.
+pub(in crate::analyze) fn closed(lines: Vec<Line>) -> Ruleset {
     let base = Base { kind: ChainKind::Filter, hook: Hook::Input, priority: 0, drops: true, devices: Vec::new() };
     let chain = Chain { name: "c".to_owned(), handle: None, base: Some(base), lines };
     let (name, chains) = ("t".to_owned(), vec![chain]);
     let table = Table { family: TableFamily::Inet, name, dormant: false, chains, sets: Vec::new() };
-    let ruleset = Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() };
+    Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() }
+}
+
+fn answer(lines: Vec<Line>) -> Answer {
     let packet = "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn".parse().expect("a packet");
-    trace(&ruleset, &packet, Detail::Short, Budget::default()).expect("no circles")
+    trace(&closed(lines), &packet, Detail::Short, Budget::default()).expect("no circles")
 }
 
 fn ends(answer: &Answer) -> Vec<(&str, usize)> {

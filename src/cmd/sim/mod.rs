@@ -1,10 +1,16 @@
 //! afo-sim: questions about a ruleset, answered without sending a packet.
 
+mod compare;
+mod invariants;
+mod reach;
 mod trace;
 
-use super::{config, ruleset};
-use crate::analyze::Budget;
+pub use invariants::Invariants;
+
+use super::{config, context_from, known, live_context, ruleset};
+use crate::analyze::{Budget, Names, Wanted};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
+use crate::record::Context;
 use crate::rule::ruleset::Ruleset;
 use std::path::PathBuf;
 
@@ -14,6 +20,8 @@ use std::path::PathBuf;
 /// `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: the way, the interface (two for a forwarded packet, `-` for
 /// none), from, to, protocol, then flags, an ICMP type, the connection's state, `mark 0x1`, `fragment`. Without a
 /// sub-command packets are read from standard input, one a line; of `finding` records the witness is traced.
+/// `reach` says what gets through: `from guest to 10.10.0.0/24`. `diff` and `equal` compare two rulesets for every packet there can be. `invariants` holds a ruleset to a file of lines such
+/// as `must-deny from guest to 10.0.0.0/8 proto tcp port 22`; each failure comes with a packet that shows it.
 ///
 /// Nothing is sent and nothing changed. What the packet does not decide alone (limits, sets that change) and what was not
 /// understood is never passed as decided: the answer is then unknown, and says on what it depends.
@@ -22,10 +30,13 @@ use std::path::PathBuf;
 ///   $ afo-sim trace "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn"
 ///   $ afo-sim trace --ruleset rules.nft -v < packets      every rule that is asked
 ///   $ afo-conflicts --audit | afo-sim                     what becomes of each finding's witness
+///   $ afo-sim reach what from guest may reach 10.10.0.0/24
+///   $ afo-sim diff live new.nft                           what the new rules would change
+///   $ afo-sim invariants must-hold.txt && echo fine
 ///
 /// Exit status:
 ///   0  answered
-///   1  the answer is no, or unknown
+///   1  the answer is no (nothing gets through, different, an invariant that does not hold), or unknown
 ///   2  usage, a packet or a ruleset FILE that cannot be read
 ///   3  the live ruleset cannot be read: no permission, no nft
 #[derive(Debug, Clone, clap::Parser)]
@@ -39,6 +50,11 @@ pub struct Args {
     /// Give up a search after STEPS steps and say so
     #[arg(long, value_name = "STEPS", default_value_t = Budget::default().steps, global = true, hide_short_help = true)]
     pub budget: usize,
+    /// Take zones, hosts and interfaces from a context record in FILE
+    ///
+    /// Otherwise the names are those of the configuration and, beside the kernel's rules, of this host.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub context: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -51,6 +67,42 @@ pub enum What {
         /// A packet, as one argument or in words; without one they are read from standard input, one a line
         #[arg(value_name = "PACKET")]
         packet: Vec<String>,
+    },
+    /// Say which packets get through, as classes: `from guest to 10.10.0.0/24 proto tcp port 22`
+    ///
+    /// Words: `from` and `to` (or `reach`) a zone, an interface, a host, an address, `any` or `this-host`; `on` an interface; `proto`,
+    /// `port`, `sport`, `service`, `icmp`, `state`, `flags`; `input`, `forward` or `output`. Lists have commas. Without `state`
+    /// it is about packets that begin a connection.
+    Reach {
+        /// The question, as one argument or in words
+        #[arg(value_name = "QUERY", required = true)]
+        query: Vec<String>,
+    },
+    /// Say which packets two rulesets treat differently, as classes
+    Diff {
+        /// The kernel's rules, or those of FILE
+        #[arg(value_name = "live|FILE")]
+        before: PathBuf,
+        /// What they are compared with
+        #[arg(value_name = "live|FILE")]
+        after: PathBuf,
+    },
+    /// Say whether two rulesets treat every packet alike, or show one that they do not
+    Equal {
+        /// The kernel's rules, or those of FILE
+        #[arg(value_name = "live|FILE")]
+        before: PathBuf,
+        /// What they are compared with
+        #[arg(value_name = "live|FILE")]
+        after: PathBuf,
+    },
+    /// Hold the ruleset to a file of lines: must-allow, must-deny, must-be-unreachable
+    ///
+    /// A line is a demand and the packets that it is about: `must-allow from admin to this-host proto tcp port 22`,
+    /// `must-deny input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`, `must-be-unreachable db port 5432`. `#` begins a comment.
+    Invariants {
+        /// The file
+        file: PathBuf,
     },
 }
 
@@ -67,6 +119,10 @@ impl Command for Args {
         match &self.what {
             None => trace::run(&self, &[], shell),
             Some(What::Trace { packet }) => trace::run(&self, packet, shell),
+            Some(What::Reach { query }) => reach::run(&self, query, shell),
+            Some(What::Diff { before, after }) => compare::run(&self, before, after, Wanted::Classes, shell),
+            Some(What::Equal { before, after }) => compare::run(&self, before, after, Wanted::Witness, shell),
+            Some(What::Invariants { file }) => invariants::run(&self, file, shell),
         }
     }
 }
@@ -74,6 +130,23 @@ impl Command for Args {
 impl Args {
     fn ruleset(&self) -> Result<Ruleset, Failure> {
         ruleset(&self.ruleset)
+    }
+
+    /// The names that questions may use.
+    fn names(&self, shell: &Shell) -> Result<Names, Failure> {
+        let config = config(shell)?;
+        let context = match &self.context {
+            Some(file) => context_from(file)?,
+            None if self.ruleset == std::path::Path::new("live") => live_context(shell, &config),
+            // The rules of a file may be those of another host: only what is configured is known of it.
+            None => {
+                let known = known(shell, &config);
+                let names = |list: Vec<crate::packet::InterfacePattern>| list.iter().map(ToString::to_string).collect();
+                let zones = known.zones.into_iter().map(|(zone, list)| (zone, names(list))).collect();
+                Context { zones, hosts: known.hosts, services: known.services, ..Context::default() }
+            }
+        };
+        Ok(Names::of(&context))
     }
 
     fn budget(&self) -> Budget {

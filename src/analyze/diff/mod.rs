@@ -1,0 +1,195 @@
+//! What two rulesets do differently, as sets of packets; or the proof that there is no such packet.
+//!
+//! Steps that both have, in the same order, cannot make a difference by themselves: only the packets of the other steps are
+//! followed through both.
+
+mod align;
+#[cfg(test)]
+mod tests;
+
+use super::Budget;
+use super::classes::Pieces;
+use super::program::Unlaid;
+use super::ways::{Exhausted, Fated, Flow, Laid, Meter, Terms, left_out, possible};
+use crate::packet::Cell;
+use crate::record::Answer;
+use crate::rule::Direction;
+use crate::rule::evaluate::Fate;
+use crate::rule::ruleset::Ruleset;
+use std::ops::ControlFlow;
+
+/// How much is wanted of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// One packet that is treated otherwise, if there is one.
+    Witness,
+    /// All of them, as classes.
+    Classes,
+}
+
+/// Pieces of packets that differ, at most: beyond, the answer is not whole.
+const MOST: usize = 20_000;
+
+/// Compares what becomes of IP packets in two rulesets.
+///
+/// `verdict` is `equal`, `different`, or `unknown` where what was not read makes the only difference or the search was given up.
+pub fn diff(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget) -> Answer {
+    let mut terms = Terms::default();
+    let compared = compare(before, after, wanted, budget, &mut terms);
+    answer(compared, &terms, (before, after), wanted)
+}
+
+/// What a comparison found.
+struct Compared {
+    pieces: Pieces,
+    /// What was not compared, and why.
+    open: Vec<String>,
+    /// The packets that there can be.
+    possible: Vec<(Direction, Cell)>,
+}
+
+fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, terms: &mut Terms) -> Compared {
+    let mut comparing = Comparing { meter: Meter::new(budget.steps), wanted, pieces: Pieces::default() };
+    let (mut open, mut all) = (Vec::new(), Vec::new());
+    for direction in Direction::ALL.iter().copied() {
+        let possible = possible(direction, &[before, after]);
+        let laid = Laid::new(before, direction, terms).and_then(|a| Ok((a, Laid::new(after, direction, terms)?)));
+        match laid {
+            Err(why) => open.push(not_laid(direction, &why)),
+            Ok(_) if comparing.is_done(terms) => {}
+            Ok((a, b)) => {
+                if comparing.way(&possible, &a, &b, terms).is_err() {
+                    open.push(format!("{direction} packets: undecided after {} steps what else differs", budget.steps));
+                }
+            }
+        }
+        all.push((direction, possible));
+    }
+    open.extend(unread(before, after));
+    Compared { pieces: comparing.pieces, open, possible: all }
+}
+
+fn not_laid(direction: Direction, why: &Unlaid) -> String {
+    format!("{direction} packets: not compared: {why}")
+}
+
+/// Objects that were not understood and are not the same in both.
+fn unread(before: &Ruleset, after: &Ruleset) -> Vec<String> {
+    let of = |ruleset: &Ruleset| {
+        let mut all: Vec<String> = ruleset.unread.iter().map(|text| format!("not understood: {text}")).collect();
+        all.extend(left_out(ruleset));
+        all
+    };
+    let (a, b) = (of(before), of(after));
+    let same = a == b && others(before) == others(after);
+    if same { Vec::new() } else { a.into_iter().chain(b).collect() }
+}
+
+/// The tables that IP packets do not pass.
+fn others(ruleset: &Ruleset) -> Vec<&crate::rule::ruleset::Table> {
+    ruleset.tables.iter().filter(|table| table.family.packets().contains(2)).collect()
+}
+
+struct Comparing {
+    meter: Meter,
+    wanted: Wanted,
+    pieces: Pieces,
+}
+
+impl Comparing {
+    /// Whether one packet is wanted and was found.
+    fn is_done(&self, terms: &Terms) -> bool {
+        self.wanted == Wanted::Witness && self.pieces.has_sure(terms)
+    }
+
+    fn way(&mut self, possible: &Cell, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
+        let (only_a, only_b) = align::unlike(a, b);
+        let cells =
+            only_a.iter().map(|n| &a.program.steps[*n].cell).chain(only_b.iter().map(|n| &b.program.steps[*n].cell));
+        let regions: Vec<Cell> = cells.filter_map(|cell| stripped(cell).and(possible)).collect();
+        for region in apart(regions, &mut self.meter)? {
+            self.region(&region, a, b, terms)?;
+            if self.is_done(terms) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn region(&mut self, region: &Cell, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
+        let mut meter = self.meter;
+        a.follow(std::slice::from_ref(region), &mut meter, &mut |one, meter| {
+            b.follow(std::slice::from_ref(&one.cell), meter, &mut |two, _| self.part(&one, two, a, b))?;
+            Ok(if self.is_done(terms) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        self.meter = meter;
+        Ok(())
+    }
+
+    fn part(&mut self, one: &Fated, two: Fated, a: &Laid, b: &Laid) -> Flow {
+        if let Some(change) = change(one.fate, two.fate) {
+            if self.pieces.len() >= MOST {
+                return Err(Exhausted);
+            }
+            self.pieces.add(change, a.direction, two.cell, Some(a.by(one.by)), b.by(two.by));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The name of a change of fate.
+fn change(before: Fate, after: Fate) -> Option<&'static str> {
+    match (before, after) {
+        (Fate::Accepted, Fate::Accepted) | (Fate::Dropped, Fate::Dropped) | (Fate::Rejected, Fate::Rejected) => None,
+        (Fate::Dropped | Fate::Rejected, Fate::Accepted) => Some("newly_accepted"),
+        (Fate::Accepted, Fate::Dropped) => Some("newly_dropped"),
+        (Fate::Accepted, Fate::Rejected) => Some("newly_rejected"),
+        (Fate::Dropped, Fate::Rejected) => Some("rejected_instead_of_dropped"),
+        (Fate::Rejected, Fate::Dropped) => Some("dropped_instead_of_rejected"),
+    }
+}
+
+/// A cell without its conditions with numbers.
+fn stripped(cell: &Cell) -> Cell {
+    let mut plain = cell.clone();
+    plain.drop_atoms();
+    plain
+}
+
+/// The same packets as cells that share none.
+fn apart(mut cells: Vec<Cell>, meter: &mut Meter) -> Result<Vec<Cell>, Exhausted> {
+    cells.sort_by_key(|cell| std::cmp::Reverse(cell.magnitude()));
+    let mut found: Vec<Cell> = Vec::new();
+    for cell in cells {
+        let mut rest = vec![cell];
+        for other in &found {
+            if rest.iter().any(|cell| !cell.is_disjoint(other)) {
+                meter.spend()?;
+                rest = rest.iter().flat_map(|cell| cell.minus(other)).collect();
+            }
+        }
+        found.extend(rest);
+    }
+    Ok(found)
+}
+
+fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Ruleset), wanted: Wanted) -> Answer {
+    let Compared { pieces, open, possible } = compared;
+    let sure = pieces.has_sure(terms);
+    let possible = |direction| possible.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
+    let mut classes = pieces.classes(terms, (Some(before), after), &possible);
+    let (verdict, text) = match (sure, classes.is_empty() && open.is_empty()) {
+        (true, _) if wanted == Wanted::Witness => ("different", "they treat a packet differently".to_owned()),
+        (true, _) if classes.len() == 1 => ("different", "1 class of packets is treated differently".to_owned()),
+        (true, _) => ("different", format!("{} classes of packets are treated differently", classes.len())),
+        (false, true) => ("equal", "no packet is treated differently".to_owned()),
+        (false, false) => ("unknown", "whether they differ is not known".to_owned()),
+    };
+    let mut packet = None;
+    if wanted == Wanted::Witness {
+        classes.sort_by_key(|class| class.verdict == "unknown");
+        classes.truncate(1);
+        packet = classes.first().filter(|_| sure).and_then(|class| class.example.clone());
+    }
+    Answer { text, evidence: open, packet, verdict: Some(verdict.to_owned()), classes, ..Answer::default() }
+}

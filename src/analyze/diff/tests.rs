@@ -1,0 +1,141 @@
+//! Comparisons case by case, and against the evaluator.
+
+use super::*;
+use crate::analyze::tests::{packets, ruleset};
+use crate::rule::evaluate::evaluate;
+use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict};
+use proptest::prelude::*;
+
+fn judged(a: &Ruleset, b: &Ruleset) -> (Compared, Terms) {
+    let mut terms = Terms::default();
+    let compared = compare(a, b, Wanted::Classes, Budget { steps: 200_000 }, &mut terms);
+    (compared, terms)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn classes_are_disjoint_and_complete(a in ruleset(), b in ruleset()) {
+        let (compared, _) = judged(&a, &b);
+        prop_assert_eq!(&compared.open, &Vec::<String>::new());
+        for packet in packets().iter().step_by(5) {
+            let fate = |ruleset| evaluate(ruleset, packet, &mut |_, _| false).expect("no circles").fate;
+            let expected = change(fate(&a), fate(&b));
+            let mine = compared.pieces.of(packet);
+            prop_assert_eq!(mine.as_slice(), expected.as_slice(), "{}", packet);
+        }
+    }
+
+    #[test]
+    fn equal_says_equal_only_where_no_packet_differs(a in ruleset(), n in 0usize..40) {
+        let mut b = a.clone();
+        let mut lines = b.tables[0].chains.iter_mut().flat_map(|chain| chain.lines.iter_mut());
+        if let Some(line) = lines.nth(n) {
+            line.outcome = Outcome::Verdict(Verdict::Reject);
+        }
+        let answer = diff(&a, &b, Wanted::Witness, Budget { steps: 200_000 });
+        let fate = |ruleset, packet| evaluate(ruleset, packet, &mut |_, _| false).expect("no circles").fate;
+        let all = packets();
+        let differs = all.iter().any(|packet| fate(&a, packet) != fate(&b, packet));
+        match answer.verdict.as_deref() {
+            Some("equal") => prop_assert!(!differs),
+            Some("different") => {
+                let packet = answer.packet.expect("a witness").parse().expect("a packet");
+                prop_assert!(fate(&a, &packet) != fate(&b, &packet), "{}", packet);
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}
+
+fn one_chain(lines: Vec<Line>) -> Ruleset {
+    let mut ruleset = crate::analyze::trace::tests::closed(lines);
+    ruleset.backend = "nftables".to_owned();
+    ruleset
+}
+
+fn line(text: &str, conditions: Vec<Condition>, verdict: Verdict) -> Line {
+    crate::analyze::trace::tests::line(text, conditions, verdict)
+}
+
+fn chance(text: &str) -> Condition {
+    Condition::Chance(text.to_owned())
+}
+
+fn ttl() -> Condition {
+    Condition::Unread(Unread { text: "ip ttl 1".to_owned(), field: Some("ip ttl".to_owned()) })
+}
+
+fn verdict(a: Vec<Line>, b: Vec<Line>) -> Answer {
+    diff(&one_chain(a), &one_chain(b), Wanted::Classes, Budget::default())
+}
+
+#[test]
+fn the_same_doubt_is_no_difference_and_another_is() {
+    let limited = |text: &str| vec![line(text, vec![chance(text)], Verdict::Accept)];
+    assert_eq!(
+        verdict(limited("limit rate 5/second"), limited("limit rate 5/second")).verdict.as_deref(),
+        Some("equal")
+    );
+    let found = verdict(limited("limit rate 5/second"), limited("limit rate 9/second"));
+    assert_eq!(found.verdict.as_deref(), Some("different"));
+    assert!(found.classes.iter().all(|class| class.text.contains("limit rate 5/second")), "{found:#?}");
+}
+
+#[test]
+fn what_was_not_read_makes_no_sure_difference() {
+    let found = verdict(vec![line("a", vec![ttl()], Verdict::Accept)], vec![]);
+    assert_eq!((found.verdict.as_deref(), found.classes.len()), (Some("unknown"), 1));
+    assert_eq!(found.classes[0].text, "input: everything where `ip ttl 1` holds would be newly dropped");
+    let same = vec![line("a", vec![ttl()], Verdict::Accept)];
+    assert_eq!(verdict(same.clone(), same).verdict.as_deref(), Some("equal"));
+    let mut odd = one_chain(vec![]);
+    odd.unread.push("chain {}".to_owned());
+    let found = diff(&one_chain(vec![]), &odd, Wanted::Classes, Budget::default());
+    assert_eq!(
+        (found.verdict.as_deref(), found.evidence),
+        (Some("unknown"), vec!["not understood: chain {}".to_owned()])
+    );
+}
+
+#[test]
+fn a_rejection_instead_of_a_drop_has_its_own_name() {
+    let found = verdict(vec![line("a", vec![], Verdict::Drop)], vec![line("b", vec![], Verdict::Reject)]);
+    let names: Vec<_> = found.classes.iter().map(|c| (c.verdict.as_str(), c.text.as_str())).collect();
+    assert_eq!(names, [("rejected_instead_of_dropped", "input: everything")]);
+    let by = |place: &Option<crate::record::Place>| place.as_ref().map(|p| p.text.clone());
+    assert_eq!((by(&found.classes[0].before), by(&found.classes[0].by)), (Some("a".into()), Some("b".into())));
+}
+
+#[test]
+fn what_only_moved_without_effect_is_equal() {
+    let port =
+        |n: u16| vec![Condition::Wide(crate::packet::Wide::DestinationPort, crate::packet::Ranges::single(n.into()))];
+    let (a, b) = (line("a", port(1), Verdict::Accept), line("b", port(2), Verdict::Drop));
+    assert_eq!(verdict(vec![a.clone(), b.clone()], vec![b, a]).verdict.as_deref(), Some("equal"));
+}
+
+#[test]
+fn a_search_that_is_given_up_says_so() {
+    let many = |step: u16| {
+        (0..40u16)
+            .map(|n| {
+                let wide = |field, n: u16| {
+                    Condition::Wide(field, crate::packet::Ranges::one(u128::from(n), u128::from(n) + 300))
+                };
+                let conditions = vec![
+                    wide(crate::packet::Wide::DestinationPort, n * step),
+                    wide(crate::packet::Wide::SourcePort, n * 13 % 40 * step),
+                ];
+                line("x", conditions, Verdict::Accept)
+            })
+            .collect()
+    };
+    let found = diff(&one_chain(many(97)), &one_chain(many(91)), Wanted::Classes, Budget { steps: 2 });
+    assert!(
+        found.evidence.iter().any(|words| words == "input packets: undecided after 2 steps what else differs"),
+        "{found:#?}"
+    );
+    assert_ne!(found.verdict.as_deref(), Some("equal"));
+}
