@@ -223,9 +223,10 @@ impl Walk<'_> {
             if !self.holds(at, rule, base) {
                 continue;
             }
-            self.passed.push(at);
             rule.alters.iter().for_each(|change| self.alter(change));
-            let verdict = self.verdict(at, rule, base);
+            // A map that has no such key ends the rule.
+            let Some(verdict) = self.verdict(at, rule, base) else { continue };
+            self.passed.push(at);
             self.tell(Seen::Does(at, &verdict));
             match verdict {
                 Verdict::Continue => {}
@@ -312,19 +313,19 @@ impl Walk<'_> {
         }
     }
 
-    fn verdict(&mut self, at: At, rule: &Line, base: &Base) -> Verdict {
-        match &rule.outcome {
+    fn verdict(&mut self, at: At, rule: &Line, base: &Base) -> Option<Verdict> {
+        Some(match &rule.outcome {
             Outcome::Next => Verdict::Continue,
             Outcome::Verdict(verdict) => verdict.clone(),
             Outcome::ByKey(keys) => {
                 let found = keys.iter().find(|(cell, _)| self.is_in(at, cell, base));
-                found.map_or(Verdict::Continue, |(_, verdict)| verdict.clone())
+                return found.map(|(_, verdict)| verdict.clone());
             }
             Outcome::Unread(text) => {
                 let accept = (self.luck)(at, text);
                 if accept { Verdict::Accept } else { Verdict::Drop }
             }
-        }
+        })
     }
 }
 

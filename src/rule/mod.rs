@@ -14,6 +14,7 @@ pub mod ruleset;
 mod schedule;
 mod spelling;
 pub mod way;
+pub mod wire;
 
 pub use fields::{
     Action, ConnectionState, Direction, FamilyMatch, Log, LogLevel, LogPrefix, Mark, Nat, RejectWith, TcpFlag, TcpFlags,

@@ -6,6 +6,7 @@ pub mod context;
 pub mod exec;
 pub mod follow;
 pub mod iptables;
+pub mod lab;
 pub mod logs;
 mod netlink;
 pub mod nft;

@@ -59,6 +59,14 @@ pub fn load(text: &str) -> Result<(), NftError> {
     nft(&["-f", "-"], text).map(drop)
 }
 
+/// As [`load`], of nft's JSON.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_json(json: &str) -> Result<(), NftError> {
+    nft(&["-j", "-f", "-"], json).map(drop)
+}
+
 /// Asks nft whether it would load `text` now; changes nothing.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod evaluator;
 mod import;
 mod iptables;
 mod nftables;
+mod oracle;
 mod rendering;
 mod scheme;
 

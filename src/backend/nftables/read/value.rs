@@ -100,7 +100,8 @@ fn range(kind: Kind, value: &Value) -> Option<Ranges> {
             let length = u32::try_from(body.get("len")?.as_u64()?).ok().filter(|n| *n <= kind.bits())?;
             let first = scalar(kind, body.get("addr")?)?;
             let tail = 1u128.checked_shl(kind.bits() - length).map_or(u128::MAX, |end| end - 1);
-            Some(Ranges::one(first & !tail, first | tail))
+            // `ip saddr & 255.255.255.0 == 10.0.0.8` is listed as `10.0.0.8/24`: bits that the mask clears are never set.
+            Some(if first & tail == 0 { Ranges::one(first, first | tail) } else { Ranges::none() })
         }
         (None, Some("*")) if kind != Kind::Name => Some(kind.all()),
         (None, Some(name)) if kind == Kind::Name => Some(interface(name)),

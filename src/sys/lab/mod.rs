@@ -1,0 +1,389 @@
+//! A throw-away firewall in a network namespace: a ruleset is loaded into it, packets are sent through it, and the kernel says what
+//! became of each and by which rules.
+//!
+//! Each interface is one end of a cable; the other end lies in a namespace of its own, a *street*, that holds nothing else, so that
+//! what is sent from there comes in by that interface. Nothing of this host's network is touched. Needs root.
+
+mod space;
+mod stage;
+mod street;
+mod trace;
+mod track;
+
+use super::nft::{self, NftError};
+use crate::rule::wire::{Form, as_sent, bytes};
+use crate::rule::{ConnectionState, Direction, Packet};
+use space::Space;
+pub use stage::natural;
+use stage::{Stage, stage};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use street::{Bounce, Street};
+pub use trace::{Event, Step};
+
+/// Packets between two looks at what came of them: below the length of the kernel's queue (net.core.netdev_max_backlog, 1000).
+const VOLLEY: usize = 200;
+/// The table of the lab itself.
+const OWN: &str = "afo_lab";
+/// What loopback is called here, so that `lo` can be a cable as well.
+const LOOPBACK: &str = "afo_loopback";
+
+/// Why a lab could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    #[error("no network namespace can be made: {0}")]
+    NoSpace(String),
+    #[error(transparent)]
+    Nft(#[from] NftError),
+    #[error("`{0}` cannot be the name of an interface")]
+    Name(String),
+    #[error("the lab's network could not be set up: {0}")]
+    Setup(String),
+    #[error("the kernel left out a part of what it was asked to tell")]
+    Lost,
+    #[error("the kernel refused: {0}")]
+    Refused(#[from] io::Error),
+}
+
+impl From<rustix::io::Errno> for LabError {
+    fn from(e: rustix::io::Errno) -> Self {
+        Self::Refused(e.into())
+    }
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The packet as its bytes described it.
+    pub sent: Packet,
+    /// Whether it came to the end of the input hook, or out of an interface.
+    pub passed: bool,
+    /// The rules that it matched and the policies that it fell to, in order.
+    pub events: Vec<Event>,
+    /// The state of its connection, where a chain that has one saw it and the kernel tells it (from Linux 6.14 on).
+    pub state: Option<ConnectionState>,
+}
+
+/// The firewall, its interfaces and what lies behind them.
+#[derive(Debug)]
+pub struct Lab {
+    streets: BTreeMap<String, Street>,
+    bounce: Bounce,
+    inside: Space,
+    own: [OwnedFd; 2],
+    trace: OwnedFd,
+    track: OwnedFd,
+    /// Where packets that come in are led, as last set.
+    way: Option<Way>,
+    /// Whether a ruleset has asked for connection tracking: from then on the kernel puts fragments together.
+    tracks: bool,
+    arms: Arms,
+    buffer: Vec<u8>,
+}
+
+/// Where the packets of a volley go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Here,
+    OutBy(String),
+}
+
+impl Lab {
+    /// A firewall with these interfaces and no rule.
+    ///
+    /// # Errors
+    /// When no namespaces can be had, or a name is none.
+    pub fn open(interfaces: &[&str]) -> Result<Self, LabError> {
+        let plain = |c: char| c.is_ascii_graphic() && c != '/' && c != '%';
+        if let Some(bad) = interfaces.iter().find(|n| n.is_empty() || n.len() > 15 || !n.chars().all(plain)) {
+            return Err(LabError::Name((*bad).to_owned()));
+        }
+        let inside = Space::open()?;
+        inside.inside(street::prepare)??;
+        let mut streets = BTreeMap::new();
+        for name in interfaces {
+            streets.insert((*name).to_owned(), Street::open(name, &inside)?);
+        }
+        let (own, trace, track) =
+            inside.inside(|| Ok::<_, LabError>((street::raw()?, trace::listen()?, track::open()?)))??;
+        let bounce = Bounce::open()?;
+        Ok(Self {
+            streets,
+            bounce,
+            inside,
+            own,
+            trace,
+            track,
+            way: None,
+            tracks: false,
+            arms: Arms::default(),
+            buffer: vec![0; 1 << 18],
+        })
+    }
+
+    /// Replaces the ruleset by what `text` says, in nft's language or its JSON; the listing of what the kernel made of it, as JSON.
+    ///
+    /// # Errors
+    /// When nft refuses it, with its words.
+    pub fn load(&mut self, text: &str) -> Result<String, LabError> {
+        let json = text.trim_start().starts_with('{');
+        let listing = self.inside.inside(|| {
+            match json {
+                true => nft::load("flush ruleset").and_then(|()| nft::load_json(text)),
+                false => nft::load(&format!("flush ruleset\n{text}")),
+            }?;
+            nft::list_ruleset_json()
+        })??;
+        track::forget(&self.track)?;
+        self.arms = Arms::default();
+        let instruments = self.instruments();
+        self.inside.inside(|| nft::load(&instruments))??;
+        Ok(listing)
+    }
+
+    /// The lab's own tables: every packet is traced, and none that comes to its end is answered.
+    fn instruments(&self) -> String {
+        let devices: Vec<_> = self.streets.keys().map(|name| format!("\"{name}\"")).collect();
+        let first = "priority -2147483648; meta nftrace set 1;";
+        let mut text = format!(
+            "table inet {OWN} {{
+               chain marking {{ }}
+               chain untrack {{ }}
+               chain untrack_in {{ type filter hook prerouting priority -2147483648; jump untrack; }}
+               chain leave {{ type filter hook output {first} jump marking; jump untrack; }}
+               chain arrive {{ type filter hook input priority 2147483646; policy drop; }}
+             }}\n"
+        );
+        if !devices.is_empty() {
+            text += &format!(
+                "table netdev {OWN} {{ chain marking {{ }}
+                   chain enter {{ type filter hook ingress devices = {{ {} }} {first} jump marking; }}\n}}\n",
+                devices.join(", ")
+            );
+        }
+        text
+    }
+
+    /// Sends packets, each as if none had come before it; nothing where one cannot be sent, or not in the state that it is described with.
+    ///
+    /// `tracks` says whether the ruleset has the kernel track connections; where it does not, no rule asks for their state.
+    ///
+    /// # Errors
+    /// When the kernel refuses or loses something.
+    pub fn send(&mut self, packets: &[Packet], tracks: bool) -> Result<Vec<Option<Seen>>, LabError> {
+        self.tracks |= tracks;
+        let mut seen = vec![None; packets.len()];
+        let mut ways: BTreeMap<(Way, Arms), Vec<(usize, Stage)>> = BTreeMap::new();
+        for (n, packet) in packets.iter().enumerate() {
+            if let (Some(way), Some(stage)) = (self.way_of(packet), stage(packet, tracks)) {
+                let arms = Arms { mark: packet.mark, untracked: stage.untracked };
+                ways.entry((way, arms)).or_default().push((n, stage));
+            }
+        }
+        let _one = street::OneProcessor::take()?;
+        for ((way, arms), mut group) in ways {
+            self.lead(&way)?;
+            self.arm(arms)?;
+            while !group.is_empty() {
+                let volley = apart(packets, &mut group, tracks);
+                self.volley(packets, &volley, &mut seen)?;
+                if tracks {
+                    track::forget(&self.track)?;
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Nothing where no cable leads to where it comes from or goes to.
+    fn way_of(&self, packet: &Packet) -> Option<Way> {
+        // What is for this host is put together before the input hook sees it (ip_local_deliver).
+        if packet.fragment && (self.tracks || packet.direction == Direction::Input) {
+            return None;
+        }
+        let known = |name: &Option<String>| name.clone().filter(|name| self.streets.contains_key(name));
+        match packet.direction {
+            Direction::Input => known(&packet.interface_in).map(|_| Way::Here),
+            Direction::Forward => known(&packet.interface_in).and(known(&packet.interface_out)).map(Way::OutBy),
+            Direction::Output => known(&packet.interface_out).map(Way::OutBy),
+        }
+    }
+
+    fn lead(&mut self, way: &Way) -> Result<(), LabError> {
+        if self.way.as_ref() != Some(way) {
+            let route = match way {
+                Way::Here => format!("local default dev {LOOPBACK}"),
+                Way::OutBy(name) => format!("default dev '{name}'"),
+            };
+            self.inside.inside(|| street::route(&route))??;
+            self.way = Some(way.clone());
+        }
+        Ok(())
+    }
+
+    /// What the lab's own rules do to the packets of the next volleys.
+    fn arm(&mut self, arms: Arms) -> Result<(), LabError> {
+        if self.arms == arms {
+            return Ok(());
+        }
+        let mut text = format!("flush chain inet {OWN} untrack\n");
+        for family in if self.streets.is_empty() { &["inet"][..] } else { &["inet", "netdev"] } {
+            text += &format!("flush chain {family} {OWN} marking\n");
+            if arms.mark != 0 {
+                text += &format!("add rule {family} {OWN} marking meta mark set {}\n", arms.mark);
+            }
+        }
+        if arms.untracked {
+            text += &format!("add rule inet {OWN} untrack notrack\n");
+        }
+        self.inside.inside(|| nft::load(&text))??;
+        self.arms = arms;
+        Ok(())
+    }
+
+    fn volley(
+        &mut self,
+        packets: &[Packet],
+        volley: &[(usize, Stage)],
+        seen: &mut [Option<Seen>],
+    ) -> Result<(), LabError> {
+        let mut labels = HashMap::new();
+        for (label, (n, stage)) in (1..).zip(volley) {
+            let (packet, form) = (&packets[*n], Form { label, ..stage.form.clone() });
+            if let Some(connection) = &stage.connection
+                && !track::establish(&self.track, connection)?
+            {
+                continue;
+            }
+            let raw =
+                packet.interface_in.as_ref().and_then(|name| self.streets.get(name)).map_or(&self.own, Street::raw);
+            if street::launch(raw, &bytes(packet, &form), packet.destination)? {
+                labels.insert((label, packet.source, packet.destination), *n);
+                let sent = as_sent(packet, &form);
+                seen[*n] = Some(Seen { sent, passed: false, events: Vec::new(), state: None });
+            }
+        }
+        self.bounce.wait()?;
+        self.hear(&labels, seen)?;
+        self.follow(&labels, seen)
+    }
+
+    /// What has come out by the interfaces.
+    fn hear(&mut self, labels: &Labels, seen: &mut [Option<Seen>]) -> Result<(), LabError> {
+        for (name, street) in &self.streets {
+            let out = self.way == Some(Way::OutBy(name.clone()));
+            street.heard(&mut self.buffer, |bytes| {
+                let known = label(bytes).and_then(|key| labels.get(&key));
+                if let Some(seen) = known.and_then(|n| seen[*n].as_mut()) {
+                    seen.passed |= out;
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the rules were that they met.
+    fn follow(&mut self, labels: &Labels, seen: &mut [Option<Seen>]) -> Result<(), LabError> {
+        let (mut whose, mut id) = (None, 0);
+        for raw in trace::drain(&self.trace, &mut self.buffer)? {
+            // Only the first event of each base chain says whose it is.
+            if raw.header.is_some() || raw.id != id {
+                whose = raw.header.as_deref().and_then(label).and_then(|key| labels.get(&key)).copied();
+                id = raw.id;
+            }
+            let Some(seen) = whose.and_then(|n| seen[n].as_mut()) else { continue };
+            if raw.event.table != OWN {
+                // The end of a chain that is no verdict is told as well.
+                if raw.event.handle.is_some() || raw.event.step != Step::Continue {
+                    seen.events.push(raw.event);
+                }
+            } else if raw.event.chain == "arrive" {
+                seen.passed |= self.way == Some(Way::Here);
+            }
+            seen.state = raw.state.or(seen.state);
+        }
+        Ok(())
+    }
+}
+
+/// What the lab's own rules do to a packet before any other sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Arms {
+    mark: u32,
+    untracked: bool,
+}
+
+/// Whose label, source and destination these are.
+type Labels = HashMap<(u16, IpAddr, IpAddr), usize>;
+
+/// The label, source and destination of what begins with an IP header.
+fn label(header: &[u8]) -> Option<(u16, IpAddr, IpAddr)> {
+    let pair = |at: usize| Some(u16::from_be_bytes(header.get(at..at + 2)?.try_into().ok()?));
+    let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(header.get(at..at + 4)?).ok()?));
+    let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?));
+    match header.first()? >> 4 {
+        4 => Some((pair(4)?, four(12)?, four(16)?)),
+        6 => Some((pair(2)?, sixteen(8)?, sixteen(24)?)),
+        _ => None,
+    }
+}
+
+/// Takes from a group as many as can go together: of one connection one packet, where connections are tracked.
+fn apart(packets: &[Packet], group: &mut Vec<(usize, Stage)>, tracks: bool) -> Vec<(usize, Stage)> {
+    let mut there = HashSet::new();
+    let (mut together, mut later) = (Vec::new(), Vec::new());
+    for (n, stage) in group.drain(..) {
+        let key = ends(&packets[n]);
+        let about = stage.form.about.as_ref().map(|about| ends(about));
+        let free = !tracks || !there.contains(&key) && about.as_ref().is_none_or(|key| !there.contains(key));
+        match free && together.len() < VOLLEY {
+            true => {
+                there.insert(key);
+                there.extend(about);
+                together.push((n, stage));
+            }
+            false => later.push((n, stage)),
+        }
+    }
+    *group = later;
+    together
+}
+
+/// The same for all packets of one connection, whichever way they go.
+fn ends(packet: &Packet) -> (u8, [(IpAddr, u16); 2]) {
+    let port = |port: u16| if packet.protocol.has_ports() { port } else { 0 };
+    let mut both = [(packet.source, port(packet.source_port)), (packet.destination, port(packet.destination_port))];
+    both.sort_unstable();
+    (packet.protocol.0, both)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_come_back_from_bytes() {
+        for text in ["input a 192.0.2.1:1 > 192.0.2.2:2 tcp syn", "input a 2001:db8::1 > 2001:db8::2 icmpv6 128"] {
+            let packet: Packet = text.parse().expect(text);
+            let sent = bytes(&packet, &Form { label: 258, ..Form::default() });
+            assert_eq!(label(&sent), Some((258, packet.source, packet.destination)), "{text}");
+        }
+        assert_eq!([label(b""), label(&[0x45; 12]), label(&[0x10; 60])], [None, None, None]);
+    }
+
+    #[test]
+    fn one_packet_of_a_connection_at_a_time() {
+        let packet = |text: &str| text.parse::<Packet>().expect(text);
+        let packets = [
+            packet("forward a b 192.0.2.1:1 > 192.0.2.2:2 tcp syn"),
+            packet("forward a b 192.0.2.2:2 > 192.0.2.1:1 tcp ack"),
+            packet("forward a b 192.0.2.1:1 > 192.0.2.2:3 tcp syn"),
+        ];
+        let mut group: Vec<_> = (0..3).map(|n| (n, Stage::default())).collect();
+        let first = apart(&packets, &mut group, true);
+        assert_eq!((first.iter().map(|(n, _)| *n).collect::<Vec<_>>(), group[0].0), (vec![0, 2], 1));
+        assert!(matches!(Lab::open(&["no name"]), Err(LabError::Name(_))));
+    }
+}

@@ -1,0 +1,135 @@
+//! Entries of connection tracking, made and unmade over netlink (linux/netfilter/nfnetlink_conntrack.h).
+
+use super::LabError;
+use crate::packet::Protocol;
+use crate::rule::Packet;
+use crate::sys::netlink::{messages, u32_at};
+use rustix::net::netlink::NETFILTER;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+const NEW: u16 = 1 << 8; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
+const DELETE: u16 = NEW | 2;
+const ERROR: u16 = 2; // NLMSG_ERROR
+const ACKNOWLEDGED: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
+const CREATE: u16 = ACKNOWLEDGED | 0x400;
+const NESTED: u16 = 0x8000;
+/// Seen in both directions, assured, confirmed.
+const STATUS: u32 = 2 | 4 | 8;
+const TCP_ESTABLISHED: u8 = 3;
+const SECONDS: u32 = 600;
+/// The number of an echo, as the bytes of a packet have it.
+const ECHO: u16 = 7;
+
+/// A connection as an entry stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Connection {
+    /// A packet of the side that began it.
+    pub first: Packet,
+    pub mark: u32,
+}
+
+/// A socket to the connection tracking of the namespace that the calling thread is in.
+pub(super) fn open() -> Result<OwnedFd, LabError> {
+    let socket =
+        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_secs(5)))?;
+    Ok(socket)
+}
+
+/// Forgets every connection.
+pub(super) fn forget(socket: &OwnedFd) -> Result<(), LabError> {
+    ask(socket, DELETE, ACKNOWLEDGED, &[0, 0, 0, 0])
+}
+
+/// Makes a connection that has been answered; false where the kernel takes none like it.
+pub(super) fn establish(socket: &OwnedFd, connection: &Connection) -> Result<bool, LabError> {
+    let first = &connection.first;
+    let family = if first.source.is_ipv4() { 2 } else { 10 };
+    let mut body = vec![family, 0, 0, 0];
+    body.extend(nested(1, &tuple(first, false)));
+    body.extend(nested(2, &tuple(first, true)));
+    body.extend(attribute(3, &STATUS.to_be_bytes()));
+    if first.protocol == Protocol::TCP {
+        // Whatever the sequence numbers are (IP_CT_TCP_FLAG_BE_LIBERAL).
+        let inner = [attribute(1, &[TCP_ESTABLISHED]), attribute(4, &[8, 8]), attribute(5, &[8, 8])].concat();
+        body.extend(nested(4, &nested(1, &inner)));
+    }
+    body.extend(attribute(7, &SECONDS.to_be_bytes()));
+    body.extend(attribute(8, &connection.mark.to_be_bytes()));
+    match ask(socket, NEW, CREATE, &body) {
+        Ok(()) => Ok(true),
+        Err(LabError::Refused(e)) if matches!(e.raw_os_error(), Some(17 | 22)) => Ok(false), // EEXIST, EINVAL
+        Err(e) => Err(e),
+    }
+}
+
+fn tuple(packet: &Packet, reply: bool) -> Vec<u8> {
+    let (from, to) = if reply { (packet.destination, packet.source) } else { (packet.source, packet.destination) };
+    let addresses = match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => [attribute(1, &from.octets()), attribute(2, &to.octets())].concat(),
+        (from, to) => [attribute(3, &sixteen(from)), attribute(4, &sixteen(to))].concat(),
+    };
+    let mut protocol = attribute(1, &[packet.protocol.0]);
+    let echo = |answer: u8| if reply { answer } else { packet.icmp.0 };
+    match packet.protocol {
+        Protocol::ICMP => {
+            protocol.extend(attribute(4, &ECHO.to_be_bytes()));
+            protocol.extend(attribute(5, &[echo(0)]));
+            protocol.extend(attribute(6, &[0]));
+        }
+        Protocol::ICMPV6 => {
+            protocol.extend(attribute(7, &ECHO.to_be_bytes()));
+            protocol.extend(attribute(8, &[echo(129)]));
+            protocol.extend(attribute(9, &[0]));
+        }
+        p if p.has_ports() => {
+            let (near, far) = (packet.source_port, packet.destination_port);
+            let (from, to) = if reply { (far, near) } else { (near, far) };
+            protocol.extend(attribute(2, &from.to_be_bytes()));
+            protocol.extend(attribute(3, &to.to_be_bytes()));
+        }
+        _ => {}
+    }
+    [nested(1, &addresses), nested(2, &protocol)].concat()
+}
+
+fn sixteen(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+fn nested(kind: u16, inner: &[u8]) -> Vec<u8> {
+    attribute(kind | NESTED, inner)
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// Sends one request and waits until the kernel has done it.
+fn ask(socket: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> Result<(), LabError> {
+    let mut request = u32::try_from(16 + body.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    request.extend(kind.to_ne_bytes());
+    request.extend(flags.to_ne_bytes());
+    request.extend([0; 8]);
+    request.extend(body);
+    rustix::net::send(socket, &request, SendFlags::empty())?;
+    let mut buffer = [0; 4096];
+    let (length, _) = rustix::net::recv(socket, &mut buffer, RecvFlags::empty())?;
+    let code = messages(&buffer[..length]).find(|m| m.kind == ERROR).and_then(|m| u32_at(m.body, 0));
+    match code.map(u32::cast_signed) {
+        Some(0) => Ok(()),
+        Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg()).into()),
+        None => Err(LabError::Lost),
+    }
+}

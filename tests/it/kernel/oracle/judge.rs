@@ -1,0 +1,94 @@
+//! What evaluator and kernel say of one packet, side by side.
+
+use afo::rule::evaluate::{By, Trace, evaluate};
+use afo::rule::ruleset::{At, Ruleset};
+use afo::sys::lab::{Seen, Step};
+
+/// At most so many ways that chance can take are looked at.
+const WAYS: usize = 256;
+
+/// How a packet was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// It has one way.
+    Exactly,
+    /// The kernel's way is one of several that are left to chance.
+    ByChance,
+}
+
+/// Every way that a packet can take.
+pub fn ways(ruleset: &Ruleset, seen: &Seen) -> Vec<Trace> {
+    let (mut all, mut script): (Vec<Trace>, Vec<bool>) = (Vec::new(), Vec::new());
+    loop {
+        let mut asked = 0;
+        let mut luck = |_: At, _: &str| {
+            asked += 1;
+            if asked > script.len() {
+                script.push(false);
+            }
+            script[asked - 1]
+        };
+        all.push(evaluate(ruleset, &seen.sent, &mut luck).expect("the kernel took the ruleset"));
+        script.truncate(asked);
+        while script.last() == Some(&true) {
+            script.pop();
+        }
+        match script.last_mut() {
+            Some(last) if all.len() < WAYS => *last = true,
+            _ => return all,
+        }
+    }
+}
+
+/// A place in the words of both sides: table, chain, handle.
+type Named<'a> = (&'a str, &'a str, Option<u64>);
+
+fn named(ruleset: &Ruleset, at: At) -> Named<'_> {
+    let table = &ruleset.tables[at.table];
+    let chain = &table.chains[at.chain];
+    (&table.name, &chain.name, chain.lines.get(at.line).and_then(|line| line.handle))
+}
+
+/// The rules that the kernel says matched.
+fn matched(seen: &Seen) -> Vec<Named<'_>> {
+    let rules = seen.events.iter().filter(|e| e.handle.is_some());
+    rules.map(|e| (e.table.as_str(), e.chain.as_str(), e.handle)).collect()
+}
+
+fn agrees(ruleset: &Ruleset, trace: &Trace, seen: &Seen) -> bool {
+    let passed: Vec<_> = trace.passed.iter().map(|at| named(ruleset, *at)).collect();
+    let denied =
+        seen.events.last().filter(|e| e.step == Step::Drop).map(|e| (e.table.as_str(), e.chain.as_str(), e.handle));
+    let by = match trace.by {
+        By::Line(at) => Some(named(ruleset, at)),
+        By::Policy(table, chain) => Some(named(ruleset, At { table, chain, line: usize::MAX })),
+        By::Nothing => None,
+    };
+    trace.fate.passes() == seen.passed && passed == matched(seen) && (trace.fate.passes() || by == denied)
+}
+
+/// How the two were compared, or what each of them says.
+pub fn judge(ruleset: &Ruleset, seen: &Seen) -> Result<Compared, String> {
+    if ruleset.tracks() && seen.state.is_some_and(|state| state != seen.sent.state) {
+        return Err(format!("it is to be {}, and the kernel finds it {:?}", seen.sent.state, seen.state));
+    }
+    let ways = ways(ruleset, seen);
+    if ways.iter().any(|trace| agrees(ruleset, trace, seen)) {
+        return Ok(if ways.len() == 1 { Compared::Exactly } else { Compared::ByChance });
+    }
+    let told: Vec<_> = ways
+        .iter()
+        .take(3)
+        .map(|trace| {
+            let passed: Vec<_> = trace.passed.iter().map(|at| named(ruleset, *at)).collect();
+            format!("{} by {:?} over {passed:?}", trace.fate.as_str(), trace.by)
+        })
+        .collect();
+    Err(format!(
+        "evaluator ({} ways): {}\nkernel: {} over {:?}",
+        ways.len(),
+        told.join("\n  or "),
+        if seen.passed { "accept" } else { "drop" },
+        seen.events
+    ))
+}
