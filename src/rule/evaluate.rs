@@ -224,10 +224,11 @@ impl Walk<'_> {
                 continue;
             }
             rule.alters.iter().for_each(|change| self.alter(change));
+            let verdict = self.verdict(at, rule, base);
+            self.tell(Seen::Does(at, verdict.as_ref().unwrap_or(&Verdict::Continue)));
             // A map that has no such key ends the rule.
-            let Some(verdict) = self.verdict(at, rule, base) else { continue };
+            let Some(verdict) = verdict else { continue };
             self.passed.push(at);
-            self.tell(Seen::Does(at, &verdict));
             match verdict {
                 Verdict::Continue => {}
                 Verdict::Accept | Verdict::Translate(_) => return Ok(End::Accepted(By::Line(at))),

@@ -69,6 +69,7 @@ fn version6(packet: &Packet, label: u16, body: Vec<u8>) -> Vec<u8> {
 pub fn as_sent(packet: &Packet, form: &Form) -> Packet {
     let mut sent = packet.clone();
     if packet.fragment {
+        (sent.source_port, sent.destination_port, sent.icmp, sent.tcp_flags) = (0, 0, (0, 0), 0);
         return sent;
     }
     let body = transport(packet, form);

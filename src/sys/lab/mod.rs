@@ -286,13 +286,13 @@ impl Lab {
 
     /// What the rules were that they met.
     fn follow(&mut self, labels: &Labels, seen: &mut [Option<Seen>]) -> Result<(), LabError> {
-        let (mut whose, mut id) = (None, 0);
+        let mut whose = HashMap::new();
         for raw in trace::drain(&self.trace, &mut self.buffer)? {
-            // Only the first event of each base chain says whose it is.
-            if raw.header.is_some() || raw.id != id {
-                whose = raw.header.as_deref().and_then(label).and_then(|key| labels.get(&key)).copied();
-                id = raw.id;
+            // Only the first event of each base chain says whose it is; a rejection is traced between two events of what it rejects.
+            if let Some(header) = &raw.header {
+                whose.insert(raw.id, label(header).and_then(|key| labels.get(&key)).copied());
             }
+            let whose = whose.get(&raw.id).copied().flatten();
             let Some(seen) = whose.and_then(|n| seen[n].as_mut()) else { continue };
             if raw.event.table != OWN {
                 // The end of a chain that is no verdict is told as well.

@@ -76,7 +76,7 @@ pub(super) fn stage(packet: &Packet, tracks: bool) -> Option<Stage> {
         ConnectionState::Invalid => {
             let summed = matches!(packet.protocol, Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6);
             let form = Form { spoiled: true, ..Form::default() };
-            (summed && packet.direction != Direction::Output).then(|| Stage { form, ..plain })
+            (summed && packet.direction != Direction::Output).then_some(Stage { form, ..plain })
         }
         ConnectionState::New => None,
     }

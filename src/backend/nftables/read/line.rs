@@ -2,6 +2,7 @@
 
 use super::value::Sets;
 use super::{condition, single, words};
+use crate::packet::{Bits, Narrow, Wide};
 use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, TableFamily, Unread, Verdict};
 use serde_json::Value;
 
@@ -21,7 +22,41 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
         let place = Place { family, sets };
         place.take(&mut line, statement);
     }
+    if merged(statements) {
+        line.conditions.retain(|c| !matches!(c, Condition::Wide(Wide::SourcePort | Wide::DestinationPort, _)));
+        line.conditions.retain(|c| !matches!(c, Condition::Narrow(Narrow::IcmpType | Narrow::IcmpCode, _)));
+        let text = format!("{}: either of two, or both", line.text);
+        line.conditions.push(Condition::Unread(Unread { field: Some(text.clone()), text }));
+    }
     line
+}
+
+/// What can be rejected in this way; nft leaves the test for it out of its listing.
+fn rejected(body: &Value) -> Option<Condition> {
+    let family = match body.get("type").and_then(Value::as_str)? {
+        "icmp" => 0,
+        "icmpv6" => 1,
+        _ => return None,
+    };
+    Some(Condition::Narrow(Narrow::Family, Bits::single(family)))
+}
+
+/// nft 1.0.6 loads `tcp sport != 1 tcp dport != 2` as one comparison of both fields, which holds where either differs; later ones do
+/// not, and the listing is the same.
+fn merged(statements: &[Value]) -> bool {
+    let differs = |statement: &Value, fields: [&str; 2]| {
+        let body = single(statement).filter(|(kind, _)| *kind == "match")?.1;
+        let (kind, left) = single(body.get("left")?)?;
+        let plain = body.get("op")?.as_str()? == "!=" && kind == "payload" && !body.get("right")?.is_object();
+        let named = !body.get("right")?.as_str().is_some_and(|text| text.starts_with('@'));
+        let field = left.get("field")?.as_str()?;
+        (plain && named && fields.contains(&field)).then(|| (left.get("protocol").cloned(), field.to_owned()))
+    };
+    [["sport", "dport"], ["type", "code"]].into_iter().any(|fields| {
+        let mut found: Vec<_> = statements.iter().filter_map(|s| differs(s, fields)).collect();
+        found.dedup();
+        found.len() > 1
+    })
 }
 
 struct Place<'a> {
@@ -37,6 +72,10 @@ impl Place<'_> {
         };
         match kind {
             "match" => line.conditions.extend(condition::read(body, self.family, self.sets)),
+            "reject" => {
+                line.conditions.extend(rejected(body));
+                line.outcome = Outcome::Verdict(Verdict::Reject);
+            }
             "vmap" => self.vmap(line, body),
             "mangle" => mangle(line, body),
             "notrack" => line.alters.push(Alteration::Untracked),

@@ -29,7 +29,7 @@ impl Aims {
             interfaces(draw, &mut cell, direction);
             if let Some(packet) = Packet::from_cell(direction, &cell) {
                 let packet = self.in_a_state(draw, packet, &cell);
-                if can_be_sent(&packet) {
+                if can_be_sent(&packet) && !packet.fragment {
                     return packet;
                 }
             }
@@ -63,7 +63,7 @@ impl Aims {
             }
         }
         if cell.narrow(Narrow::Fragment) == Narrow::Fragment.all() {
-            cell = cell.with_narrow(Narrow::Fragment, Bits::single(u8::from(!self.tracks && draw.chance(3))));
+            cell = cell.with_narrow(Narrow::Fragment, Bits::single(0));
         }
         cell
     }
@@ -85,7 +85,7 @@ impl Aims {
         packet.state = match values.is_empty() {
             false => ConnectionState::ALL[usize::from(draw.one(&values))],
             true if draw.chance(75) => natural(&packet),
-            true => draw.one(&ConnectionState::ALL),
+            true => draw.one(ConnectionState::ALL),
         };
         if packet.state == ConnectionState::New {
             packet.state = natural(&packet);

@@ -3,6 +3,7 @@
 use afo::rule::evaluate::{By, Trace, evaluate};
 use afo::rule::ruleset::{At, Ruleset};
 use afo::sys::lab::{Seen, Step};
+use std::collections::HashSet;
 
 /// At most so many ways that chance can take are looked at.
 const WAYS: usize = 256;
@@ -16,28 +17,49 @@ pub enum Compared {
     ByChance,
 }
 
-/// Every way that a packet can take.
-pub fn ways(ruleset: &Ruleset, seen: &Seen) -> Vec<Trace> {
-    let (mut all, mut script): (Vec<Trace>, Vec<bool>) = (Vec::new(), Vec::new());
-    loop {
-        let mut asked = 0;
-        let mut luck = |_: At, _: &str| {
-            asked += 1;
-            if asked > script.len() {
-                script.push(false);
-            }
-            script[asked - 1]
-        };
-        all.push(evaluate(ruleset, &seen.sent, &mut luck).expect("the kernel took the ruleset"));
-        script.truncate(asked);
-        while script.last() == Some(&true) {
-            script.pop();
+/// A way that a packet can take, chance answering as `script` says and `false` behind its end; how often it was asked.
+fn way(ruleset: &Ruleset, seen: &Seen, script: &mut Vec<bool>) -> Trace {
+    let mut asked = 0;
+    let mut luck = |_: At, _: &str| {
+        asked += 1;
+        if asked > script.len() {
+            script.push(false);
         }
-        match script.last_mut() {
-            Some(last) if all.len() < WAYS => *last = true,
-            _ => return all,
+        script[asked - 1]
+    };
+    let trace = evaluate(ruleset, &seen.sent, &mut luck).expect("the kernel took the ruleset");
+    script.truncate(asked);
+    trace
+}
+
+/// Every way that a packet can take, one after the other.
+fn ways(ruleset: &Ruleset, seen: &Seen) -> impl Iterator<Item = Trace> {
+    let mut script = Some(Vec::new());
+    std::iter::from_fn(move || {
+        let answers = script.as_mut()?;
+        let trace = way(ruleset, seen, answers);
+        while answers.last() == Some(&true) {
+            answers.pop();
         }
-    }
+        match answers.last_mut() {
+            Some(last) => *last = true,
+            None => script = None,
+        }
+        Some(trace)
+    })
+    .take(WAYS)
+}
+
+/// The way on which chance is what the kernel says it was, and whether it was asked at all.
+fn guided(ruleset: &Ruleset, seen: &Seen) -> (Trace, bool) {
+    let there: HashSet<_> = matched(seen).into_iter().collect();
+    let mut asked = false;
+    let mut luck = |at: At, _: &str| {
+        asked = true;
+        there.contains(&named(ruleset, at))
+    };
+    let trace = evaluate(ruleset, &seen.sent, &mut luck).expect("the kernel took the ruleset");
+    (trace, asked)
 }
 
 /// A place in the words of both sides: table, chain, handle.
@@ -72,10 +94,11 @@ pub fn judge(ruleset: &Ruleset, seen: &Seen) -> Result<Compared, String> {
     if ruleset.tracks() && seen.state.is_some_and(|state| state != seen.sent.state) {
         return Err(format!("it is to be {}, and the kernel finds it {:?}", seen.sent.state, seen.state));
     }
-    let ways = ways(ruleset, seen);
-    if ways.iter().any(|trace| agrees(ruleset, trace, seen)) {
-        return Ok(if ways.len() == 1 { Compared::Exactly } else { Compared::ByChance });
+    let (trace, by_chance) = guided(ruleset, seen);
+    if agrees(ruleset, &trace, seen) || by_chance && ways(ruleset, seen).any(|trace| agrees(ruleset, &trace, seen)) {
+        return Ok(if by_chance { Compared::ByChance } else { Compared::Exactly });
     }
+    let ways: Vec<_> = ways(ruleset, seen).collect();
     let told: Vec<_> = ways
         .iter()
         .take(3)

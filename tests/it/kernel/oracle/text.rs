@@ -51,10 +51,6 @@ impl fmt::Display for Text {
 }
 
 impl Text {
-    pub fn rules(&self) -> usize {
-        self.tables.iter().flat_map(|t| &t.chains).map(|c| c.rules.len()).sum()
-    }
-
     /// The same without one part, large parts first. Not all of them load.
     pub fn smaller(&self) -> Vec<Self> {
         let mut all = Vec::new();

@@ -125,6 +125,16 @@ pub fn elements(draw: &mut Draw, kind: Kind, intervals: bool) -> Vec<String> {
     out
 }
 
+/// As [`comparison`], without order: of two fields that are compared by it, nft 1.0.6 lists another rule than it loads.
+pub fn equality(draw: &mut Draw, kind: Kind, sets: &[(String, Kind)]) -> String {
+    loop {
+        let text = comparison(draw, kind, sets);
+        if !text.starts_with(['<', '>']) {
+            return text;
+        }
+    }
+}
+
 /// The right-hand side of a comparison, with its operator. `sets` are those of the table with what they hold.
 pub fn comparison(draw: &mut Draw, kind: Kind, sets: &[(String, Kind)]) -> String {
     let not = if draw.chance(25) { "!= " } else { "" };

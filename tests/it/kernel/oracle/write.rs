@@ -2,7 +2,7 @@
 
 use super::draw::Draw;
 use super::text::{Chain, Rule, Table, Text};
-use super::values::{INTERFACES, Kind, comparison, elements, value};
+use super::values::{INTERFACES, Kind, comparison, elements, equality, value};
 
 /// What a table offers to its rules.
 #[derive(Debug, Default)]
@@ -188,7 +188,7 @@ fn rule(draw: &mut Draw, place: &Place, offer: &Offer, odd: bool) -> Rule {
         (other, _) => other,
     };
     let mut words = Vec::new();
-    network(draw, &mut words, place.family, version, offer);
+    network(draw, &mut words, place.family, version, transport, offer);
     transport_words(draw, &mut words, transport, offer);
     around(draw, &mut words, place, offer);
     if version == 4 && matches!(transport, Transport::Tcp | Transport::Udp) && draw.chance(20) {
@@ -206,12 +206,12 @@ fn rule(draw: &mut Draw, place: &Place, offer: &Offer, odd: bool) -> Rule {
     words
 }
 
-fn network(draw: &mut Draw, words: &mut Vec<String>, family: &str, version: u8, offer: &Offer) {
+fn network(draw: &mut Draw, words: &mut Vec<String>, family: &str, version: u8, transport: Transport, offer: &Offer) {
     let (name, kind) = match version {
         4 => ("ip", Kind::V4),
         6 => ("ip6", Kind::V6),
         _ => {
-            if draw.chance(15) && family == "inet" {
+            if family == "inet" && transport != Transport::Icmp && transport != Transport::Icmp6 && draw.chance(15) {
                 words.push(
                     draw.pick(&[
                         "meta nfproto ipv4",
@@ -228,7 +228,8 @@ fn network(draw: &mut Draw, words: &mut Vec<String>, family: &str, version: u8, 
     };
     for (side, percent) in [("saddr", 55), ("daddr", 35)] {
         if draw.chance(percent) {
-            words.push(format!("{name} {side} {}", comparison(draw, kind, &offer.sets)));
+            let other = if side == "saddr" { comparison } else { equality };
+            words.push(format!("{name} {side} {}", other(draw, kind, &offer.sets)));
         }
     }
     if version == 4 && draw.chance(4) {
@@ -285,7 +286,7 @@ fn transport_words(draw: &mut Draw, words: &mut Vec<String>, transport: Transpor
         words.push(format!("{name} dport {}", comparison(draw, Kind::Port, &offer.sets)));
     }
     if draw.chance(25) {
-        words.push(format!("{name} sport {}", comparison(draw, Kind::Port, &offer.sets)));
+        words.push(format!("{name} sport {}", equality(draw, Kind::Port, &offer.sets)));
     }
     if transport == Transport::Tcp && draw.chance(25) {
         words.push(draw.pick(&FLAGS).to_owned());
@@ -354,8 +355,8 @@ fn statements(draw: &mut Draw, words: &mut Vec<String>) {
         (10, format!("meta mark set {}", value(draw, Kind::Mark))),
     ] {
         if draw.chance(percent) {
-            // Not always behind the conditions: what stands before one happens whether it holds or not.
-            let at = if draw.chance(85) { words.len() } else { draw.below(words.len() + 1) };
+            let early = !text.starts_with("meta") && draw.chance(15);
+            let at = if early { draw.below(words.len() + 1) } else { words.len() };
             words.insert(at, text);
         }
     }
