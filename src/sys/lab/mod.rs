@@ -11,11 +11,11 @@ mod trace;
 mod track;
 
 use super::nft::{self, NftError};
-use crate::rule::wire::{Form, as_sent, bytes};
+use crate::rule::wire::{Form, bytes};
 use crate::rule::{ConnectionState, Direction, Packet};
 use space::Space;
 pub use stage::natural;
-use stage::{Stage, stage};
+use stage::{Stage, settled, stage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
@@ -261,7 +261,7 @@ impl Lab {
                 packet.interface_in.as_ref().and_then(|name| self.streets.get(name)).map_or(&self.own, Street::raw);
             if street::launch(raw, &bytes(packet, &form), packet.destination)? {
                 labels.insert((label, packet.source, packet.destination), *n);
-                let sent = as_sent(packet, &form);
+                let sent = settled(packet, &Stage { form, ..stage.clone() });
                 seen[*n] = Some(Seen { sent, passed: false, events: Vec::new(), state: None });
             }
         }

@@ -1,8 +1,9 @@
 //! How a packet comes to the state that it is described with: what must be there before it, and in what form it is sent.
 
-use super::track::Connection;
-use crate::packet::Protocol;
-use crate::rule::wire::Form;
+use super::street::CABLE;
+use super::track::{Connection, STATUS};
+use crate::packet::{MacAddress, Protocol};
+use crate::rule::wire::{Form, as_sent};
 use crate::rule::{ConnectionState, Direction, Packet};
 use std::net::IpAddr;
 
@@ -70,7 +71,8 @@ pub(super) fn stage(packet: &Packet, tracks: bool) -> Option<Stage> {
         state if state == natural(packet) => Some(plain),
         ConnectionState::Untracked => Some(Stage { untracked: true, ..plain }),
         ConnectionState::Established => {
-            established(packet).map(|first| Stage { connection: Some(Connection { first, mark: 0 }), ..plain })
+            let mark = packet.connection_mark;
+            established(packet).map(|first| Stage { connection: Some(Connection { first, mark }), ..plain })
         }
         ConnectionState::Related => related(packet),
         ConnectionState::Invalid => {
@@ -84,12 +86,13 @@ pub(super) fn stage(packet: &Packet, tracks: bool) -> Option<Stage> {
 
 /// The packet that began the connection of an established one.
 fn established(packet: &Packet) -> Option<Packet> {
-    let mut first = packet.clone();
+    let mut first = if packet.reply { turned(packet) } else { packet.clone() };
     let foreign = if packet.source.is_ipv4() { Protocol::ICMPV6 } else { Protocol::ICMP };
     match (packet.protocol, packet.icmp.0) {
         (protocol, _) if protocol == foreign => return None,
         (Protocol::TCP, _) if !is_sound(packet.tcp_flags) => return None,
-        // Only who was asked answers so.
+        // Only who began asks so, and only who was asked answers so.
+        (Protocol::TCP, _) if packet.reply && told(packet.tcp_flags) & !URG == SYN => return None,
         (Protocol::TCP, _) if told(packet.tcp_flags) == SYN | ACK => first = turned(packet),
         (Protocol::ICMP, 8) | (Protocol::ICMPV6, 128) if packet.icmp.1 == 0 => {}
         (Protocol::ICMP, 0) | (Protocol::ICMPV6, 129) if packet.icmp.1 == 0 => {
@@ -100,6 +103,19 @@ fn established(packet: &Packet) -> Option<Packet> {
         _ => {}
     }
     Some(first)
+}
+
+/// The packet as it is once it has been brought about: what the kernel notes of its connection, the hardware addresses of a cable.
+pub(super) fn settled(packet: &Packet, stage: &Stage) -> Packet {
+    let mut sent = as_sent(packet, &stage.form);
+    let (reply, status, mark) = match &stage.connection {
+        Some(connection) => (connection.first.source != packet.source, STATUS, connection.mark),
+        None => (false, 0, 0),
+    };
+    (sent.reply, sent.status, sent.connection_mark) = (reply, status, mark);
+    let cable = (packet.direction != Direction::Output).then_some(MacAddress(CABLE));
+    (sent.source_mac, sent.destination_mac, sent.vlan) = (cable, cable, None);
+    sent
 }
 
 /// A packet of the other side.
@@ -126,7 +142,7 @@ fn related(packet: &Packet) -> Option<Stage> {
     let about =
         Packet { protocol: Protocol::UDP, source_port: 40000, destination_port: 40001, icmp: (0, 0), ..turned(packet) };
     Some(Stage {
-        connection: Some(Connection { first: about.clone(), mark: 0 }),
+        connection: Some(Connection { first: about.clone(), mark: packet.connection_mark }),
         form: Form { about: Some(Box::new(about)), ..Form::default() },
         untracked: false,
     })

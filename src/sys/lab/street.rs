@@ -2,6 +2,7 @@
 
 use super::space::Space;
 use super::{LOOPBACK, LabError};
+use crate::packet::MacAddress;
 use crate::sys::process::run;
 use rustix::io::Errno;
 use rustix::net::{
@@ -17,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// `IPPROTO_RAW`: whoever sends writes the IP header too (raw(7)).
 const WITH_HEADER: RawProtocol = RawProtocol::new(255).expect("255 is not 0");
 const ROOM: usize = 8 << 20;
+/// The hardware address of both ends of every cable.
+pub(super) const CABLE: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// What the far end of a cable is called.
 const END: &str = "end";
 
@@ -103,7 +106,8 @@ impl Street {
     pub(super) fn open(name: &str, inside: &Space) -> Result<Self, LabError> {
         let space = Space::open()?;
         // Both ends have one hardware address and ask for none, so that whatever is sent arrives.
-        let up = |end: &str| format!("ip link set '{end}' address 02:00:00:00:00:01 addrgenmode none arp off up");
+        let mac = MacAddress(CABLE);
+        let up = |end: &str| format!("ip link set '{end}' address {mac} addrgenmode none arp off up");
         let add = format!("ip link add '{name}' type veth peer name {END} netns {}", space.pid());
         inside.inside(|| shell(&format!("{add}; {}", up(name))))??;
         let lead = format!("for v in -4 -6; do ip $v route add default dev {END}; done");

@@ -18,7 +18,7 @@ const ACKNOWLEDGED: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
 const CREATE: u16 = ACKNOWLEDGED | 0x400;
 const NESTED: u16 = 0x8000;
 /// Seen in both directions, assured, confirmed.
-const STATUS: u32 = 2 | 4 | 8;
+pub(super) const STATUS: u8 = 2 | 4 | 8;
 const TCP_ESTABLISHED: u8 = 3;
 const SECONDS: u32 = 600;
 /// The number of an echo, as the bytes of a packet have it.
@@ -52,7 +52,7 @@ pub(super) fn establish(socket: &OwnedFd, connection: &Connection) -> Result<boo
     let mut body = vec![family, 0, 0, 0];
     body.extend(nested(1, &tuple(first, false)));
     body.extend(nested(2, &tuple(first, true)));
-    body.extend(attribute(3, &STATUS.to_be_bytes()));
+    body.extend(attribute(3, &u32::from(STATUS).to_be_bytes()));
     if first.protocol == Protocol::TCP {
         // Whatever the sequence numbers are (IP_CT_TCP_FLAG_BE_LIBERAL).
         let inner = [attribute(1, &[TCP_ESTABLISHED]), attribute(4, &[8, 8]), attribute(5, &[8, 8])].concat();
