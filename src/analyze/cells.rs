@@ -1,12 +1,12 @@
 //! A rule as packet sets, where it stands.
 
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
-use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, Outcome, TableFamily, Verdict, name_number};
+use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, name_number};
 use crate::rule::way::Changes;
 use std::collections::HashMap;
 
 /// More products than this out of one rule are not multiplied out.
-const MOST: usize = 8192;
+const MOST: usize = 65_536;
 
 /// Why a rule that matches on paper may not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,8 @@ pub(super) enum Doubt {
 pub(super) struct Match {
     pub(super) cells: Vec<Cell>,
     pub(super) doubt: Option<Doubt>,
+    /// Whether it was too many products to be told exactly.
+    pub(super) too_wide: bool,
 }
 
 /// Numbers for unread conditions, the same for the same text.
@@ -73,45 +75,71 @@ pub(super) fn entering(family: TableFamily, base: &Base) -> (Cell, Option<(Cell,
     (cell, unsure)
 }
 
+/// What a condition can say at one base chain: a packet that has no interface there has one without a name, and fields that are
+/// other ones there say nothing.
+#[derive(Debug)]
+pub(super) struct Sight {
+    wide: [bool; Wide::ALL.len()],
+    narrow: [bool; Narrow::ALL.len()],
+    unread: bool,
+    /// Fields that no packet has there, with the value that stands for none.
+    absent: [Option<(Wide, u128)>; 4],
+}
+
+impl Sight {
+    /// That of a base chain.
+    pub(super) fn of(base: &Base, changes: &Changes) -> Self {
+        let (comes, leaves) = (base.hook.has_in(), base.hook.has_out());
+        let absent = |field, there: bool, none| (!there).then_some((field, none));
+        Self {
+            wide: Wide::ALL.map(|field| changes.blurs_wide(base, field)),
+            narrow: Narrow::ALL.map(|field| changes.blurs_narrow(base, field)),
+            unread: changes.blurs_unread(base),
+            absent: [
+                absent(Wide::InInterface, comes, 0),
+                absent(Wide::OutInterface, leaves, 0),
+                absent(Wide::SourceMac, comes, NO_MAC),
+                absent(Wide::DestinationMac, comes, NO_MAC),
+            ],
+        }
+    }
+
+    fn is_blurred(&self, cell: &Cell) -> bool {
+        Wide::ALL.into_iter().any(|f| self.wide[f as usize] && *cell.wide(f) != f.all())
+            || Narrow::ALL.into_iter().any(|f| self.narrow[f as usize] && cell.narrow(f) != f.all())
+    }
+}
+
 /// Reads rules as packet sets at one place.
 pub(super) struct Reader<'a> {
-    pub(super) base: &'a Base,
+    pub(super) sight: &'a Sight,
     pub(super) changes: &'a Changes,
     pub(super) atoms: &'a mut Atoms,
 }
 
 impl Reader<'_> {
-    /// The packets that a rule matches, out of `path`; nothing where there would be too many products.
-    pub(super) fn matched(&mut self, path: &Match, line: &Line) -> Option<Match> {
+    /// The packets that a rule matches, out of `path`. Where these would be too many products they are more than what it matches,
+    /// with a doubt.
+    pub(super) fn matched(&mut self, path: &Match, line: &Line) -> Match {
         let mut found = path.clone();
         for condition in &line.conditions {
-            self.narrow(&mut found, condition)?;
+            self.narrow(&mut found, condition);
         }
-        Some(found)
+        found
     }
 
-    /// The packets of each verdict of a rule. A verdict map gives several, whose packets are disjoint.
-    pub(super) fn verdicts(&mut self, matched: &Match, line: &Line) -> Option<Vec<(Match, Verdict)>> {
-        match &line.outcome {
-            Outcome::Verdict(verdict) => Some(vec![(matched.clone(), verdict.clone())]),
-            Outcome::ByKey(keys) => keys
-                .iter()
-                .map(|(cell, verdict)| {
-                    let mut one = matched.clone();
-                    self.narrow(&mut one, &Condition::AnyOf(vec![cell.clone()]))?;
-                    Some((one, verdict.clone()))
-                })
-                .collect(),
-            Outcome::Next | Outcome::Unread(_) => Some(Vec::new()),
-        }
+    /// The packets of each verdict of a verdict map, which are disjoint.
+    pub(super) fn by_key(&mut self, matched: &Match, cell: &Cell) -> Match {
+        let mut one = matched.clone();
+        self.product(&mut one, std::slice::from_ref(cell));
+        one
     }
 
-    fn narrow(&mut self, found: &mut Match, condition: &Condition) -> Option<()> {
+    fn narrow(&mut self, found: &mut Match, condition: &Condition) {
         match condition {
             Condition::Chance(_) => doubt(found, Doubt::Chance),
             Condition::Unread(unread) => {
-                let steady = unread.field.as_ref().is_some_and(|f| !self.changes.alters(f))
-                    && !self.changes.blurs_unread(self.base);
+                let steady = !self.sight.unread && unread.field.as_ref().is_some_and(|f| !self.changes.alters(f));
                 match steady {
                     true => {
                         let atom = self.atoms.number(&unread.text);
@@ -120,53 +148,63 @@ impl Reader<'_> {
                     false => doubt(found, Doubt::Unread),
                 }
             }
-            Condition::Wide(field, values) => {
-                let cell = Cell::all().with_wide(*field, values.clone());
-                self.product(found, std::slice::from_ref(&cell))?;
-            }
-            Condition::Narrow(field, values) => {
-                let cell = Cell::all().with_narrow(*field, *values);
-                self.product(found, std::slice::from_ref(&cell))?;
-            }
-            Condition::AnyOf(cells) => self.product(found, cells)?,
+            Condition::Wide(field, values) => self.wide(found, *field, values),
+            Condition::Narrow(field, values) => match self.sight.narrow[*field as usize] {
+                true if *values == field.all() => {}
+                true => doubt(found, Doubt::Chance),
+                false => found.cells.retain_mut(|cell| {
+                    cell.keep_narrow(*field, *values);
+                    !cell.narrow(*field).is_empty()
+                }),
+            },
+            Condition::AnyOf(cells) => self.product(found, cells),
         }
-        Some(())
     }
 
-    fn product(&mut self, found: &mut Match, cells: &[Cell]) -> Option<()> {
-        if cells.iter().any(|cell| self.changes.blurs(self.base, cell)) {
+    fn wide(&self, found: &mut Match, field: Wide, values: &Ranges) {
+        if *values == field.all() {
+            return;
+        }
+        if self.sight.wide[field as usize] {
+            return doubt(found, Doubt::Chance);
+        }
+        if let Some((_, none)) = self.sight.absent.into_iter().flatten().find(|(absent, _)| *absent == field) {
+            if !values.contains(none) {
+                found.cells.clear();
+            }
+            return;
+        }
+        found.cells.retain_mut(|cell| {
+            cell.keep_wide(field, values);
+            !cell.wide(field).is_empty()
+        });
+    }
+
+    fn product(&self, found: &mut Match, cells: &[Cell]) {
+        if cells.iter().any(|cell| self.sight.is_blurred(cell)) {
             doubt(found, Doubt::Chance);
         }
-        let here: Vec<_> = cells.iter().filter_map(|cell| self.at_hook(cell)).collect();
-        if found.cells.len().saturating_mul(here.len()) > MOST {
-            return None;
+        if found.cells.len().saturating_mul(cells.len()) > MOST {
+            found.too_wide = true;
+            return doubt(found, Doubt::Unread);
         }
+        let here: Vec<_> = cells.iter().filter_map(|cell| self.seen(cell)).collect();
         found.cells = found.cells.iter().flat_map(|own| here.iter().filter_map(|cell| own.and(cell))).collect();
-        Some(())
     }
 
-    /// A condition as it is at this hook: a packet that has no interface there has one without a name and no hardware addresses,
-    /// and fields that are other ones there say nothing.
-    fn at_hook(&self, cell: &Cell) -> Option<Cell> {
+    /// A product as it is at this base chain.
+    fn seen(&self, cell: &Cell) -> Option<Cell> {
         let mut here = cell.clone();
-        let (comes, leaves) = (self.base.hook.has_in(), self.base.hook.has_out());
-        for (field, there, none) in [
-            (Wide::InInterface, comes, 0),
-            (Wide::OutInterface, leaves, 0),
-            (Wide::SourceMac, comes, NO_MAC),
-            (Wide::DestinationMac, comes, NO_MAC),
-        ] {
-            if !there {
-                if !cell.wide(field).contains(none) {
-                    return None;
-                }
-                here = here.with_wide(field, field.all());
+        for (field, none) in self.sight.absent.into_iter().flatten() {
+            if !cell.wide(field).contains(none) {
+                return None;
             }
-        }
-        for field in Wide::ALL.into_iter().filter(|f| self.changes.blurs_wide(self.base, *f)) {
             here = here.with_wide(field, field.all());
         }
-        for field in Narrow::ALL.into_iter().filter(|f| self.changes.blurs_narrow(self.base, *f)) {
+        for field in Wide::ALL.into_iter().filter(|f| self.sight.wide[*f as usize]) {
+            here = here.with_wide(field, field.all());
+        }
+        for field in Narrow::ALL.into_iter().filter(|f| self.sight.narrow[*f as usize]) {
             here = here.with_narrow(field, field.all());
         }
         (!here.is_empty()).then_some(here)

@@ -2,10 +2,21 @@
 
 use super::program::{Act, Step};
 use crate::packet::{Cell, Wide};
+use std::sync::OnceLock;
 
-/// Steps that do something, ordered by the lowest value of the field that tells most of them apart.
+/// Steps that do something, ordered by the lowest value of the field that tells most of them apart. Made when it is first asked.
+#[derive(Debug, Default)]
+pub(super) struct Index(OnceLock<Ordered>);
+
+impl Index {
+    /// The steps from `from` up to but not including `to` that touch a cell, ascending.
+    pub(super) fn touching(&self, steps: &[Step], cell: &Cell, from: usize, to: usize) -> Vec<usize> {
+        self.0.get_or_init(|| Ordered::new(steps)).touching(steps, cell, from, to)
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Index {
+struct Ordered {
     field: Wide,
     /// Lowest and highest value, and the step.
     ranges: Vec<(u128, u128, usize)>,
@@ -14,8 +25,8 @@ pub(super) struct Index {
     leaves: usize,
 }
 
-impl Index {
-    pub(super) fn new(steps: &[Step]) -> Self {
+impl Ordered {
+    fn new(steps: &[Step]) -> Self {
         let fields = [Wide::Source, Wide::Destination, Wide::DestinationPort, Wide::SourcePort, Wide::InInterface];
         let field = fields.into_iter().min_by_key(|field| spread(steps, *field)).unwrap_or(Wide::Source);
         let mut ranges: Vec<_> = steps
@@ -36,8 +47,7 @@ impl Index {
         Self { field, ranges, highest, leaves }
     }
 
-    /// The steps from `from` up to but not including `to` that touch a cell, ascending.
-    pub(super) fn touching(&self, steps: &[Step], cell: &Cell, from: usize, to: usize) -> Vec<usize> {
+    fn touching(&self, steps: &[Step], cell: &Cell, from: usize, to: usize) -> Vec<usize> {
         let Some((first, last)) = cell.wide(self.field).hull() else { return Vec::new() };
         let end = self.ranges.partition_point(|(start, _, _)| *start <= last);
         let mut found = Vec::new();

@@ -3,7 +3,7 @@
 //! Skips only go forward and are nested like the chains that they leave, so every question about the way is a question about
 //! this list.
 
-use super::cells::{Atoms, Doubt, Match, Reader, entering};
+use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering};
 use super::index::Index;
 use super::near::Sieve;
 use super::view::{Known, View};
@@ -11,7 +11,6 @@ use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
-use std::collections::HashMap;
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
 const MOST: usize = 400_000;
@@ -55,8 +54,73 @@ impl Act {
 pub(super) struct Program {
     pub(super) steps: Vec<Step>,
     /// For each rule that packets can come to, its steps.
-    pub(super) places: HashMap<At, Vec<usize>>,
+    pub(super) places: Places,
     pub(super) index: Index,
+    /// Rules that stand for too many combinations of values: their steps are more than what they match, with a doubt.
+    pub(super) too_wide: Vec<At>,
+}
+
+impl Program {
+    /// Whether a step that denies tells the sender.
+    pub(super) fn rejects(&self, ruleset: &Ruleset, step: usize) -> bool {
+        let By::Line(at) = self.steps[step].by else { return false };
+        match ruleset.line(at).map(|line| &line.outcome) {
+            Some(Outcome::Verdict(verdict)) => *verdict == Verdict::Reject,
+            Some(Outcome::ByKey(keys)) => keys.iter().any(|(_, verdict)| *verdict == Verdict::Reject),
+            _ => false,
+        }
+    }
+}
+
+/// The steps of each rule.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// The rules that packets can come to, sorted.
+    rules: Vec<At>,
+    /// For each of them where its steps begin in `steps`, and one more.
+    firsts: Vec<usize>,
+    steps: Vec<usize>,
+}
+
+impl Places {
+    fn new(mut rules: Vec<At>, steps: &[Step]) -> Self {
+        rules.sort_unstable();
+        rules.dedup();
+        let mut places = Self { firsts: vec![0; rules.len() + 1], rules, steps: Vec::new() };
+        let mut last = None;
+        // Steps of one rule come together, and rules mostly in their order.
+        let of: Vec<Option<usize>> = steps
+            .iter()
+            .map(|step| {
+                let By::Line(at) = step.by else { return None };
+                let near = last.and_then(|n| (n..n + 2).find(|n| places.rules.get(*n) == Some(&at)));
+                last = near.or_else(|| places.rule(at));
+                last
+            })
+            .collect();
+        of.iter().flatten().for_each(|rule| places.firsts[rule + 1] += 1);
+        for rule in 0..places.rules.len() {
+            places.firsts[rule + 1] += places.firsts[rule];
+        }
+        let mut next = places.firsts.clone();
+        places.steps = vec![0; places.firsts.last().copied().unwrap_or(0)];
+        for (n, rule) in of.iter().enumerate().filter_map(|(n, rule)| Some((n, (*rule)?))) {
+            places.steps[next[rule]] = n;
+            next[rule] += 1;
+        }
+        places
+    }
+
+    /// The number of a rule among those that packets can come to.
+    pub(super) fn rule(&self, at: At) -> Option<usize> {
+        self.rules.binary_search(&at).ok()
+    }
+
+    /// The steps of a rule, ascending; nothing where no way comes past it.
+    pub(super) fn get(&self, at: &At) -> Option<&[usize]> {
+        let rule = self.rule(*at)?;
+        self.steps.get(*self.firsts.get(rule)?..*self.firsts.get(rule + 1)?)
+    }
 }
 
 /// Why a ruleset cannot be laid out: words for people.
@@ -73,6 +137,7 @@ pub enum Unlaid {
 }
 
 /// Lays out the way of IP packets of a direction.
+#[cfg(test)]
 pub(super) fn lay_out(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms) -> Result<Program, Unlaid> {
     let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
     lay_out_chains(ruleset, &chains, atoms)
@@ -105,12 +170,27 @@ fn lay_out_view(
     packets: Option<&[Cell]>,
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let mut layout = Layout { view, packets, atoms, steps: Vec::new(), places: HashMap::new(), accepts: Vec::new() };
+    let mut layout = Layout {
+        view,
+        packets,
+        atoms,
+        steps: Vec::new(),
+        passed: Vec::new(),
+        too_wide: Vec::new(),
+        accepts: Vec::new(),
+    };
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
-    let index = Index::new(&layout.steps);
-    Ok(Program { steps: layout.steps, places: layout.places, index })
+    let Layout { steps, passed, too_wide, .. } = layout;
+    let places = Places::new(passed, &steps);
+    Ok(Program { steps, places, index: Index::default(), too_wide })
+}
+
+/// A base chain while it is laid out.
+struct Here<'a> {
+    base: &'a Base,
+    sight: Sight,
 }
 
 struct Layout<'a> {
@@ -119,24 +199,26 @@ struct Layout<'a> {
     packets: Option<&'a [Cell]>,
     atoms: &'a mut Atoms,
     steps: Vec<Step>,
-    places: HashMap<At, Vec<usize>>,
+    passed: Vec<At>,
+    too_wide: Vec<At>,
     /// Steps of the present base chain whose skip ends where it ends.
     accepts: Vec<usize>,
 }
 
-impl Layout<'_> {
+impl<'a> Layout<'a> {
     fn base(&mut self, table: usize, chain: usize) -> Result<(), Unlaid> {
         let view = self.view;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
+        let here = Here { base, sight: Sight::of(base, view.changes()) };
         let (cell, unsure) = entering(view.family(table), base);
         let by = By::Policy(table, chain);
         if let Some((cell, doubt)) = unsure {
             self.accepts.push(self.steps.len());
-            self.push(by, &Match { cells: vec![cell], doubt: Some(doubt) }, Act::Accept(usize::MAX))?;
+            self.push(by, &Match { cells: vec![cell], doubt: Some(doubt), too_wide: false }, Act::Accept(usize::MAX))?;
         }
-        let entering = Match { cells: vec![cell], doubt: None };
-        self.chain(table, chain, base, &entering, 0)?;
-        if base.drops {
+        let entering = Match { cells: vec![cell], doubt: None, too_wide: false };
+        self.chain(table, chain, &here, &entering, 0)?;
+        if here.base.drops {
             self.push(by, &entering, Act::Deny)?;
         }
         let end = self.steps.len();
@@ -156,25 +238,23 @@ impl Layout<'_> {
         }
     }
 
-    fn chain(&mut self, table: usize, chain: usize, base: &Base, path: &Match, depth: usize) -> Result<(), Unlaid> {
+    fn chain(&mut self, table: usize, chain: usize, here: &Here, path: &Match, depth: usize) -> Result<(), Unlaid> {
         let view = self.view;
         if depth > DEPTH {
             let name = view.head(table, chain).map(|chain| chain.name.clone()).unwrap_or_default();
             return Err(Unlaid::TooDeep(name));
         }
         let mut leaving = Vec::new();
-        for line in self.order(table, chain, base, path) {
+        for line in self.order(table, chain, here.base, path) {
             let at = At { table, chain, line };
             let Some(rule) = view.line(at) else { continue };
-            self.places.entry(at).or_default();
-            let mut reader = Reader { base, changes: view.changes(), atoms: &mut *self.atoms };
-            let wide = || Unlaid::TooWide(rule.text.clone());
-            let matched = reader.matched(path, rule).ok_or_else(wide)?;
-            let verdicts = reader.verdicts(&matched, rule).ok_or_else(wide)?;
-            self.outcome(at, rule, &matched)?;
-            for (matched, verdict) in verdicts {
-                self.verdict(at, &matched, &verdict, base, depth, &mut leaving)?;
+            self.passed.push(at);
+            let mut reader = Reader { sight: &here.sight, changes: view.changes(), atoms: &mut *self.atoms };
+            let matched = reader.matched(path, rule);
+            if matched.too_wide {
+                self.too_wide.push(at);
             }
+            self.outcome(at, rule, &matched, here, depth, &mut leaving)?;
         }
         let end = self.steps.len();
         for step in leaving {
@@ -183,8 +263,15 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// The steps of what is no verdict.
-    fn outcome(&mut self, at: At, rule: &Line, matched: &Match) -> Result<(), Unlaid> {
+    fn outcome(
+        &mut self,
+        at: At,
+        rule: &'a Line,
+        matched: &Match,
+        here: &Here,
+        depth: usize,
+        leaving: &mut Vec<usize>,
+    ) -> Result<(), Unlaid> {
         match &rule.outcome {
             Outcome::Next => self.push(By::Line(at), matched, Act::Pass),
             Outcome::Unread(_) => {
@@ -192,7 +279,15 @@ impl Layout<'_> {
                 self.accept(at, &may)?;
                 self.push(By::Line(at), &may, Act::Deny)
             }
-            Outcome::Verdict(_) | Outcome::ByKey(_) => Ok(()),
+            Outcome::Verdict(verdict) => self.verdict(at, matched, verdict, here, depth, leaving),
+            Outcome::ByKey(keys) => keys.iter().try_for_each(|(cell, verdict)| {
+                let mut reader = Reader { sight: &here.sight, changes: self.view.changes(), atoms: &mut *self.atoms };
+                let one = reader.by_key(matched, cell);
+                if one.too_wide && !matched.too_wide {
+                    self.too_wide.push(at);
+                }
+                self.verdict(at, &one, verdict, here, depth, leaving)
+            }),
         }
     }
 
@@ -200,8 +295,8 @@ impl Layout<'_> {
         &mut self,
         at: At,
         matched: &Match,
-        verdict: &Verdict,
-        base: &Base,
+        verdict: &'a Verdict,
+        here: &Here,
         depth: usize,
         leaving: &mut Vec<usize>,
     ) -> Result<(), Unlaid> {
@@ -211,8 +306,8 @@ impl Layout<'_> {
             Verdict::Accept | Verdict::Translate(_) => self.accept(at, matched),
             Verdict::Drop | Verdict::Reject => self.push(by, matched, Act::Deny),
             Verdict::Return => self.leave(at, matched, leaving),
-            Verdict::Jump(name) => self.called(at, name, base, matched, depth, None),
-            Verdict::Goto(name) => self.called(at, name, base, matched, depth, Some(leaving)),
+            Verdict::Jump(name) => self.called(at, name, here, matched, depth, None),
+            Verdict::Goto(name) => self.called(at, name, here, matched, depth, Some(leaving)),
         }
     }
 
@@ -222,7 +317,7 @@ impl Layout<'_> {
         &mut self,
         at: At,
         name: &str,
-        base: &Base,
+        here: &Here,
         matched: &Match,
         depth: usize,
         leaving: Option<&mut Vec<usize>>,
@@ -233,8 +328,8 @@ impl Layout<'_> {
             self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
         }
         let skips = first..self.steps.len();
-        let inside = Match { cells: matched.cells.clone(), doubt: None };
-        self.enter(at, name, base, &inside, depth)?;
+        let inside = Match { cells: matched.cells.clone(), doubt: None, too_wide: false };
+        self.enter(at, name, here, &inside, depth)?;
         if let Some(leaving) = leaving {
             self.leave(at, &inside, leaving)?;
         }
@@ -245,13 +340,13 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn enter(&mut self, at: At, name: &str, base: &Base, matched: &Match, depth: usize) -> Result<(), Unlaid> {
+    fn enter(&mut self, at: At, name: &str, here: &Here, matched: &Match, depth: usize) -> Result<(), Unlaid> {
         // Rules that nothing can come to over this jump need no steps.
         if matched.cells.is_empty() {
             return Ok(());
         }
         let target = self.view.named(at.table, name).ok_or_else(|| Unlaid::NoChain(name.to_owned()))?;
-        self.chain(at.table, target, base, matched, depth + 1)
+        self.chain(at.table, target, here, matched, depth + 1)
     }
 
     fn accept(&mut self, at: At, matched: &Match) -> Result<(), Unlaid> {
@@ -273,9 +368,6 @@ impl Layout<'_> {
             return Err(Unlaid::TooMany);
         }
         for cell in &matched.cells {
-            if let By::Line(at) = by {
-                self.places.entry(at).or_default().push(self.steps.len());
-            }
             self.steps.push(Step { by, cell: cell.clone(), act, doubt: matched.doubt });
         }
         Ok(())

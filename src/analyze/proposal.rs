@@ -4,7 +4,7 @@
 //! and which packets had another fate before.
 
 use super::Budget;
-use super::cells::{Atoms, Doubt, Match, Reader, entering};
+use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering};
 use super::effect::Changed;
 use super::fate::{Part, fates, settled};
 use super::placing::{Placed, Stood, placed};
@@ -154,9 +154,13 @@ impl Judge<'_> {
         let (Some(base), Some(line)) = (view.base(table, stood.base), view.line(stood.at)) else {
             return Ok(Vec::new());
         };
-        let path = Match { cells: vec![entering(view.family(table), base).0], doubt: None };
-        let mut reader = Reader { base, changes: view.changes(), atoms: &mut self.atoms };
-        let matched = reader.matched(&path, line).ok_or_else(|| Unlaid::TooWide(line.text.clone()))?;
+        let path = Match { cells: vec![entering(view.family(table), base).0], doubt: None, too_wide: false };
+        let sight = Sight::of(base, view.changes());
+        let mut reader = Reader { sight: &sight, changes: view.changes(), atoms: &mut self.atoms };
+        let matched = reader.matched(&path, line);
+        if matched.too_wide {
+            return Err(Unlaid::TooWide(line.text.clone()));
+        }
         Ok(matched.cells)
     }
 

@@ -46,6 +46,7 @@ pub(super) fn reach(program: &Program, cells: &[Cell], to: usize, limits: Limits
 }
 
 /// The same with the given steps as the only ones on the way.
+#[cfg(test)]
 pub(super) fn reach_past(
     program: &Program,
     cells: &[Cell],

@@ -1,0 +1,183 @@
+//! Rules that no packet reaches: what takes their packets, and what is wrong about it.
+
+use super::audit::{Audit, finding};
+use super::course::{Coming, Course};
+use super::probe::{Found, Journey};
+use super::program::Act;
+use super::words::place;
+use crate::record::{Finding, FindingType, Place, Severity, Witness};
+use crate::rule::evaluate::By;
+use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
+use std::ops::ControlFlow;
+
+/// Larger covers are left as they were found.
+const MINIMISED: usize = 200;
+/// As many steps with another verdict as this are tried for a packet that they take.
+const TRIED: usize = 64;
+
+/// What takes the packets of one step of a dead rule.
+#[derive(Debug)]
+pub(super) struct Cover {
+    pub(super) course: usize,
+    pub(super) step: u32,
+    pub(super) by: Vec<u32>,
+}
+
+impl Audit<'_> {
+    /// The finding on a rule that no packet reaches.
+    pub(super) fn dead(&mut self, line: &Line, covers: &[Cover]) -> Finding {
+        let mut by: Vec<Place> = Vec::new();
+        let mut same = true;
+        let mut against = None;
+        for cover in covers {
+            let course = &mut self.courses[cover.course];
+            let steps = &course.program.steps;
+            for rule in cover.by.iter().map(|n| taken_by(self.ruleset, steps[*n as usize].by)) {
+                if !by.contains(&rule) {
+                    by.push(rule);
+                }
+            }
+            same &= cover.by.iter().any(|n| steps[*n as usize].cell == steps[cover.step as usize].cell);
+            if against.is_none() {
+                against = opposite(self.ruleset, course, cover, expected(line));
+            }
+        }
+        let does_nothing =
+            covers.iter().all(|c| self.courses[c.course].program.steps[c.step as usize].act == Act::Pass);
+        let kind = match &against {
+            None if does_nothing => FindingType::Shadow,
+            None => FindingType::Redundant,
+            Some(_) if same && by.len() == 1 => FindingType::Contradiction,
+            Some(_) => FindingType::Shadow,
+        };
+        let severity = severity(kind, line);
+        let witness = against.flatten().or_else(|| self.any_witness(line, covers.first()?));
+        Finding {
+            dead: true,
+            witness,
+            fix: Some(fix(kind)),
+            explanation: words(kind, &by),
+            by,
+            ..finding(kind, severity, String::new())
+        }
+    }
+
+    /// Some packet of a dead rule.
+    fn any_witness(&mut self, line: &Line, cover: &Cover) -> Option<Witness> {
+        let course = &mut self.courses[cover.course];
+        let point = course.probe.corner(cover.step)?;
+        course.witness(self.ruleset, cover.step, &point, expected(line))
+    }
+}
+
+fn taken_by(ruleset: &Ruleset, by: By) -> Place {
+    match by {
+        By::Line(at) => place(ruleset, at),
+        By::Policy(table, chain) => place(ruleset, At { table, chain, line: usize::MAX }),
+        By::Nothing => Place::default(),
+    }
+}
+
+/// Whether some packet of a dead rule gets another verdict than what the rule says, with such a packet where one can be shown.
+fn opposite(
+    ruleset: &Ruleset,
+    course: &mut Course,
+    cover: &Cover,
+    expected: Option<String>,
+) -> Option<Option<Witness>> {
+    let own = course.program.steps[cover.step as usize].act;
+    let is_against = |course: &Course, n: u32| is_opposite(own, course.program.steps[n as usize].act);
+    let in_cover: Vec<_> = cover.by.iter().copied().filter(|n| is_against(course, *n)).collect();
+    let mut others = Vec::new();
+    course.probe.plan.acting(course.probe.plan.grid.hull(cover.step), 0..cover.step, |n| {
+        if is_against(course, n) && !in_cover.contains(&n) && course.program.steps[n as usize].doubt.is_none() {
+            others.push(n);
+        }
+        if others.len() < TRIED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    others.sort_unstable();
+    for n in in_cover.iter().chain(&others) {
+        // A step that leads on to where the rule stands takes nothing from it.
+        if course.program.steps[*n as usize].act.target().is_some_and(|end| end <= cover.step as usize) {
+            continue;
+        }
+        match course.comes_in(*n, cover.step) {
+            Coming::Some(point) => {
+                return Some(point.and_then(|point| course.witness(ruleset, *n, &point, expected)));
+            }
+            Coming::None(_) => {}
+            Coming::Undecided if in_cover.contains(n) => return Some(None),
+            Coming::Undecided => {}
+        }
+    }
+    None
+}
+
+fn is_opposite(own: Act, other: Act) -> bool {
+    matches!(
+        (own, other),
+        (Act::Deny, Act::Accept(_)) | (Act::Accept(_), Act::Deny) | (Act::Leave(_), Act::Deny | Act::Accept(_))
+    ) || own == Act::Pass && other != Act::Pass
+}
+
+/// The steps of a cover without those that the others make up for.
+pub(super) fn minimal(course: &mut Course, step: u32, cover: Vec<u32>) -> Vec<u32> {
+    if cover.len() < 2 || cover.len() > MINIMISED {
+        return cover;
+    }
+    let atoms = course.atoms(step, step);
+    let leg = 0..step;
+    let journey = Journey { legs: std::slice::from_ref(&leg), atoms: &atoms, without: None, may: false };
+    let mut kept = cover;
+    for n in (0..kept.len()).rev() {
+        let one = kept.remove(n);
+        course.probe.only = Some(kept.clone());
+        if !matches!(course.probe.search(&[step], journey), Found::Nothing(_)) {
+            kept.insert(n, one);
+        }
+    }
+    course.probe.only = None;
+    kept
+}
+
+/// What a rule says becomes of its packets.
+pub(super) fn expected(line: &Line) -> Option<String> {
+    match &line.outcome {
+        Outcome::Verdict(Verdict::Accept | Verdict::Translate(_)) => Some("accept".to_owned()),
+        Outcome::Verdict(Verdict::Drop) => Some("drop".to_owned()),
+        Outcome::Verdict(Verdict::Reject) => Some("reject".to_owned()),
+        _ => None,
+    }
+}
+
+/// A denial that never happens leaves open what its writer thinks is closed.
+fn severity(kind: FindingType, line: &Line) -> Severity {
+    let denies = matches!(&line.outcome, Outcome::Verdict(verdict) if verdict.denies());
+    match kind {
+        FindingType::Redundant => Severity::Low,
+        _ if denies => Severity::High,
+        _ => Severity::Medium,
+    }
+}
+
+fn words(kind: FindingType, by: &[Place]) -> String {
+    let (them, s) = match by.len() {
+        0 => ("the way that leads here".to_owned(), "s"),
+        1 => ("an earlier rule".to_owned(), "s"),
+        count => (format!("{count} earlier rules together"), ""),
+    };
+    let takes = match kind {
+        FindingType::Contradiction => "matches the same packets and decides otherwise".to_owned(),
+        FindingType::Redundant => format!("decide{s} the same for all its packets"),
+        _ => format!("take{s} all its packets, and not all get what it says"),
+    };
+    format!("no packet reaches this rule: {them} {takes}")
+}
+
+fn fix(kind: FindingType) -> String {
+    match kind {
+        FindingType::Redundant => "remove it: nothing changes".to_owned(),
+        FindingType::Contradiction => "decide which of the two is meant and remove the other".to_owned(),
+        _ => "move it before the rules that take its packets, or remove it".to_owned(),
+    }
+}

@@ -1,0 +1,369 @@
+//! The packets of a program in few numbers.
+//!
+//! Of a field only the values matter that some step tells apart. A [`Grid`] keeps one number for each class of values that every
+//! step treats alike, so that the packets of a step become short ranges of small numbers, and a set of ten thousand addresses that
+//! always stand together becomes one number. Nothing is lost: a packet with some answer exists exactly when one with these numbers does.
+
+use super::program::Step;
+use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Numbers from `lo` to `hi` on one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) lo: u32,
+    pub(super) hi: u32,
+}
+
+impl Span {
+    /// What is in both; backwards where nothing is.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { lo: self.lo.max(other.lo), hi: self.hi.min(other.hi) }
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.lo > self.hi
+    }
+
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.lo <= other.hi && other.lo <= self.hi
+    }
+
+    /// How many numbers are in it, less one.
+    pub(super) fn extent(self) -> u32 {
+        self.hi.saturating_sub(self.lo)
+    }
+}
+
+/// The field of an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Wide(Wide),
+    Narrow(Narrow),
+}
+
+/// One field that steps tell packets apart by.
+#[derive(Debug)]
+struct Axis {
+    field: Field,
+    /// For each number the lowest and highest value of the range that it stands for.
+    points: Vec<(u128, u128)>,
+    /// For each set of values that a step asks for, its numbers: ascending, not adjacent.
+    sets: Vec<Box<[Span]>>,
+}
+
+/// The packets of every step of a program as spans of numbers.
+#[derive(Debug)]
+pub(super) struct Grid {
+    axes: Vec<Axis>,
+    /// For each step one span per axis, from its lowest to its highest number.
+    hulls: Vec<Span>,
+    /// For each step and axis, which of the axis's sets.
+    sets: Vec<u32>,
+    /// For each step whether some set of it has holes.
+    holed: Vec<bool>,
+    /// The axis of the family and those of addresses with their first number beyond IPv4.
+    family: Option<usize>,
+    addresses: Vec<(usize, u32)>,
+}
+
+impl Grid {
+    pub(super) fn new(steps: &[Step]) -> Self {
+        let mut found: Vec<(Axis, Vec<u32>)> = axes(steps);
+        // What tells most steps apart is asked first.
+        found.sort_by_key(|(axis, _)| std::cmp::Reverse(axis.sets.len()));
+        let width = found.len();
+        let mut grid = Self {
+            axes: Vec::with_capacity(width),
+            hulls: vec![Span { lo: 0, hi: 0 }; width * steps.len()],
+            sets: vec![0; width * steps.len()],
+            holed: vec![false; steps.len()],
+            family: None,
+            addresses: Vec::new(),
+        };
+        for (at, (axis, numbers)) in found.into_iter().enumerate() {
+            for (step, set) in numbers.into_iter().enumerate() {
+                let runs = &axis.sets[set as usize];
+                grid.hulls[step * width + at] = hull(runs);
+                grid.sets[step * width + at] = set;
+                grid.holed[step] |= runs.len() > 1;
+            }
+            match axis.field {
+                Field::Narrow(Narrow::Family) => grid.family = Some(at),
+                Field::Wide(Wide::Source | Wide::Destination) => grid.addresses.push((at, beyond_v4(&axis))),
+                _ => {}
+            }
+            grid.axes.push(axis);
+        }
+        grid
+    }
+
+    /// The number of axes.
+    pub(super) fn width(&self) -> usize {
+        self.axes.len()
+    }
+
+    /// One span per axis that holds all packets of a step.
+    pub(super) fn hull(&self, step: u32) -> &[Span] {
+        let start = step as usize * self.width();
+        &self.hulls[start..start + self.width()]
+    }
+
+    /// The numbers of a step on an axis.
+    pub(super) fn runs(&self, step: u32, axis: usize) -> &[Span] {
+        &self.axes[axis].sets[self.sets[step as usize * self.width() + axis] as usize]
+    }
+
+    /// Whether a step, whose hull meets a box, has packets in it.
+    pub(super) fn meets(&self, step: u32, space: &[Span]) -> bool {
+        !self.holed[step as usize]
+            || space.iter().enumerate().all(|(axis, span)| !first(self.runs(step, axis), *span).is_empty())
+    }
+
+    /// The box of a step that lies first in a box that it meets: its first run on each axis. Put into `local`.
+    pub(super) fn local(&self, step: u32, space: &[Span], local: &mut Vec<Span>) {
+        local.clear();
+        match self.holed[step as usize] {
+            false => local.extend_from_slice(self.hull(step)),
+            true => local.extend(space.iter().enumerate().map(|(axis, span)| first(self.runs(step, axis), *span))),
+        }
+    }
+
+    /// The parts of a box whose addresses can be: those of IPv4 end where IPv4 does.
+    pub(super) fn by_family(&self, space: &[Span], each: &mut dyn FnMut(&[Span])) {
+        let Some(family) = self.family.filter(|_| !self.addresses.is_empty()) else { return each(space) };
+        let mut part = space.to_vec();
+        if space[family].hi > 0 {
+            part[family].lo = space[family].lo.max(1);
+            each(&part);
+        }
+        if space[family].lo == 0 {
+            part.copy_from_slice(space);
+            part[family].hi = 0;
+            for (axis, beyond) in &self.addresses {
+                part[*axis].hi = part[*axis].hi.min(beyond.saturating_sub(1));
+            }
+            if part.iter().all(|span| !span.is_empty()) {
+                each(&part);
+            }
+        }
+    }
+
+    /// The packets of a cell that have given numbers.
+    pub(super) fn cell(&self, cell: &Cell, point: &[u32]) -> Cell {
+        let mut all = cell.clone();
+        for (axis, number) in self.axes.iter().zip(point) {
+            let (first, last) = axis.points[*number as usize];
+            match axis.field {
+                Field::Wide(field) => all.keep_wide(field, &Ranges::one(first, last)),
+                Field::Narrow(field) => all.keep_narrow(field, bits(first, last)),
+            }
+        }
+        all
+    }
+}
+
+fn bits(first: u128, last: u128) -> Bits {
+    (0..=255u8).filter(|n| (first..=last).contains(&u128::from(*n))).collect()
+}
+
+fn hull(runs: &[Span]) -> Span {
+    match (runs.first(), runs.last()) {
+        (Some(first), Some(last)) => Span { lo: first.lo, hi: last.hi },
+        _ => Span { lo: 1, hi: 0 },
+    }
+}
+
+/// The first of the runs that meets a span; backwards where none does.
+fn first(runs: &[Span], span: Span) -> Span {
+    let at = runs.partition_point(|run| run.hi < span.lo);
+    runs.get(at).copied().filter(|run| run.lo <= span.hi).unwrap_or(Span { lo: 1, hi: 0 })
+}
+
+fn beyond_v4(axis: &Axis) -> u32 {
+    let count = axis.points.partition_point(|(first, _)| *first <= u128::from(u32::MAX));
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The axes of a program, each with the number of its set for every step.
+fn axes(steps: &[Step]) -> Vec<(Axis, Vec<u32>)> {
+    let mut found = Vec::new();
+    for field in Wide::ALL {
+        let mut values: Values<&Ranges> = Values::new(steps.len());
+        steps.iter().for_each(|step| values.push(step.cell.wide(field)));
+        let is_address = matches!(field, Wide::Source | Wide::Destination);
+        if values.tell_apart() {
+            let lists = values.distinct.iter().map(|ranges| ranges.as_slice().to_vec()).collect();
+            let limit = is_address.then_some((0, u128::from(u32::MAX)));
+            found.push((axis(Field::Wide(field), lists, limit, field.last()), values.numbers));
+        }
+    }
+    let addressed = found.iter().any(|(axis, _)| matches!(axis.field, Field::Wide(Wide::Source | Wide::Destination)));
+    for field in Narrow::ALL {
+        let whole = field.all();
+        let mut values: Values<Bits> = Values::new(steps.len());
+        steps.iter().for_each(|step| values.push(step.cell.narrow(field)));
+        let forced = field == Narrow::Family && addressed;
+        if values.tell_apart() || forced {
+            let lists = values.distinct.iter().map(|bits| runs_of(*bits)).collect();
+            let last = whole.iter().last().map_or(0, u128::from);
+            let limit = (field == Narrow::Family).then_some((0, 0));
+            found.push((axis(Field::Narrow(field), lists, limit, last), values.numbers));
+        }
+    }
+    found
+}
+
+fn runs_of(bits: Bits) -> Vec<(u128, u128)> {
+    let values = bits.iter().map(|n| (u128::from(n), u128::from(n)));
+    Ranges::of(values).as_slice().to_vec()
+}
+
+/// Values with a number for each different one.
+struct Values<T> {
+    known: HashMap<T, u32, BuildHasherDefault<Mix>>,
+    distinct: Vec<T>,
+    numbers: Vec<u32>,
+}
+
+impl<T: Eq + std::hash::Hash + Copy> Values<T> {
+    fn new(count: usize) -> Self {
+        Self { known: HashMap::default(), distinct: Vec::new(), numbers: Vec::with_capacity(count) }
+    }
+
+    fn push(&mut self, value: T) {
+        // Most steps ask nothing of most fields, as the one before.
+        if let Some(last) = self.numbers.last().filter(|last| self.distinct[**last as usize] == value) {
+            self.numbers.push(*last);
+            return;
+        }
+        let next = self.distinct.len() as u32;
+        let number = *self.known.entry(value).or_insert(next);
+        if number == next {
+            self.distinct.push(value);
+        }
+        self.numbers.push(number);
+    }
+
+    /// Whether packets are told apart by this field at all. Where all steps ask the same, nothing else comes this way.
+    fn tell_apart(&self) -> bool {
+        self.distinct.len() > 1
+    }
+}
+
+/// Where a set of values begins or ends.
+struct Edge {
+    value: u128,
+    set: u32,
+    begins: bool,
+}
+
+/// The axis of a field whose steps ask for the given sets of values. `limit` is a range that must be told apart besides.
+fn axis(field: Field, lists: Vec<Vec<(u128, u128)>>, limit: Option<(u128, u128)>, last: u128) -> Axis {
+    let extra = lists.len();
+    let mut edges = Vec::new();
+    let bounded = limit.into_iter().collect::<Vec<_>>();
+    for (set, runs) in lists.iter().chain(std::iter::once(&bounded)).enumerate() {
+        for (first, end) in runs {
+            edges.push(Edge { value: *first, set: set as u32, begins: true });
+            if *end < last {
+                edges.push(Edge { value: end + 1, set: set as u32, begins: false });
+            }
+        }
+    }
+    edges.sort_unstable_by_key(|edge| edge.value);
+    let mut sets: Vec<Vec<Span>> = vec![Vec::new(); extra + 1];
+    let mut opened = vec![u32::MAX; extra + 1];
+    let points = sweep(&edges, last, &mut |edge, at| {
+        let set = edge.set as usize;
+        match edge.begins {
+            true => opened[set] = at,
+            false => close(&mut sets[set], std::mem::replace(&mut opened[set], u32::MAX), at),
+        }
+    });
+    let end = points.len() as u32;
+    for (set, start) in opened.into_iter().enumerate().filter(|(_, start)| *start != u32::MAX) {
+        close(&mut sets[set], start, end);
+    }
+    sets.truncate(extra);
+    Axis { field, points, sets: sets.into_iter().map(Vec::into_boxed_slice).collect() }
+}
+
+/// Ends a run of numbers, which may have come out empty or join the one before.
+fn close(runs: &mut Vec<Span>, start: u32, end: u32) {
+    if start >= end {
+        return;
+    }
+    match runs.last_mut().filter(|run| run.hi + 1 == start) {
+        Some(run) => run.hi = end - 1,
+        None => runs.push(Span { lo: start, hi: end - 1 }),
+    }
+}
+
+/// Gives a number to every range between edges that is in other sets than all before it. `visit` is told each edge with the
+/// number that comes next; the ends of sets before their beginnings.
+fn sweep(edges: &[Edge], last: u128, visit: &mut dyn FnMut(&Edge, u32)) -> Vec<(u128, u128)> {
+    let mut points: Vec<(u128, u128)> = Vec::new();
+    let mut known: HashSet<u128, BuildHasherDefault<Mix>> = HashSet::default();
+    let (mut inside, mut at, mut from) = (0u128, 0, 0u128);
+    loop {
+        let group = edges[at..].iter().take_while(|edge| edge.value == from).count();
+        let here = &edges[at..at + group];
+        for edge in here.iter().filter(|e| !e.begins).chain(here.iter().filter(|e| e.begins)) {
+            visit(edge, points.len() as u32);
+            let mark = mark(edge.set);
+            inside = if edge.begins { inside.wrapping_add(mark) } else { inside.wrapping_sub(mark) };
+        }
+        at += group;
+        let next = edges.get(at).map(|edge| edge.value);
+        if known.insert(inside) {
+            points.push((from, next.map_or(last, |value| value - 1)));
+        }
+        match next {
+            Some(value) => from = value,
+            None => return points,
+        }
+    }
+}
+
+/// A number for a set, so that different groups of sets have different sums: 128 bits that look like chance (SplitMix64).
+fn mark(set: u32) -> u128 {
+    let half = |n: u64| {
+        let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let n = u64::from(set) * 2 + 1;
+    u128::from(half(n)) << 64 | u128::from(half(n + 1))
+}
+
+/// A fast hash for keys of some words.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product =
+            u128::from(self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93_a076_1d64_78bd_642f);
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn write_u128(&mut self, word: u128) {
+        self.write_u64(word as u64);
+        self.write_u64((word >> 64) as u64);
+    }
+}

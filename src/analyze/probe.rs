@@ -1,0 +1,489 @@
+//! The search for a packet that makes a journey: that comes from one place of a program to another past all that takes it away.
+//!
+//! One packet of the set is tried. What takes it away takes a whole box; the rest of the set is what lies around that box, and
+//! the largest part of it is tried next. A packet that gets through is a witness. When nothing is left, the steps that took
+//! packets away are a cover, which is the proof that no packet makes the journey.
+
+use super::grid::{Grid, Span};
+use super::program::{Act, Program};
+use super::tree::{Node, Tree};
+use crate::rule::evaluate::By;
+use std::ops::{ControlFlow, Range};
+
+/// What is asked of each step while packets travel.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// Where it goes on; beyond everything where it denies; nowhere where it does nothing.
+    end: u32,
+    /// Which rule it is of, counted over the program; [`NO_RULE`] for policies.
+    rule: u32,
+    doubt: bool,
+    atoms: bool,
+}
+
+const NO_RULE: u32 = u32::MAX;
+
+/// A program made ready for searches.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) program: &'a Program,
+    pub(super) grid: Grid,
+    tree: Tree,
+    marks: Vec<Mark>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(program: &'a Program) -> Self {
+        let grid = Grid::new(&program.steps);
+        let mut marks = Vec::with_capacity(program.steps.len());
+        for step in &program.steps {
+            let end = match step.act {
+                Act::Deny | Act::Pass => u32::MAX,
+                Act::Accept(to) | Act::Leave(to) => to as u32,
+            };
+            let atoms = !step.cell.atoms().is_empty();
+            let rule = if let By::Line(at) = step.by { program.places.rule(at) } else { None };
+            let rule = rule.map_or(NO_RULE, |rule| rule as u32);
+            marks.push(Mark { end, rule, doubt: step.doubt.is_some(), atoms });
+        }
+        let acting = (0..program.steps.len() as u32).filter(|n| program.steps[*n as usize].act != Act::Pass).collect();
+        let tree = Tree::new(&grid, acting, &|n| marks[n as usize].end);
+        Self { program, grid, tree, marks }
+    }
+
+    /// Visits the steps out of a range that do something to packets in a box; some order, always the same.
+    pub(super) fn acting(&self, space: &[Span], range: Range<u32>, mut visit: impl FnMut(u32) -> ControlFlow<()>) {
+        let open = |node: &Node| node.least < range.end && node.most >= range.start;
+        self.tree.meeting(space, open, |n| match range.contains(&n) && self.grid.meets(n, space) {
+            true => visit(n),
+            false => ControlFlow::Continue(()),
+        });
+    }
+}
+
+/// What packets must do: come through each stretch of steps, and where it ends be at its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Journey<'a> {
+    /// Ascending, not overlapping.
+    pub(super) legs: &'a [Range<u32>],
+    /// Unread conditions that hold for the packets: numbers, sorted.
+    pub(super) atoms: &'a [(u32, bool)],
+    /// A rule that is not there after the first leg.
+    pub(super) without: Option<u32>,
+    /// Whether a way that depends on other unread conditions counts as one.
+    pub(super) may: bool,
+}
+
+/// What became of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A packet makes the journey: its numbers.
+    Witness(Vec<u32>),
+    /// None does: these steps take them or lead them.
+    Nothing(Vec<u32>),
+    /// The budget ended first.
+    Undecided,
+    /// It depends on unread conditions that several steps share.
+    Tangled,
+}
+
+/// What a step is to a journey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Packets end here, or are led past the end of the stretch.
+    Take,
+    /// Packets are led on within the stretch; some only may be.
+    Jump { to: u32, may: bool },
+    /// That it leads on depends on an unread condition.
+    Tangle { to: u32 },
+}
+
+/// Steps that mean nothing to a part of the packets, because a step leads over them.
+#[derive(Debug, Clone, Copy)]
+struct Lead {
+    /// The step that leads, itself included.
+    from: u32,
+    to: u32,
+    /// What was known before; 0 is nothing.
+    before: u32,
+}
+
+/// A workspace for searches in one program.
+#[derive(Debug)]
+pub(super) struct Probe<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    /// Searches end after this many pieces.
+    pub(super) budget: usize,
+    /// Rules that are taken as not there, by their numbers.
+    pub(super) removed: Vec<bool>,
+    /// When given, only these steps take packets away: sorted.
+    pub(super) only: Option<Vec<u32>>,
+    pub(super) spent: usize,
+    /// What is not decided: for each piece the last of its leads, and its box, one after the other.
+    pieces: Vec<u32>,
+    spans: Vec<Span>,
+    leads: Vec<Lead>,
+    here: Vec<Span>,
+    point: Vec<u32>,
+    hits: Vec<(u32, Role)>,
+    through: Vec<bool>,
+    local: Vec<Span>,
+    best: Vec<Span>,
+    rest: Vec<Span>,
+    order: Vec<(f32, u32)>,
+}
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(plan: &'a Plan<'a>, budget: usize) -> Self {
+        Self {
+            plan,
+            budget,
+            removed: Vec::new(),
+            only: None,
+            spent: 0,
+            pieces: Vec::new(),
+            spans: Vec::new(),
+            leads: Vec::new(),
+            here: Vec::new(),
+            point: Vec::new(),
+            hits: Vec::new(),
+            through: Vec::new(),
+            local: Vec::new(),
+            best: Vec::new(),
+            rest: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Whether a packet that is in all the given steps makes the journey.
+    pub(super) fn search(&mut self, within: &[u32], journey: Journey) -> Found {
+        self.pieces.clear();
+        self.spans.clear();
+        self.leads.clear();
+        self.leads.push(Lead { from: 0, to: 0, before: 0 });
+        self.spent = 0;
+        let mut used = Vec::new();
+        let mut boxes = Boxes::new(&self.plan.grid, within);
+        while let Some(space) = boxes.next() {
+            let grid = &self.plan.grid;
+            grid.by_family(space, &mut |part| {
+                self.spans.extend_from_slice(part);
+                self.pieces.push(0);
+            });
+            if let Some(found) = self.exhaust(journey, &mut used) {
+                return found;
+            }
+        }
+        used.sort_unstable();
+        used.dedup();
+        Found::Nothing(used)
+    }
+
+    /// The numbers of a packet of a step.
+    pub(super) fn corner(&self, step: u32) -> Option<Vec<u32>> {
+        let mut boxes = Boxes::new(&self.plan.grid, &[step]);
+        let mut found = None;
+        while let Some(space) = boxes.next().filter(|_| found.is_none()) {
+            self.plan.grid.by_family(space, &mut |part| found = Some(part.iter().map(|span| span.lo).collect()));
+        }
+        found
+    }
+
+    /// What becomes of a packet: whether it passes, and the step that decided last. Nothing where chance or what is unread decides.
+    pub(super) fn fate(&mut self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
+        let at: Vec<Span> = point.iter().map(|n| Span { lo: *n, hi: *n }).collect();
+        let mut hits = Vec::new();
+        self.plan.acting(&at, 0..u32::MAX, |step| {
+            hits.push(step);
+            ControlFlow::Continue(())
+        });
+        hits.sort_unstable();
+        let (mut from, mut last) = (0, None);
+        for step in hits {
+            let here = &self.plan.program.steps[step as usize];
+            if step < from {
+                continue;
+            }
+            let known = here.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
+            if here.doubt.is_some() || !known {
+                return None;
+            }
+            match here.act {
+                Act::Deny => return Some((false, Some(step))),
+                Act::Accept(to) => (from, last) = (to as u32, Some(step)),
+                Act::Leave(to) => from = to as u32,
+                Act::Pass => {}
+            }
+        }
+        Some((true, last))
+    }
+
+    /// Works until no piece is left, or an answer is found.
+    fn exhaust(&mut self, journey: Journey, used: &mut Vec<u32>) -> Option<Found> {
+        let width = self.plan.grid.width();
+        while let Some(led) = self.pieces.pop() {
+            self.spent += 1;
+            if self.spent > self.budget {
+                return Some(Found::Undecided);
+            }
+            let start = self.spans.len() - width;
+            self.here.clear();
+            self.here.extend_from_slice(&self.spans[start..]);
+            self.spans.truncate(start);
+            self.aim();
+            self.hit(&journey);
+            match self.gets_through(&journey) {
+                Some(true) => return Some(Found::Witness(self.point.clone())),
+                Some(false) => {}
+                None => return Some(Found::Tangled),
+            }
+            let Some(taker) = self.taker(led) else { return Some(Found::Undecided) };
+            match self.leads_past(&journey, led, taker) {
+                None => {
+                    used.push(taker);
+                    self.around(led);
+                }
+                Some((_, Role::Tangle { .. })) if !journey.may => return Some(Found::Tangled),
+                Some((step, role)) => {
+                    used.push(step);
+                    self.lead(led, step, role);
+                }
+            }
+        }
+        None
+    }
+
+    /// Chooses a packet of the piece: the lowest number on each axis, every other time the highest.
+    fn aim(&mut self) {
+        let low = self.spent % 2 == 1;
+        self.point.clear();
+        self.point.extend(self.here.iter().map(|span| if low { span.lo } else { span.hi }));
+    }
+
+    fn role(&self, step: u32, journey: &Journey) -> Option<Role> {
+        let (leg, range) = journey.legs.iter().enumerate().find(|(_, leg)| leg.contains(&step))?;
+        let mark = self.plan.marks[step as usize];
+        let gone = leg > 0 && journey.without == Some(mark.rule);
+        if gone || self.removed.get(mark.rule as usize).is_some_and(|removed| *removed) {
+            return None;
+        }
+        let own = |(atom, holds): &(u32, bool)| journey.atoms.binary_search(&(*atom, *holds)).is_ok();
+        let foreign = mark.atoms && !self.plan.program.steps[step as usize].cell.atoms().iter().all(own);
+        if mark.end > range.end {
+            let takes =
+                !mark.doubt && !foreign && self.only.as_ref().is_none_or(|only| only.binary_search(&step).is_ok());
+            return takes.then_some(Role::Take);
+        }
+        Some(match foreign {
+            true => Role::Tangle { to: mark.end },
+            false => Role::Jump { to: mark.end, may: mark.doubt },
+        })
+    }
+
+    /// Finds the steps that the packet is in, in order.
+    fn hit(&mut self, journey: &Journey) {
+        let goal = journey.legs.last().map_or(0, |leg| leg.end);
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        self.local.clear();
+        self.local.extend(self.point.iter().map(|n| Span { lo: *n, hi: *n }));
+        self.plan.tree.meeting(
+            &self.local,
+            |node| node.least < goal,
+            |step| {
+                if step < goal && self.plan.grid.meets(step, &self.local) {
+                    hits.extend(self.role(step, journey).map(|role| (step, role)));
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        if hits.iter().any(|(_, role)| *role != Role::Take) {
+            hits.sort_unstable_by_key(|(step, _)| *step);
+        }
+        self.hits = hits;
+    }
+
+    /// Whether the packet makes the journey; nothing where that depends on unread conditions.
+    fn gets_through(&mut self, journey: &Journey) -> Option<bool> {
+        let hits = &self.hits;
+        if hits.iter().all(|(_, role)| *role == Role::Take) {
+            return Some(hits.is_empty());
+        }
+        if !journey.may && hits.iter().any(|(_, role)| matches!(role, Role::Tangle { .. })) {
+            return None;
+        }
+        let through = &mut self.through;
+        through.clear();
+        through.resize(hits.len() + 1, true);
+        let after = |to: u32| hits.partition_point(|(step, _)| *step < to);
+        for (n, (_, role)) in hits.iter().enumerate().rev() {
+            through[n] = match *role {
+                Role::Take => false,
+                Role::Jump { to, may: false } => through[after(to)],
+                Role::Jump { to, may: true } | Role::Tangle { to } => through[n + 1] || through[after(to)],
+            };
+        }
+        Some(through[0])
+    }
+
+    /// The step that takes the packet and most of the piece with it. What it takes is put into `best`.
+    fn taker(&mut self, led: u32) -> Option<u32> {
+        let (mut found, mut most) = (None, -1.0f32);
+        for n in 0..self.hits.len() {
+            let (step, role) = self.hits[n];
+            if role != Role::Take || self.is_led_over(led, step) {
+                continue;
+            }
+            self.local.clear();
+            self.local.extend(self.point.iter().map(|n| Span { lo: *n, hi: *n }));
+            let at = std::mem::take(&mut self.local);
+            let mut taken = std::mem::take(&mut self.rest);
+            self.plan.grid.local(step, &at, &mut taken);
+            self.local = at;
+            let share: f32 = taken.iter().zip(&self.here).map(|(own, all)| part(own.and(*all), *all)).product();
+            if share > most {
+                most = share;
+                found = Some(step);
+                std::mem::swap(&mut self.best, &mut taken);
+            }
+            self.rest = taken;
+        }
+        found
+    }
+
+    fn is_led_over(&self, mut led: u32, step: u32) -> bool {
+        while led != 0 {
+            let lead = self.leads[led as usize];
+            if lead.from <= step && step < lead.to {
+                return true;
+            }
+            led = lead.before;
+        }
+        false
+    }
+
+    /// The first step that may lead packets of the piece past the one that takes them, and past which none leads. Leaves what is
+    /// taken in `best`.
+    fn leads_past(&mut self, journey: &Journey, led: u32, taker: u32) -> Option<(u32, Role)> {
+        for (own, all) in self.best.iter_mut().zip(&self.here) {
+            *own = own.and(*all);
+        }
+        let goal = journey.legs.last().map_or(0, |leg| leg.end);
+        let (mut found, mut target) = (None, taker);
+        loop {
+            let mut lowest: Option<(u32, Role)> = None;
+            let open = |node: &Node| node.least < target && node.end <= goal;
+            self.plan.tree.meeting(&self.best, open, |step| {
+                let past = step < target && self.plan.marks[step as usize].end > target;
+                let lower = past && lowest.is_none_or(|(n, _)| step < n) && !self.is_led_over(led, step);
+                if lower && self.plan.grid.meets(step, &self.best) {
+                    let role = self.role(step, journey).filter(|role| *role != Role::Take);
+                    lowest = role.map(|role| (step, role)).or(lowest);
+                }
+                ControlFlow::Continue(())
+            });
+            match lowest {
+                Some((step, _)) => (found, target) = (lowest, step),
+                None => return found,
+            }
+        }
+    }
+
+    /// Leaves of the piece what is around what was taken.
+    fn around(&mut self, led: u32) {
+        self.rest.clear();
+        self.order.clear();
+        let width = self.here.len();
+        for axis in 0..width {
+            let (own, all) = (self.best[axis], self.here[axis]);
+            for side in [
+                (all.lo < own.lo).then(|| Span { lo: all.lo, hi: own.lo - 1 }),
+                (own.hi < all.hi).then(|| Span { lo: own.hi + 1, hi: all.hi }),
+            ]
+            .into_iter()
+            .flatten()
+            {
+                let start = self.rest.len();
+                self.rest.extend_from_slice(&self.here);
+                self.rest[start + axis] = side;
+                let size: f32 = self.rest[start..].iter().map(|span| (span.extent() as f32 + 1.0).log2()).sum();
+                self.order.push((size, start as u32));
+            }
+            self.here[axis] = own.and(all);
+        }
+        self.order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        for (_, start) in &self.order {
+            self.spans.extend_from_slice(&self.rest[*start as usize..][..width]);
+            self.pieces.push(led);
+        }
+    }
+
+    /// Parts the piece into what a step leads on and what it does not.
+    fn lead(&mut self, led: u32, step: u32, role: Role) {
+        let (to, may) = match role {
+            Role::Jump { to, may } => (to, may),
+            Role::Tangle { to } => (to, true),
+            Role::Take => return,
+        };
+        let mut local = std::mem::take(&mut self.local);
+        self.plan.grid.local(step, &self.best, &mut local);
+        for (own, led) in self.best.iter_mut().zip(&local) {
+            *own = own.and(*led);
+        }
+        self.local = local;
+        // Leaves in `here` what the step leads on.
+        self.around(led);
+        let ends: &[u32] = if may { &[step + 1, to] } else { &[to] };
+        for to in ends {
+            self.spans.extend_from_slice(&self.here);
+            self.pieces.push(self.leads.len() as u32);
+            self.leads.push(Lead { from: step, to: *to, before: led });
+        }
+    }
+}
+
+fn part(own: Span, all: Span) -> f32 {
+    (own.extent() as f32 + 1.0) / (all.extent() as f32 + 1.0)
+}
+
+/// The boxes that are in all of some steps, one after the other.
+struct Boxes {
+    /// For each axis its runs.
+    runs: Vec<Vec<Span>>,
+    /// Which run of each axis comes next; nothing after the last.
+    next: Option<Vec<usize>>,
+    space: Vec<Span>,
+}
+
+impl Boxes {
+    fn new(grid: &Grid, within: &[u32]) -> Self {
+        let runs: Vec<Vec<Span>> = (0..grid.width()).map(|axis| common(grid, within, axis)).collect();
+        let next = (!runs.iter().any(Vec::is_empty)).then(|| vec![0; runs.len()]);
+        Self { runs, next, space: Vec::new() }
+    }
+
+    fn next(&mut self) -> Option<&[Span]> {
+        let at = self.next.as_mut()?;
+        self.space.clear();
+        self.space.extend(self.runs.iter().zip(at.iter()).map(|(runs, n)| runs[*n]));
+        let turned = self.runs.iter().zip(at.iter_mut()).any(|(runs, n)| {
+            *n = (*n + 1) % runs.len();
+            *n != 0
+        });
+        if !turned {
+            self.next = None;
+        }
+        Some(&self.space)
+    }
+}
+
+fn common(grid: &Grid, within: &[u32], axis: usize) -> Vec<Span> {
+    let Some((first, others)) = within.split_first() else { return Vec::new() };
+    let mut all = grid.runs(*first, axis).to_vec();
+    for other in others {
+        let runs = grid.runs(*other, axis);
+        all =
+            all.iter().flat_map(|span| runs.iter().map(|run| run.and(*span)).filter(|both| !both.is_empty())).collect();
+    }
+    all
+}
