@@ -137,7 +137,6 @@ pub enum Unlaid {
 }
 
 /// Lays out the way of IP packets of a direction.
-#[cfg(test)]
 pub(super) fn lay_out(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms) -> Result<Program, Unlaid> {
     let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
     lay_out_chains(ruleset, &chains, atoms)

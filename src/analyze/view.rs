@@ -18,11 +18,14 @@ pub(super) const OWN: &str = "afo";
 /// The number of the first rule that is put into a chain.
 const NEW: usize = usize::MAX / 2;
 
+/// For chains by table and number how their rules are told apart, where that was worth it.
+type Nears = HashMap<(usize, usize), Option<Rc<Near>>>;
+
 /// What is found out about a ruleset once, for all changes that are judged against it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     changes: Changes,
-    near: RefCell<HashMap<(usize, usize), Option<Rc<Near>>>>,
+    near: RefCell<Nears>,
 }
 
 impl Known {
