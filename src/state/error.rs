@@ -50,7 +50,7 @@ impl StateError {
         let elsewhere = "name another file with --state FILE";
         Some(match self {
             Self::Missing { .. } => {
-                format!("nothing was recorded there yet: the first afo-deploy makes it; or {elsewhere}")
+                format!("nothing was recorded there yet: the first afo-watch or afo-deploy makes it; or {elsewhere}")
             }
             Self::Denied { path, .. } => format!(
                 "see `ls -l {}`; the system's state belongs to root and the group afo: use sudo or become a member of that group",

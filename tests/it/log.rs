@@ -129,7 +129,7 @@ fn a_state_that_is_not_there_or_not_named_is_told() {
     assert_eq!(
         absent.err,
         "afo-log: error: cannot open the state /nonexistent/state.db: no such file\n\
-         afo-log: hint: nothing was recorded there yet: the first afo-deploy makes it; or name another file with --state FILE\n"
+         afo-log: hint: nothing was recorded there yet: the first afo-watch or afo-deploy makes it; or name another file with --state FILE\n"
     );
     assert_eq!(absent.code, Some(3));
     let none = log(Path::new("none"), &["audit"]);
