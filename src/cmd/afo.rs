@@ -166,8 +166,12 @@ fn other(words: &[OsString], common: &Common) -> Result<Exit, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    const OWN: &[&str] = &["status", "doctor", "schema", "config", "backends", "help", "daemon"];
+    const OWN: &[&str] = &["status", "doctor", "schema", "config", "backends", "help"];
     let failure = Failure::undecided(format!("there is no command `{name}`"));
+    if name == "daemon" {
+        let hint = "afo-daemon is a script; from AFO's source: sudo install -m 755 scripts/afo-daemon /usr/bin/";
+        return failure.hint(hint);
+    }
     let names = COMMANDS.iter().filter(|row| row.name != "afo").map(short_name).chain(OWN.iter().copied());
     match nearest(name, names) {
         Some(near) => failure.hint(format!("did you mean `afo {near}`?")),
@@ -213,6 +217,8 @@ mod tests {
         };
         assert_eq!(said("cxt"), ("there is no command `cxt`".into(), "did you mean `afo ctx`?".into()));
         assert_eq!(said("dcotor").1, "did you mean `afo doctor`?");
+        assert!(said("daemon").1.starts_with("afo-daemon is a script; "), "{}", said("daemon").1);
+        assert_ne!(said("deamon").1, "did you mean `afo daemon`?");
         assert_eq!(said("frobnicate").1, "`afo --help` lists the commands");
         let climbing = other(&["../../bin/sh".into()], &Common::default()).expect_err("no name of a command");
         assert_eq!(climbing.exit, Exit::Undecided);

@@ -168,10 +168,10 @@ impl Against {
         };
         match outcome {
             Ok(()) => Ok(None),
-            Err(NftError::Said(words)) if words.contains("unshare:") => Err(Failure::refused(format!(
-                "no namespace to load into: {words}"
-            ))
-            .hint("run it as root (sudo !!), or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1")),
+            Err(NftError::Said(words)) if words.contains("unshare:") => {
+                Err(Failure::refused(format!("no namespace to load into: {words}"))
+                    .hint("run afo-check as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1"))
+            }
             Err(NftError::Said(words)) => Ok(Some(words)),
             Err(other) => Err(refused(&other)),
         }
@@ -198,7 +198,7 @@ fn refused(error: &NftError) -> Failure {
     let failure = Failure::refused(error.to_string());
     match error {
         NftError::Permission => {
-            failure.hint("run it as root (sudo !!), or leave the kernel's rules out: afo-check --against none")
+            failure.hint("run `sudo afo-check`, or leave the kernel's rules out: afo-check --against none")
         }
         other => other.hint().into_iter().fold(failure, Failure::hint),
     }

@@ -2,9 +2,11 @@
 
 use super::places::loaded;
 use super::{StatePlace, config::sources, state_place};
+use crate::backend::nftables::{Ban, Block, Live, Policy, Window, arm, armed, extend};
 use crate::cli::config::{Config, Loaded};
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::Answer;
+use crate::rule::Rule;
 use crate::state::{Access, State, StateError};
 use crate::sys::context::program;
 use crate::sys::{logs, nft};
@@ -12,23 +14,29 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// The oldest nft that the scheme in the kernel was tried with.
-const OLDEST: (u32, u32, u32) = (1, 0, 2);
+/// The oldest nft that the scheme in the kernel is tested with.
+const OLDEST: (u32, u32, u32) = (1, 0, 6);
 
-/// Every construct of the scheme once, in a table that is checked and never made.
-const SCHEME: &str = "add table inet afo_doctor
-add set inet afo_doctor block4 { type ipv4_addr; flags timeout; size 65535; }
-add set inet afo_doctor block6_64 { type ipv6_addr; flags timeout; size 65535; }
-add set inet afo_doctor armed { typeof meta nfproto; flags timeout; }
-add set inet afo_doctor window { typeof ct id; flags dynamic; size 65535; }
-add chain inet afo_doctor g1
-add chain inet afo_doctor blocks { type filter hook prerouting priority mangle - 1; }
-add chain inet afo_doctor input { type filter hook input priority filter - 1; }
-add rule inet afo_doctor blocks ip saddr @block4 drop
-add rule inet afo_doctor blocks ip6 saddr & ffff:ffff:ffff:ffff:: @block6_64 drop
-add rule inet afo_doctor g1 ct state new limit rate over 5/second burst 5 packets log prefix \"x\" drop
-add rule inet afo_doctor input meta nfproto @armed goto g1
-";
+/// Rules that between them take every construct of the scheme: sets, intervals, rates for each source, a log, answers.
+const SAMPLE: &str = r#"[
+    {"id":"a","action":"drop","direction":"input","source_address":["192.0.2.0/24","198.51.100.1-198.51.100.9"],"log":{"prefix":"afo"}},
+    {"id":"b","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["22","8000-8100"],"connection_state":["new"],
+     "rate_limit":{"count":5,"per":"minute","burst":5,"scope":"source"}},
+    {"id":"c","action":"reject","direction":"forward","family":"ipv6","destination_address":["2001:db8::/32"]},
+    {"id":"d","action":"drop","direction":"output","protocol":["udp"],"rate_limit":{"count":9,"per":"second"}}]"#;
+
+/// What AFO would load on an empty host, bans and an open window with it, in a table that is checked and never made.
+fn scheme() -> String {
+    let rules: Vec<Rule> = serde_json::from_str(SAMPLE).expect("the sample is written here");
+    let policy = Policy::of(&rules).expect("the sample is made of what nftables has");
+    let ban = |text: &str| text.parse().map(Ban::Source).expect("the networks are written here");
+    let bans =
+        ["192.0.2.7/32", "203.0.113.0/24", "2001:db8::/64"].map(|net| Block { ban: ban(net), seconds: Some(60) });
+    let live = Live::default();
+    let window = Window { seconds: 30, remember: true };
+    format!("{}{}", arm(&policy, &live, window), extend(&bans, &armed(&policy, &live, window)))
+        .replace(" inet afo", " inet afo_doctor")
+}
 
 /// How one thing stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +96,7 @@ fn filter() -> Vec<Finding> {
         }
         _ => Finding::Good(format!("nft {version}")),
     };
-    let kernel = match nft::check(SCHEME) {
+    let kernel = match nft::check(&scheme()) {
         Ok(()) => Finding::Good("the kernel knows every construct that AFO writes, and you may change it".to_owned()),
         Err(nft::NftError::Permission) => Finding::Wrong(
             "no permission to look at or change the firewall (CAP_NET_ADMIN)".to_owned(),
@@ -217,6 +225,16 @@ fn rehearsal() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_checked_is_what_would_be_loaded() {
+        let text = scheme();
+        for part in ["priority", "@armed", "ct id", "update @", "flags interval", "reject", "log prefix", "limit rate"]
+        {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        assert!(!text.contains("inet afo "), "the real table is left alone:\n{text}");
+    }
 
     #[test]
     fn versions_are_compared_as_numbers() {

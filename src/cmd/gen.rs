@@ -3,6 +3,7 @@
 use super::{config, context_from, live_context};
 use crate::cli::config::Config;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, Work};
+use crate::packet::Widths;
 use crate::propose::{Answers, Fault, Outcome, Reaction, Reader, Understood, explain, react};
 use crate::record::{
     Answer, Assessment, By, Choice, Context, Generator, Id, Origin, Proposal, Question, Request, Timestamp, content_id,
@@ -99,7 +100,7 @@ fn stdin_is_pipe() -> bool {
     stat.is_ok_and(|s| rustix::fs::FileType::from_raw_mode(s.st_mode) == rustix::fs::FileType::Fifo)
 }
 
-/// The stage: requests, assessments and choices in, proposals, questions, answers and alerts out.
+/// The stage: requests, assessments and choices in, proposals, questions and alerts out.
 struct Requests<'a> {
     shell: &'a Shell,
     config: &'a Config,
@@ -145,18 +146,6 @@ impl<'a> Requests<'a> {
                 out.record(&Question { ts: Some(now()), run: Some(run), ..question });
                 out.ends(Exit::No);
             }
-            Outcome::Answered(text_of_answer) => {
-                tracing::info!("answered");
-                let request = Some(text.to_owned());
-                out.record(&Answer {
-                    text: text_of_answer,
-                    evidence: Vec::new(),
-                    request,
-                    run: Some(run),
-                    ..Answer::default()
-                });
-                out.ends(Exit::No);
-            }
         }
     }
 
@@ -197,7 +186,9 @@ impl Stage for Requests<'_> {
             }
             "assessment" => {
                 let assessment: Assessment = parse(line)?;
-                match react(&assessment, &self.known().0) {
+                let respond = &self.config.respond;
+                let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
+                match react(&assessment, &self.known().0, &widths) {
                     Reaction::Propose(proposal) => propose(&proposal, out),
                     Reaction::Tell(alert) => {
                         tracing::info!(assessment = %assessment.id, "told, no rules");

@@ -41,7 +41,8 @@ fn tried(program: &str, text: &str) -> Result<Option<String>, Failure> {
         .map_err(|e| Failure::refused(e.to_string()).hint("install it: sudo apt-get install iptables"))?;
     match (done.status.success(), done.stderr.contains("ermission denied") || done.stderr.contains("must be root")) {
         (true, _) => Ok(None),
-        (false, true) => Err(Failure::refused("no permission to use iptables").hint("run it as root: sudo !!")),
+        (false, true) => Err(Failure::refused("no permission to use iptables")
+            .hint("run this command as root, with sudo before its name")),
         (false, false) => Ok(Some(done.stderr.trim_end().to_owned())),
     }
 }

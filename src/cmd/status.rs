@@ -83,7 +83,8 @@ impl Held {
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
+/// `1 block`, `2 blocks`.
+pub fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -16,9 +16,10 @@ pub enum Principal {
 /// a user's are the same. What makes them a person's is the process that was `asked` by one: by whoever is at its terminal or wrote the script
 /// that it runs in. The daemon is asked by nobody.
 pub fn principal(proposal: &Proposal, asked: bool) -> Principal {
-    let written_by_grammar = proposal.generator.as_ref().is_none_or(|g| g.provider == "grammar" && g.model.is_none());
+    let by_person = |provider: &str| matches!(provider, "grammar" | "import");
+    let without_model = proposal.generator.as_ref().is_none_or(|g| by_person(&g.provider) && g.model.is_none());
     let from_request = proposal.origin.assessment.is_none() && proposal.origin.by == By::User;
-    if asked && written_by_grammar && from_request { Principal::Person } else { Principal::Machine }
+    if asked && without_model && from_request { Principal::Person } else { Principal::Machine }
 }
 
 /// A person's proposals, gathered until their end.
@@ -80,6 +81,17 @@ mod tests {
         assert_eq!(principal(&proposal(claimed), false), Principal::Machine);
         assert_eq!(principal(&proposal(r#","origin":{"by":"user","assessment":"a1"}"#), true), Principal::Machine);
         assert_eq!(principal(&proposal(r#","origin":{"by":"mcp"}"#), true), Principal::Machine);
+        for (provider, model, asked, whose) in [
+            ("import", None, true, Principal::Person),
+            ("import", None, false, Principal::Machine),
+            ("import", Some("m"), true, Principal::Machine),
+            ("template", None, true, Principal::Machine),
+        ] {
+            let mut made = proposal("");
+            let model = model.map(str::to_owned);
+            made.generator = Some(Generator { provider: provider.into(), model, ..Generator::default() });
+            assert_eq!(principal(&made, asked), whose, "{provider}");
+        }
         let mut with_model = proposal("");
         with_model.generator =
             Some(Generator { provider: "ollama".into(), model: Some("m".into()), ..Generator::default() });

@@ -12,6 +12,7 @@ mod protocol;
 mod set;
 mod set_bits;
 mod set_range;
+mod widths;
 
 pub use address::{AddressSpec, Family};
 pub use icmp::IcmpType;
@@ -22,6 +23,7 @@ pub use protocol::Protocol;
 pub use set::{Cell, NO_MAC, NO_VLAN, Narrow, Wide, joined};
 pub use set_bits::Bits;
 pub use set_range::Ranges;
+pub use widths::Widths;
 
 /// Why a text is no value of the type that was asked for: lower case, no period, names the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

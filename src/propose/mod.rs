@@ -47,8 +47,6 @@ pub enum Outcome {
     Understood(Understood),
     /// Two meanings, or something that has no default. Without time and run.
     Asked(Question),
-    /// It is a question, and no wish; the words say so.
-    Answered(String),
     Refused(Fault),
 }
 
@@ -85,7 +83,11 @@ impl Reader {
             Err(fault) => return Outcome::Refused(fault),
         };
         if is_question(&tokens) {
-            return Outcome::Answered("this asks about the firewall, and here rules are made from wishes such as `block ssh from 192.0.2.0/24`; `afo-deploy list` shows those that hold".into());
+            let fault =
+                Fault::new(Code::NoRequest, 0..0, "this asks about the firewall, and rules are made from wishes");
+            return Outcome::Refused(
+                fault.hint("`afo-deploy list` shows AFO's rules and blocks; a wish is `block ssh from 192.0.2.0/24`"),
+            );
         }
         if !has_verb(&tokens) {
             let fault = Fault::new(Code::NoRequest, 0..0, "this is not a request for a rule");

@@ -5,18 +5,15 @@
 
 use super::explain::explain;
 use super::world::World;
-use crate::packet::AddressSpec;
+use crate::packet::{AddressSpec, Widths};
 use crate::record::{Alert, Assessment, By, Context, Generator, Id, Origin, Proposal, ResponseAction, content_id};
 use crate::rule::{Action, Direction, OneOf, Rule};
 
-/// Blocks last this long where the response does not say; a day at most.
+/// Blocks last this long where the response does not say, and at most thirty days whatever it says.
 const DEFAULT_SECONDS: u64 = 3600;
 const LONGEST_SECONDS: u64 = 30 * 86_400;
 /// Subjects of one assessment that are acted on.
 const MOST_SUBJECTS: usize = 256;
-/// The widest networks that a response may deny.
-const WIDEST_V4: u8 = 24;
-const WIDEST_V6: u8 = 48;
 
 /// What an assessment leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +22,13 @@ pub enum Reaction {
     Tell(Alert),
 }
 
-/// The answer to an assessment: a proposal of timed denials, or an alert with the reason why not.
-pub fn react(assessment: &Assessment, context: &Context) -> Reaction {
+/// The answer to an assessment: a proposal of timed denials, of networks no wider than `widths`, or an alert with the reason why not.
+pub fn react(assessment: &Assessment, context: &Context, widths: &Widths) -> Reaction {
     let block = assessment.response.as_ref().filter(|response| response.action == ResponseAction::Block);
     let Some(response) = block.filter(|_| assessment.auto_actionable) else {
         return tell(assessment, "to be looked at by a person");
     };
-    if let Err(why) = deniable(&assessment.subjects) {
+    if let Err(why) = deniable(&assessment.subjects, widths) {
         return tell(assessment, &why);
     }
     if !response.ports.is_empty() && response.protocol.is_some_and(|p| !p.has_ports()) {
@@ -60,24 +57,18 @@ fn ways(context: &Context) -> Vec<Direction> {
     }
 }
 
-fn deniable(subjects: &[AddressSpec]) -> Result<(), String> {
+fn deniable(subjects: &[AddressSpec], widths: &Widths) -> Result<(), String> {
     if subjects.is_empty() {
         return Err("the assessment names nobody".into());
     }
     if subjects.len() > MOST_SUBJECTS {
         return Err(format!("{} subjects are more than the {MOST_SUBJECTS} that are denied at once", subjects.len()));
     }
-    match subjects.iter().find(|spec| !is_narrow(spec)) {
-        Some(wide) => Err(format!("{wide} is wider than /{WIDEST_V4} (IPv6: /{WIDEST_V6}), or is a range")),
-        None => Ok(()),
-    }
-}
-
-fn is_narrow(spec: &AddressSpec) -> bool {
-    match spec {
-        AddressSpec::Net(net) => net.prefix_len() >= if net.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 },
-        AddressSpec::Range(..) => false,
-    }
+    let why = |spec: &AddressSpec| match spec {
+        AddressSpec::Net(_) => widths.exceeds(spec),
+        AddressSpec::Range(..) => Some(format!("{spec} is a range, and single addresses and networks are denied")),
+    };
+    subjects.iter().find_map(why).map_or(Ok(()), Err)
 }
 
 /// The subjects sorted, each once, families apart.
@@ -150,7 +141,7 @@ mod tests {
     }
 
     fn told(subjects: &[&str], extra: serde_json::Value) -> String {
-        match react(&assessment(subjects, extra), &gateway()) {
+        match react(&assessment(subjects, extra), &gateway(), &Widths::default()) {
             Reaction::Tell(alert) => alert.message,
             Reaction::Propose(p) => panic!("{p:?}"),
         }
@@ -159,8 +150,8 @@ mod tests {
     #[test]
     fn a_block_is_a_timed_denial_with_ids_from_the_assessment() {
         let made = assessment(&["2001:db8::7", "192.0.2.7", "192.0.2.7"], json!({}));
-        let Reaction::Propose(first) = react(&made, &gateway()) else { panic!("a proposal") };
-        let Reaction::Propose(again) = react(&made, &gateway()) else { panic!("a proposal") };
+        let Reaction::Propose(first) = react(&made, &gateway(), &Widths::default()) else { panic!("a proposal") };
+        let Reaction::Propose(again) = react(&made, &gateway(), &Widths::default()) else { panic!("a proposal") };
         assert_eq!(crate::record::to_line(&*first), crate::record::to_line(&*again));
         assert_eq!(first.rules.len(), 4);
         assert!(
@@ -171,15 +162,26 @@ mod tests {
         );
         assert_eq!((first.run.as_ref().map(Id::as_str), first.origin.by), (Some("run-1"), By::Daemon));
         assert_eq!(first.explanation.lines().next(), Some("Drop traffic from 192.0.2.7 to this host for 10 minutes."));
-        let Reaction::Propose(host) = react(&made, &Context::default()) else { panic!("a proposal") };
+        let Reaction::Propose(host) = react(&made, &Context::default(), &Widths::default()) else {
+            panic!("a proposal")
+        };
         assert_eq!(host.rules.len(), 2);
+    }
+
+    #[test]
+    fn how_wide_a_network_may_be_is_what_is_configured() {
+        let made = assessment(&["198.18.0.0/20"], json!({}));
+        let proposes = |v4| matches!(react(&made, &gateway(), &Widths { v4, v6: 48 }), Reaction::Propose(_));
+        assert_eq!([proposes(20), proposes(21)], [true, false]);
     }
 
     #[test]
     fn what_a_response_binds_to_ports_stays_bound() {
         let response =
             json!({ "response": { "action": "block", "protocol": "tcp", "ports": ["22"], "ttl_seconds": 0 } });
-        let Reaction::Propose(made) = react(&assessment(&["192.0.2.7"], response), &Context::default()) else {
+        let Reaction::Propose(made) =
+            react(&assessment(&["192.0.2.7"], response), &Context::default(), &Widths::default())
+        else {
             panic!("a proposal")
         };
         assert_eq!(
@@ -206,12 +208,12 @@ mod tests {
             (
                 &["10.0.0.0/8"],
                 json!({}),
-                "brute force by 10.0.0.0/8: 10.0.0.0/8 is wider than /24 (IPv6: /48), or is a range",
+                "brute force by 10.0.0.0/8: 10.0.0.0/8 is a /8, wider than the /24 that may be blocked without a person",
             ),
             (
                 &["10.0.0.1-10.0.0.9"],
                 json!({}),
-                "brute force by 10.0.0.1-10.0.0.9: 10.0.0.1-10.0.0.9 is wider than /24 (IPv6: /48), or is a range",
+                "brute force by 10.0.0.1-10.0.0.9: 10.0.0.1-10.0.0.9 is a range, and single addresses and networks are denied",
             ),
             (&[], json!({"threat": "x\u{1b}[2J"}), "x2J: the assessment names nobody"),
             (

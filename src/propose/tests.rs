@@ -37,7 +37,6 @@ fn lines(outcome: &Outcome) -> Vec<String> {
             u.rules.iter().map(line).chain(u.changes.iter().map(|c| format!("{:?} {}", c.op, c.target))).collect()
         }
         Outcome::Asked(q) => vec![format!("? {} [{}]", q.text.lines().next().unwrap_or_default(), q.options.len())],
-        Outcome::Answered(_) => vec!["? answered".into()],
         Outcome::Refused(fault) => vec![format!("! {} {}", fault.code.as_str(), fault.message)],
     }
 }

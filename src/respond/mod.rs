@@ -12,7 +12,7 @@ mod timed;
 
 pub use autonomy::{Autonomy, Decision, Verdict, decide};
 pub use breaker::{Admission, Breaker, Cap};
-pub use limit::{Growth, Widths};
+pub use limit::Growth;
 pub use never::{Forbidden, NeverBlock};
 pub use risk::{Facts, Judged, judge};
 pub use timed::{NotTimed, TimedBlock, timed_blocks};

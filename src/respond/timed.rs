@@ -1,7 +1,6 @@
 //! What a timed block is: the only thing that is ever done without a person.
 
-use super::Widths;
-use crate::packet::{AddressSpec, PortRange, Protocol};
+use crate::packet::{AddressSpec, PortRange, Protocol, Widths};
 use crate::record::{Id, Proposal};
 use crate::rule::{Action, Direction, Rule};
 

@@ -39,6 +39,8 @@ pub enum StateError {
     Unknown { what: &'static str, id: String },
     #[error("{what} {id} is already recorded with other content")]
     Differs { what: &'static str, id: String },
+    #[error("the setting {key} is the audit trail's own and is not set by hand")]
+    Reserved { key: String },
     /// What SQLite says and nothing above covers.
     #[error("the state {}: {cause}", .path.display())]
     Failed { path: PathBuf, cause: String },
@@ -73,7 +75,7 @@ impl StateError {
             Self::Gone { .. } => "nothing was changed; run the command again".into(),
             Self::UnderWay { .. } => "run `afo-deploy recover` if that process is dead".into(),
             Self::Changed { .. } | Self::Unknown { .. } => "see `afo-log deployments`".into(),
-            Self::Illegal { .. } | Self::Differs { .. } | Self::Failed { .. } => return None,
+            Self::Illegal { .. } | Self::Differs { .. } | Self::Reserved { .. } | Self::Failed { .. } => return None,
         })
     }
 
@@ -86,6 +88,7 @@ impl StateError {
                 | Self::UnderWay { .. }
                 | Self::Unknown { .. }
                 | Self::Differs { .. }
+                | Self::Reserved { .. }
         )
     }
 }

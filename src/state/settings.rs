@@ -23,7 +23,7 @@ impl Change<'_> {
     /// When the key is the trail's, or the state cannot be written.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
         if key.starts_with("audit_") {
-            return Err(StateError::Differs { what: "the audit trail's setting", id: key.to_owned() });
+            return Err(StateError::Reserved { key: key.to_owned() });
         }
         let sql =
             "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -88,7 +88,8 @@ mod tests {
         let change = state.begin(at(1), &anna()).expect("begin");
         change.set("daemon_state", "running").expect("set");
         change.set("daemon_state", "stopped").expect("set again");
-        assert!(change.set("audit_head", "0:0").is_err());
+        let reserved = change.set("audit_head", "0:0").expect_err("the trail's own");
+        assert_eq!(reserved.to_string(), "the setting audit_head is the audit trail's own and is not set by hand");
         change.commit().expect("commit");
         assert_eq!(state.setting("daemon_state"), Ok(Some("stopped".into())));
         assert_eq!(state.setting("none"), Ok(None));

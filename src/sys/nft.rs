@@ -23,7 +23,7 @@ impl NftError {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Permission => Some("run it as root: sudo !!"),
+            Self::Permission => Some("run this command as root, with sudo before its name"),
             Self::NotRun(NotRun::Missing(_)) => Some("install it: sudo apt-get install nftables"),
             _ => None,
         }

@@ -403,6 +403,71 @@ fn a_host_that_cannot_be_seen_whole_is_not_changed() {
     });
 }
 
+/// The rule that saved the management network was removed, confirmed, and the administrator was locked out.
+#[test]
+fn a_rule_that_saves_the_administrator_is_not_removed() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let config = site.dir.path().join("afo.toml");
+        std::fs::write(&config, "[management]\nnetworks = [\"198.51.100.0/24\"]\n").expect("written");
+        let config = config.display().to_string();
+        let saves = r#"{"id":"r1","action":"accept","direction":"input","source_address":["198.51.100.0/24"],"protocol":["tcp"],"destination_port":["22"]}"#;
+        let closes = r#"{"id":"r2","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["22"]}"#;
+        site.confirmed(&asked("p1", &format!("{saves},{closes}")));
+        let remove = |proposal: &str, id: &str| {
+            asked(proposal, "")
+                .replace(r#""rules":[]"#, &format!(r#""rules":[],"changes":[{{"op":"remove","target":"{id}"}}]"#))
+        };
+        let out = site.deploy(&["--confirm=1", "--config", &config], &remove("p2", "r1"));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        let why = "management from 198.51.100.0/24 on port 22 would be cut off: rule r2 would then decide about it";
+        assert!(words(&out).contains(why), "{}", words(&out));
+        let out = site.deploy(&["--confirm=1", "--config", &config], &remove("p3", "r2"));
+        assert_eq!(out.status.code(), Some(4), "it goes its way, and lapses: {}", words(&out));
+        let narrower = closes.replace(r#""protocol""#, r#""source_address":["203.0.113.0/24"],"protocol""#);
+        let replace = asked("p4", "").replace(
+            r#""rules":[]"#,
+            &format!(r#""rules":[],"changes":[{{"op":"replace","target":"r2","rule":{narrower}}}]"#),
+        );
+        let out = site.deploy(&["--confirm=1", "--config", &config], &replace);
+        assert_eq!(out.status.code(), Some(4), "its old self is no rule in its way: {}", words(&out));
+    });
+}
+
+/// `afo-ctx --rules | afo-deploy --confirm`, as the help says, ended in "waits for a person".
+#[test]
+fn imported_rules_are_deployed_by_who_imports_them() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        host.nft(
+            "table inet host { chain input { type filter hook input priority 0; iifname eth0 tcp dport 7777 drop; }; }",
+        );
+        let imported = feed(&mut site.command("afo-ctx", &["--rules"]), b"");
+        host.nft("flush ruleset");
+        let text = String::from_utf8(imported.stdout).expect("UTF-8");
+        assert!(text.contains("\"import\""), "{text}");
+        site.confirmed(&text);
+        assert!(site.table().contains("7777"), "{}", site.table());
+    });
+}
+
+/// A network that the configuration allows to be blocked was refused by afo-gen all the same.
+#[test]
+fn how_wide_a_block_may_be_is_configured_once() {
+    let dir = TempDir::new().expect("directory");
+    let config = dir.path().join("afo.toml");
+    let assessment = r#"{"kind":"assessment","v":1,"id":"a1","ts":"2026-01-02T03:04:05Z","threat":"flood","threat_level":"high","confidence":0.9,"subjects":["198.18.0.0/20"],"auto_actionable":true,"response":{"action":"block","ttl_seconds":600}}"#;
+    for (width, kind) in [(20, "\"kind\":\"proposal\""), (24, "\"kind\":\"alert\"")] {
+        std::fs::write(&config, format!("[respond]\nmax_prefix_v4 = {width}\n")).expect("written");
+        let mut command = Host.afo("afo-gen");
+        let out = feed(
+            command.args(["--json", "--config", &config.display().to_string()]),
+            format!("{assessment}\n").as_bytes(),
+        );
+        assert!(words(&out).contains(kind), "{width}: {}", words(&out));
+    }
+}
+
 /// The places of all texts in a record but its kind.
 fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     match value {

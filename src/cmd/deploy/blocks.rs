@@ -6,6 +6,7 @@ use super::split::{end, target};
 use super::transaction::reread;
 use crate::backend::nftables::{Ban, Block, Live, extend, never, unblock};
 use crate::cli::{Exit, Failure, Out};
+use crate::cmd::status::counted;
 use crate::packet::AddressSpec;
 use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
@@ -296,7 +297,7 @@ pub fn settle(site: &mut Site) -> Result<Option<usize>, Failure> {
         nft::load(&text).map_err(|e| kernel::failure(&e))?;
     }
     change.set(UNSETTLED, "").map_err(failure)?;
-    let words = format!("put {} blocks back into the kernel", blocks.len());
+    let words = format!("put {} back into the kernel", counted(blocks.len(), "block"));
     change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
     change.commit().map_err(failure)?;
     Ok(Some(blocks.len()))

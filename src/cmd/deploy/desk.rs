@@ -5,12 +5,12 @@ use super::recover::recover;
 use super::site::{Hold, Site, failure};
 use super::split::split;
 use super::window::{End, Terminal, beat, wait};
-use super::{Args, blocks, kernel, transaction};
+use super::{Args, blocks, by_hand, kernel, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
-use crate::packet::AddressSpec;
+use crate::packet::{AddressSpec, Widths};
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
 use crate::respond::{
-    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, NotTimed, Widths, decide, judge, timed_blocks,
+    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, NotTimed, TimedBlock, decide, judge, timed_blocks,
 };
 use crate::state::DeploymentRow;
 use crate::sys::clock;
@@ -90,7 +90,14 @@ impl<'a> Desk<'a> {
         let verdict = decide(level, &judge(&facts), timed.is_ok(), &admission);
         match verdict.decision {
             Decision::Act => self.block(std::slice::from_ref(proposal), true, out),
-            Decision::Queue => self.tell(proposal, &format!("waits for a person ({})", verdict.reason), out),
+            Decision::Queue => {
+                let never = |block: &TimedBlock| self.site.never.forbids(&block.address).is_some();
+                let step = match &timed {
+                    Ok(timed) if timed.iter().any(never) => String::new(), // nobody may
+                    timed => format!("; {}", by_hand::next_step(timed.as_deref().ok())),
+                };
+                self.tell(proposal, &format!("waits for a person ({}){step}", verdict.reason), out)
+            }
             Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
         }
     }
@@ -113,8 +120,7 @@ impl<'a> Desk<'a> {
             change.proposal(proposal).map_err(failure)?;
             change.commit().map_err(failure)?;
         }
-        let what = if proposal.explanation.is_empty() { "a proposal" } else { &proposal.explanation };
-        let message = format!("{what}: {words}");
+        let message = format!("{}: {words}", by_hand::title(proposal));
         let assessment = proposal.origin.assessment.clone();
         tracing::info!(proposal = %proposal.id, "told, not done");
         out.record(&Alert { level: Severity::High, message, assessment, run: proposal.run.clone() });

@@ -4,6 +4,7 @@
 //! audit trail before it is done, and the rollback is the kernel's own, so that it survives the death of every process.
 
 mod blocks;
+mod by_hand;
 mod desk;
 mod kernel;
 mod plan;

@@ -6,6 +6,7 @@ use super::transaction::{self, Story, settle, story, switch};
 use super::{blocks, kernel};
 use crate::backend::nftables::{Live, revert};
 use crate::cli::Failure;
+use crate::cmd::status::counted;
 use crate::record::Status;
 use crate::state::{DeploymentRow, End, Outcome, PolicyRule, Step};
 use crate::sys::{clock, nft};
@@ -34,7 +35,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         blocks_are_missing(site)?;
     }
     if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
-        done.push(format!("{count} blocks are back in the kernel"));
+        done.push(format!("{} put back into the kernel", counted(count, "block")));
     }
     if live.pending.is_some() {
         return Ok(done);
@@ -70,7 +71,7 @@ fn blocks_are_missing(site: &mut Site) -> Result<(), Failure> {
 
 fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
-    let words = format!("put {} rules back into the kernel", policy.len());
+    let words = format!("put {} back into the kernel", counted(policy.len(), "rule"));
     switch(site, &policy, &words)?;
     Ok((!policy.is_empty()).then_some(words))
 }
@@ -126,7 +127,7 @@ pub fn expire(site: &mut Site) -> Result<Done, Failure> {
     let mut done = Vec::new();
     let blocks = expire_journal(site)?;
     if blocks > 0 {
-        done.push(format!("{blocks} blocks have ended"));
+        done.push(format!("{} {} ended", counted(blocks, "block"), if blocks == 1 { "has" } else { "have" }));
     }
     done.extend(recover(site)?);
     let now = clock::now();
@@ -134,7 +135,7 @@ pub fn expire(site: &mut Site) -> Result<Done, Failure> {
     let (standing, over): (Vec<PolicyRule>, Vec<PolicyRule>) =
         policy.into_iter().partition(|p| p.expires.is_none_or(|end| end > now));
     if !over.is_empty() && kernel::look()?.pending.is_none() {
-        let words = format!("{} rules have had their time", over.len());
+        let words = format!("the time of {} is over", counted(over.len(), "rule"));
         switch(site, &standing, &words)?;
         done.push(words);
     }

@@ -5,6 +5,7 @@ use super::site::{Site, failure};
 use super::split::standing;
 use crate::backend::nftables::Live;
 use crate::cli::{Exit, Failure, Out, Shell, Style};
+use crate::cmd::status::counted;
 use crate::record::Timestamp;
 use crate::state::{Block, DeploymentRow};
 use crate::sys::{clock, nft};
@@ -46,7 +47,7 @@ fn status_text(
         (true, None) => "AFO's table is in the kernel, without rules".to_owned(),
         (true, Some(generation)) => format!("AFO's table is in the kernel, generation {generation}"),
     });
-    lines.push(format!("{rules} rules are confirmed, {blocks} blocks stand"));
+    lines.push(format!("confirmed: {}; standing: {}", counted(rules, "rule"), counted(blocks, "block")));
     for row in waiting {
         let left = row.confirm_by.map_or(0, |by| by.duration_since(now).as_secs().max(0));
         lines.push(s.warn(&format!(

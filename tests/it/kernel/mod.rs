@@ -101,7 +101,6 @@ impl Host {
     }
 
     /// A built command of AFO, with an environment of its own: no colour, no state but what the test names.
-    #[allow(dead_code)] // until the first command is there
     pub fn afo(&self, name: &str) -> Command {
         let mut command = Command::new(bin(name));
         command.env("AFO_STATE", "none").env_remove("SSH_CONNECTION").env_remove("RUST_LOG");
