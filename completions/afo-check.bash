@@ -23,7 +23,7 @@ _afo__check() {
 
     case "${cmd}" in
         afo__check)
-            opts="-v -q -h -V --backend --against --rehearse --raw --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --backend --against --rehearse --invariants --raw --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _afo__check() {
                     return 0
                     ;;
                 --against)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --invariants)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -325,12 +325,16 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__reach)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --matrix --services --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --services)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ruleset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -57,6 +57,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l json -d 'Put o
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s v -l verbose -d 'Say more on stderr; twice for still more'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l services -d 'The services of the matrix [default: the configured ones, ssh, dns, http, https, smtp]' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l budget -d 'Give up a search after STEPS steps and say so' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
@@ -66,6 +67,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l config -d 'Rea
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
 json\t''"
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l matrix -d 'Ask of every zone to every zone and to this host instead: which services are open'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l json -d 'Put out records even on a terminal'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -s v -l verbose -d 'Say more on stderr; twice for still more'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -s q -l quiet -d 'Say nothing on stderr but errors'

@@ -4,9 +4,11 @@
 //! that are there and before a default denial, unless it says otherwise.
 
 use super::lower::lines;
-use super::view::{Known, View};
+use super::view::{Known, OWN, View};
 use crate::packet::{Cell, Narrow, Ranges, Wide};
-use crate::rule::ruleset::{At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Verdict, name_number};
+use crate::rule::ruleset::{
+    At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, TableFamily, Verdict, name_number,
+};
 use crate::rule::{Action, Direction, Position, Rule};
 
 /// A ruleset with the proposed rules in their places.
@@ -34,12 +36,30 @@ pub(super) fn placed<'a>(live: &'a Ruleset, known: &'a Known, rules: &[Rule]) ->
     Placed { view, places }
 }
 
+/// A ruleset without AFO's bans for a time.
+pub fn without_bans(ruleset: &Ruleset) -> Ruleset {
+    let mut rest = ruleset.clone();
+    let own = rest.tables.iter_mut().filter(|table| table.family == TableFamily::Inet && table.name == OWN);
+    for chain in own.flat_map(|table| &mut table.chains).filter(|chain| BLOCKS.contains(&chain.name.as_str())) {
+        chain.lines.clear();
+    }
+    rest
+}
+
+/// A ruleset with rules in the places where AFO puts them.
+pub fn with_rules(live: &Ruleset, rules: &[Rule]) -> Ruleset {
+    placed(live, &Known::of(live), rules).view.ruleset()
+}
+
 fn put_all(view: &mut View, table: usize, rule: &Rule, named: &[Direction]) -> Vec<Stood> {
     if !rule.enabled {
         return Vec::new();
     }
     stands(rule).iter().flat_map(|stand| put(view, table, rule, named, stand)).collect()
 }
+
+/// The chains of the bans.
+const BLOCKS: [&str; 3] = ["blocks", "blocks_output", "blocks_forward"];
 
 /// A base chain of AFO's.
 struct Stand {
@@ -74,7 +94,7 @@ fn stands(rule: &Rule) -> Vec<Stand> {
 }
 
 /// Whether a rule drops addresses for a time and says nothing else: an element of the block sets.
-fn is_ban(rule: &Rule) -> bool {
+pub fn is_ban(rule: &Rule) -> bool {
     let bare = rule.interface_in.is_any()
         && rule.interface_out.is_any()
         && rule.source_port.is_any()

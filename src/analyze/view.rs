@@ -7,7 +7,7 @@ use super::near::{Near, Sieve};
 use super::words;
 use crate::record::Place;
 use crate::rule::evaluate::By;
-use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, TableFamily};
+use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, Table, TableFamily};
 use crate::rule::way::Changes;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -167,6 +167,26 @@ impl<'a> View<'a> {
             found.sort_by_key(|at| (priority(at), std::cmp::Reverse(*at)));
         }
         found
+    }
+
+    /// The whole of it, copied.
+    pub(super) fn ruleset(&self) -> Ruleset {
+        let mut whole = self.there.clone();
+        let own = self.own_table();
+        if own == whole.tables.len() && !self.patches.is_empty() {
+            let (family, name) = (TableFamily::Inet, OWN.to_owned());
+            whole.tables.push(Table { family, name, dormant: false, chains: Vec::new(), sets: Vec::new() });
+        }
+        for ((table, chain), patch) in &self.patches {
+            let line = |number: &usize| self.line(At { table: *table, chain: *chain, line: *number }).cloned();
+            let lines = patch.order.iter().filter_map(line).collect();
+            let chains = &mut whole.tables[*table].chains;
+            match &patch.head {
+                Some(head) => chains.push(Chain { lines, ..head.clone() }),
+                None => chains[*chain].lines = lines,
+            }
+        }
+        whole
     }
 
     /// How a chain is bound to the way of packets.

@@ -1,5 +1,6 @@
 //! afo-check: whether a proposal would be taken, before anything is loaded.
 
+use super::held::Held;
 use super::raw::iptables_errors;
 use super::render::{known_backend, script};
 use super::{config, live_context};
@@ -10,7 +11,7 @@ use crate::rule::Rule;
 use crate::sys::nft::{self, NftError};
 use serde_json::json;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Native text that is read whole is at most this long.
 const LONGEST_TEXT: u64 = 64 << 20;
@@ -21,6 +22,7 @@ const LONGEST_TEXT: u64 = 64 << 20;
 /// cannot be had, with rule, field, value and what is allowed; what nft says of the text, with line, column and rule; as
 /// warnings, interfaces that are not there. nft's own check passes much that fails when it is loaded; `--rehearse` loads
 /// the live ruleset and the change into a network namespace that is thrown away, and says what it could not load there.
+/// `--invariants` proves that what must hold does after the change; what does not is an error, and a `finding` with a packet.
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check
@@ -44,6 +46,9 @@ pub struct Args {
     /// Load the live ruleset and the change into a network namespace that is thrown away
     #[arg(long, conflicts_with = "against")]
     pub rehearse: bool,
+    /// Hold the ruleset, as it will be after each proposal, to the invariants of FILE (see afo-sim invariants)
+    #[arg(long, value_name = "FILE", conflicts_with = "raw")]
+    pub invariants: Option<PathBuf>,
     /// Read a backend's own text instead of records
     #[arg(long, value_name = "LANGUAGE")]
     pub raw: Option<Raw>,
@@ -81,7 +86,8 @@ impl Command for Args {
         if matches!(world.against, Where::Live) || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
         }
-        shell.filter(&mut Checked { world })
+        let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, shell)).transpose()?;
+        shell.filter(&mut Checked { world, held })
     }
 }
 
@@ -289,6 +295,7 @@ fn located_line(line: &str, offset: usize, script: &Script) -> Option<Validation
 /// Records in, records out.
 struct Checked {
     world: Against,
+    held: Option<Held>,
 }
 
 impl Stage for Checked {
@@ -302,12 +309,25 @@ impl Stage for Checked {
             out.line(line);
             return Ok(());
         }
-        let validation = check(&proposal, &self.world)?;
+        let mut validation = check(&proposal, &self.world)?;
+        let mut findings = Vec::new();
+        if let Some(held) = &mut self.held {
+            findings = held.violations(&proposal)?;
+            validation.errors.extend(findings.iter().map(|finding| plain(finding.explanation.clone())));
+            validation.valid &= findings.is_empty();
+            validation.checked_by.push(held.name());
+        }
         if !validation.valid {
             out.ends(Exit::No);
         }
         tracing::info!(proposal = %proposal.id, valid = validation.valid, "checked");
         out.line(&enrich(line, &[("validation", json!(validation))])?);
+        findings.iter().for_each(|finding| out.record(finding));
+        Ok(())
+    }
+
+    fn idle(&mut self, _: &mut Out) -> Result<(), Failure> {
+        self.held.iter_mut().for_each(Held::forget);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ pub mod ctx;
 pub mod deploy;
 mod doctor;
 pub mod r#gen;
+mod held;
 mod host;
 pub mod log;
 mod places;

@@ -29,6 +29,7 @@ mod tests;
 pub use explain::{explain, explain_rule};
 pub use refusal::{Code, Fault};
 pub use response::{Reaction, react};
+pub use services::service_ports;
 
 use compile::{Halt, Meaning, compile};
 use lexer::{Kind, Token};

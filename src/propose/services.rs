@@ -219,6 +219,21 @@ pub(super) fn service(name: &str) -> Option<Vec<Traffic>> {
     Some(parts(spec).expect("a test reads every row of the table"))
 }
 
+/// Every service that is known by one word and has ports, each with its protocols.
+pub fn service_ports() -> impl Iterator<Item = (&'static str, Vec<(Protocol, PortRange)>)> {
+    let ports = |traffic: Traffic| match traffic {
+        Traffic::Flow { protocols, ports, .. } => {
+            protocols.iter().flat_map(|protocol| ports.iter().map(move |port| (*protocol, *port))).collect()
+        }
+        Traffic::Icmp { .. } => Vec::new(),
+    };
+    let all = names().filter(|name| !name.contains(' ') && !is_vague(name));
+    all.filter_map(move |name| {
+        let uses: Vec<_> = service(name)?.into_iter().flat_map(ports).collect();
+        (!uses.is_empty()).then_some((name, uses))
+    })
+}
+
 /// Every name of a service.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SERVICES.iter().flat_map(|(names, _)| names.iter().copied())

@@ -61,7 +61,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FateClass {
     pub text: String,
-    /// `accept`, `drop`, `reject` or `unknown`; between two rulesets `newly_accepted`, `newly_dropped`, `newly_rejected`,
+    /// `accept`, `drop`, `reject`, `unknown`, or `part` where some are accepted; between two rulesets `newly_accepted`, `newly_dropped`, `newly_rejected`,
     /// `rejected_instead_of_dropped`, `dropped_instead_of_rejected` or `unknown`.
     pub verdict: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

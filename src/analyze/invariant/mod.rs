@@ -39,6 +39,17 @@ pub struct Invariant {
     subject: Subject,
 }
 
+impl Invariant {
+    /// Whether it demands that named senders get through: then no ban may take their packets.
+    pub fn spares_senders(&self) -> bool {
+        self.demand == Demand::Allow
+            && match &self.subject {
+                Subject::One(_) => true,
+                Subject::All(query) => query.names_source,
+            }
+    }
+}
+
 /// Reads a file of invariants: one a line, `#` begins a comment.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 mod tests;
 mod value;
 
-use crate::packet::{AddressSpec, Bits, Cell, Malformed, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{AddressSpec, Bits, Cell, Malformed, Narrow, PortRange, Protocol, Ranges, Wide};
 use crate::record::Context;
 use crate::rule::Direction;
 use crate::rule::ruleset::name_number;
@@ -23,6 +23,8 @@ pub struct Query {
     pub cells: Vec<(Direction, Cell)>,
     /// What goes without saying and was taken so.
     pub assumed: Vec<String>,
+    /// Whether it names the addresses that packets come from.
+    pub names_source: bool,
 }
 
 /// Names that a question may use.
@@ -30,7 +32,10 @@ pub struct Query {
 pub struct Names {
     faces: BTreeMap<String, Ranges>,
     hosts: BTreeMap<String, Vec<AddressSpec>>,
-    services: BTreeMap<String, Vec<(Protocol, u16)>>,
+    services: BTreeMap<String, Vec<(Protocol, PortRange)>>,
+    /// The names of the zones, and of the context's own services.
+    zones: Vec<String>,
+    named: Vec<String>,
     /// The addresses of this host; empty where they are not known.
     own: Vec<IpAddr>,
 }
@@ -57,17 +62,29 @@ impl Names {
                 .iter()
                 .map(|(name, ports)| (name.clone(), ports.iter().filter_map(service).collect()))
                 .collect(),
+            zones: context.zones.keys().cloned().collect(),
+            named: context.services.keys().cloned().collect(),
             own: context.interfaces.iter().flat_map(|face| face.addresses.iter().map(|net| net.addr())).collect(),
         }
     }
 
     /// Adds services under names that the context does not have.
     #[must_use]
-    pub fn with_services(mut self, more: impl IntoIterator<Item = (String, Vec<(Protocol, u16)>)>) -> Self {
+    pub fn with_services(mut self, more: impl IntoIterator<Item = (String, Vec<(Protocol, PortRange)>)>) -> Self {
         for (name, ports) in more {
             self.services.entry(name).or_insert(ports);
         }
         self
+    }
+
+    /// The names of the zones.
+    pub fn zones(&self) -> impl Iterator<Item = &str> {
+        self.zones.iter().map(String::as_str)
+    }
+
+    /// The names of the services that the context itself knows.
+    pub fn own_services(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(String::as_str)
     }
 
     fn known(&self) -> String {
@@ -98,7 +115,7 @@ struct Reading {
     protocols: Option<Bits>,
     ports: Option<Ranges>,
     source_ports: Option<Ranges>,
-    services: Option<Vec<(Protocol, u16)>>,
+    services: Option<Vec<(Protocol, PortRange)>>,
     states: Option<Bits>,
     flags: Option<Bits>,
     icmp: Option<(u8, Option<u8>)>,
@@ -177,6 +194,8 @@ impl Reading {
         if self.leaves_loopback() {
             assumed.push("loopback is left out, as its interface is not named".to_owned());
         }
+        let named = |end: &End| matches!(end, End::Addresses(_));
+        let names_source = self.from.as_ref().is_some_and(|ends| ends.iter().all(named));
         let any = || vec![End::Any];
         let (from, to) = (self.from.clone().unwrap_or_else(any), self.to.clone().unwrap_or_else(any));
         let mut cells: Vec<(Direction, Cell)> = Vec::new();
@@ -192,7 +211,7 @@ impl Reading {
         }
         match cells.is_empty() {
             true => Err(Malformed::new(format!("`{}`: no packet can be so", text.escape_debug()))),
-            false => Ok(Query { text, cells, assumed }),
+            false => Ok(Query { text, cells, assumed, names_source }),
         }
     }
 
@@ -276,9 +295,9 @@ fn but_loopback() -> Ranges {
 
 const SYN: u8 = 2;
 
-fn of_service(cell: &Cell, protocol: Protocol, port: u16) -> Cell {
+fn of_service(cell: &Cell, protocol: Protocol, port: PortRange) -> Cell {
     let mut own = cell.clone();
     own.keep_narrow(Narrow::Protocol, Bits::single(protocol.0));
-    own.keep_wide(Wide::DestinationPort, &Ranges::single(port.into()));
+    own.keep_wide(Wide::DestinationPort, &Ranges::one(port.first().into(), port.last().into()));
     own
 }

@@ -107,7 +107,7 @@ pub(super) fn ports(list: &str) -> Result<Ranges, Malformed> {
     Ok(Ranges::of(all.iter().map(|p| (p.first().into(), p.last().into()))))
 }
 
-pub(super) fn service(name: &str, names: &Names) -> Result<Vec<(Protocol, u16)>, Malformed> {
+pub(super) fn service(name: &str, names: &Names) -> Result<Vec<(Protocol, PortRange)>, Malformed> {
     names.services.get(name).cloned().ok_or_else(|| {
         Malformed::new(format!(
             "`{}` is no service that is known here; `proto tcp port 22` is one",

@@ -128,11 +128,20 @@ pub struct Deploy {
     pub heartbeat: Vec<Heartbeat>,
     /// The packet filter that rules are written for.
     pub backend: BackendName,
+    /// A file of what must hold after every change (see afo-sim invariants). Empty: none.
+    pub invariants: PathBuf,
+}
+
+impl Deploy {
+    /// The configured file of invariants, where one is.
+    pub fn invariants(&self) -> Option<&Path> {
+        Some(self.invariants.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 impl Default for Deploy {
     fn default() -> Self {
-        Self { confirm_seconds: 30, heartbeat: Vec::new(), backend: BackendName::Nftables }
+        Self { confirm_seconds: 30, heartbeat: Vec::new(), backend: BackendName::Nftables, invariants: PathBuf::new() }
     }
 }
 
@@ -249,7 +258,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 25);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 26);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

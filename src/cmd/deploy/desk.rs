@@ -137,6 +137,9 @@ impl<'a> Desk<'a> {
         if let Some(why) = blocks::forbidden(&split.bans, &self.site.never) {
             return self.refuse(proposals, &why, out);
         }
+        if let Some(finding) = self.site.invariants()?.and_then(|all| all.banned(&split.ban_rules).into_iter().next()) {
+            return self.refuse(proposals, &finding.explanation, out);
+        }
         let respond = &self.site.config.respond;
         let growth = Growth { factor: respond.ttl_growth, longest: respond.ttl_max_seconds.into() };
         let reason = proposals.iter().map(why).collect::<Vec<_>>().join(" ");

@@ -64,6 +64,9 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
             return Ok(Err(why));
         }
     }
+    if let Some(why) = broken(site, &split.ban_rules, &after)? {
+        return Ok(Err(why));
+    }
     let widens = widens(&added, split.changes.len());
     let after = owned(after, &confirmed, id, now);
     Ok(Ok(Plan { split, before: confirmed, after, widens, base }))
@@ -84,6 +87,29 @@ fn stopped(live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
     let rule = stop.rule.as_ref().map(|id| format!("rule {id}: ")).unwrap_or_default();
     let advice: String = judged.advice.iter().map(|words| format!("; {words}")).collect();
     Some(format!("{rule}{}: {}{advice}", stop.kind.as_str(), stop.explanation))
+}
+
+/// Why something that must hold (deploy.invariants) would not, or why nobody knows whether it would.
+fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>, Failure> {
+    let Some(invariants) = site.invariants()? else { return Ok(None) };
+    if let Some(finding) = invariants.banned(bans).first() {
+        return Ok(Some(finding.explanation.clone()));
+    }
+    let live = live_ruleset()?;
+    let model = match policy(after).map(|policy| with_policy(&live, &policy)) {
+        Ok(Some(model)) => model,
+        Ok(None) => {
+            return Ok(Some("the invariants cannot be judged: a rule of the policy cannot be read back".to_owned()));
+        }
+        Err(why) => return Ok(Some(why)),
+    };
+    let found = invariants.violations(&model, Budget::default());
+    let Some(first) = found.first() else { return Ok(None) };
+    let before = invariants.violations(&live, Budget::default());
+    let already = before.iter().any(|finding| finding.explanation == first.explanation);
+    let more = if found.len() > 1 { format!("; and {} more invariants", found.len() - 1) } else { String::new() };
+    let now = if already { "; it does not hold now either" } else { "" };
+    Ok(Some(format!("{}{now}{more}", first.explanation)))
 }
 
 fn policy(rules: &[Rule]) -> Result<Policy, Refused> {

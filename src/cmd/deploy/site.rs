@@ -2,6 +2,7 @@
 
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
+use crate::cmd::sim::{Invariants, names_of};
 use crate::cmd::{StatePlace, config, live_sight, state_place};
 use crate::packet::AddressSpec;
 use crate::record::Context;
@@ -75,6 +76,15 @@ impl Site {
         let respond = self.config.respond.never_block.iter().map(|a| (a, "configured in respond.never_block"));
         let management = self.config.management.networks.iter().map(|a| (a, "configured in management.networks"));
         respond.chain(management).for_each(|(addresses, why)| self.never.protect(*addresses, why));
+    }
+
+    /// What must hold after every change, where that is configured.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a line of it is not understood.
+    pub fn invariants(&self) -> Result<Option<Invariants>, Failure> {
+        let file = self.config.deploy.invariants();
+        file.map(|file| Invariants::read(file, &names_of(&self.context))).transpose()
     }
 
     /// Whether everything was seen that tells whom a change may not cut off.

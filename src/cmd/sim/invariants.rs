@@ -1,9 +1,9 @@
 //! `afo-sim invariants`: what must hold of a ruleset, from a file of lines; for afo-check and afo-deploy too.
 
 use super::Args;
-use crate::analyze::{self, Budget, Invariant, Names, violations};
+use crate::analyze::{self, Budget, Invariant, Names, is_ban, violations, with_rules, without_bans};
 use crate::cli::{Exit, Failure, Shell};
-use crate::record::Finding;
+use crate::record::{Finding, FindingType, Rule, Witness};
 use crate::rule::ruleset::Ruleset;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,9 +42,29 @@ impl Invariants {
         self.all.is_empty()
     }
 
-    /// What does not hold of a ruleset, or nobody knows whether it does.
+    /// What does not hold of a ruleset, or nobody knows whether it does. AFO's own bans for a time are left out: what they may not
+    /// touch is asked when they are made ([`banned`](Self::banned)).
     pub fn violations(&self, ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
-        violations(ruleset, &self.all, &self.file.display().to_string(), budget)
+        violations(&without_bans(ruleset), &self.all, &self.name(), budget)
+    }
+
+    /// What bans would take from senders that must get through, as they are named in the file.
+    pub fn banned(&self, rules: &[Rule]) -> Vec<Finding> {
+        let bans: Vec<Rule> = rules.iter().filter(|rule| is_ban(rule)).cloned().collect();
+        let alone = with_rules(&Ruleset::default(), &bans);
+        let spared = self.all.iter().filter(|one| one.spares_senders());
+        let found = spared.filter_map(|one| {
+            let found = violations(&alone, std::slice::from_ref(one), &self.name(), Budget::default()).pop()?;
+            let witness = found.witness.map(|witness| Witness { verdict: "drop".to_owned(), ..witness });
+            let packet = witness.as_ref().map(|witness| witness.packet.clone()).unwrap_or_default();
+            let explanation = format!("{}:{}: `{}`: a ban would drop {packet}", self.name(), one.line, one.text);
+            Some(Finding { kind: FindingType::Invariant, explanation, rule: None, witness, ..found })
+        });
+        found.collect()
+    }
+
+    fn name(&self) -> String {
+        self.file.display().to_string()
     }
 }
 

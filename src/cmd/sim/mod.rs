@@ -10,9 +10,11 @@ pub use invariants::Invariants;
 use super::{config, context_from, known, live_context, ruleset};
 use crate::analyze::{Budget, Names, Wanted};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
+use crate::packet::InterfacePattern;
+use crate::propose::service_ports;
 use crate::record::Context;
 use crate::rule::ruleset::Ruleset;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ask what a ruleset does with packets, and how it differs from another
 ///
@@ -75,8 +77,14 @@ pub enum What {
     /// it is about packets that begin a connection.
     Reach {
         /// The question, as one argument or in words
-        #[arg(value_name = "QUERY", required = true)]
+        #[arg(value_name = "QUERY", required_unless_present = "matrix")]
         query: Vec<String>,
+        /// Ask of every zone to every zone and to this host instead: which services are open
+        #[arg(long, conflicts_with = "query")]
+        matrix: bool,
+        /// The services of the matrix [default: the configured ones, ssh, dns, http, https, smtp]
+        #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "matrix")]
+        services: Vec<String>,
     },
     /// Say which packets two rulesets treat differently, as classes
     Diff {
@@ -100,6 +108,8 @@ pub enum What {
     ///
     /// A line is a demand and the packets that it is about: `must-allow from admin to this-host proto tcp port 22`,
     /// `must-deny input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`, `must-be-unreachable db port 5432`. `#` begins a comment.
+    ///
+    /// AFO's own bans for a time are no part of it, but none is made of a sender that a must-allow names by address.
     Invariants {
         /// The file
         file: PathBuf,
@@ -119,12 +129,39 @@ impl Command for Args {
         match &self.what {
             None => trace::run(&self, &[], shell),
             Some(What::Trace { packet }) => trace::run(&self, packet, shell),
-            Some(What::Reach { query }) => reach::run(&self, query, shell),
+            Some(What::Reach { matrix: true, services, .. }) => reach::matrix(&self, services, shell),
+            Some(What::Reach { query, .. }) => reach::run(&self, query, shell),
             Some(What::Diff { before, after }) => compare::run(&self, before, after, Wanted::Classes, shell),
             Some(What::Equal { before, after }) => compare::run(&self, before, after, Wanted::Witness, shell),
             Some(What::Invariants { file }) => invariants::run(&self, file, shell),
         }
     }
+}
+
+/// The names of a context, and the services that are known by name.
+pub fn names_of(context: &Context) -> Names {
+    let known = service_ports().map(|(name, ports)| (name.to_owned(), ports));
+    Names::of(context).with_services(known)
+}
+
+/// What is known of the host that a ruleset is of, by name: of the kernel's this one.
+///
+/// # Errors
+/// When FILE cannot be read or holds no context (exit 2).
+pub fn names(shell: &Shell, live: bool, context: Option<&Path>) -> Result<Names, Failure> {
+    let config = config(shell)?;
+    let context = match context {
+        Some(file) => context_from(file)?,
+        None if live => live_context(shell, &config),
+        // The rules of a file may be those of another host: only what is configured is known of it.
+        None => {
+            let known = known(shell, &config);
+            let names = |list: Vec<InterfacePattern>| list.iter().map(ToString::to_string).collect();
+            let zones = known.zones.into_iter().map(|(zone, list)| (zone, names(list))).collect();
+            Context { zones, hosts: known.hosts, services: known.services, ..Context::default() }
+        }
+    };
+    Ok(names_of(&context))
 }
 
 impl Args {
@@ -134,19 +171,7 @@ impl Args {
 
     /// The names that questions may use.
     fn names(&self, shell: &Shell) -> Result<Names, Failure> {
-        let config = config(shell)?;
-        let context = match &self.context {
-            Some(file) => context_from(file)?,
-            None if self.ruleset == std::path::Path::new("live") => live_context(shell, &config),
-            // The rules of a file may be those of another host: only what is configured is known of it.
-            None => {
-                let known = known(shell, &config);
-                let names = |list: Vec<crate::packet::InterfacePattern>| list.iter().map(ToString::to_string).collect();
-                let zones = known.zones.into_iter().map(|(zone, list)| (zone, names(list))).collect();
-                Context { zones, hosts: known.hosts, services: known.services, ..Context::default() }
-            }
-        };
-        Ok(Names::of(&context))
+        names(shell, self.ruleset == Path::new("live"), self.context.as_deref())
     }
 
     fn budget(&self) -> Budget {

@@ -9,6 +9,7 @@ mod daemon;
 mod deploy;
 mod evaluator;
 mod import;
+mod invariants;
 mod iptables;
 mod nftables;
 mod oracle;

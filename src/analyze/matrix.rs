@@ -1,0 +1,58 @@
+//! Zones against services: whether a service of each is open to each, in one look.
+
+use super::Budget;
+use super::certain::{Known, known};
+use super::classes::decider;
+use super::query::Query;
+use super::reach::asked;
+use super::ways::{Laid, Meter, Terms};
+use crate::record::FateClass;
+use crate::rule::evaluate::Fate;
+use crate::rule::ruleset::Ruleset;
+use crate::rule::{Direction, Packet};
+
+/// The answer to each question in one word: `accept` where all its packets get through, `drop` where none does, `part` where some do,
+/// `unknown` where that is not sure. The example is a packet that gets through, if there is one; `text` is the question.
+pub fn passages(ruleset: &Ruleset, questions: &[Query], budget: Budget) -> Vec<FateClass> {
+    let mut terms = Terms::default();
+    let ways: Vec<_> = Direction::ALL.iter().map(|d| (*d, Laid::new(ruleset, *d, &mut terms).ok())).collect();
+    questions.iter().map(|question| passage(ruleset, &ways, question, budget)).collect()
+}
+
+fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Query, budget: Budget) -> FateClass {
+    let mut meter = Meter::new(budget.steps);
+    let (mut open, mut through, mut stopped, mut example) = (!ruleset.unread.is_empty(), false, false, None);
+    for (direction, laid) in ways {
+        let cells = asked(question, *direction, ruleset);
+        if cells.is_empty() {
+            continue;
+        }
+        let parts = laid.as_ref().and_then(|laid| Some((laid, known(laid, &cells, &mut meter).ok()?)));
+        let Some((laid, parts)) = parts else {
+            open = true;
+            continue;
+        };
+        for part in &parts {
+            let passes = part.fates.contains(&Fate::Accepted);
+            open |= passes && part.sure().is_none();
+            through |= passes;
+            stopped |= !passes || part.sure().is_none();
+            example = example.or_else(|| passes.then(|| shown(ruleset, laid, part)).flatten());
+        }
+    }
+    let verdict = match (open, through, stopped) {
+        (true, _, _) => "unknown",
+        (false, true, false) => "accept",
+        (false, true, true) => "part",
+        (false, false, _) => "drop",
+    };
+    let (packet, by) = example.map_or((None, None), |(packet, by)| (Some(packet), by));
+    let text = question.text.clone();
+    FateClass { text, verdict: verdict.to_owned(), example: packet.map(|p| p.to_string()), by, before: None }
+}
+
+fn shown(ruleset: &Ruleset, laid: &Laid, part: &Known) -> Option<(Packet, Option<crate::record::Place>)> {
+    let packet = part.cell.by_family().iter().find_map(|cell| Packet::from_cell(laid.direction, cell))?;
+    let by = decider(ruleset, laid.by(part.by), Some(&packet));
+    Some((packet, by))
+}
