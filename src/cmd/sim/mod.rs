@@ -3,6 +3,7 @@
 mod compare;
 mod invariants;
 mod reach;
+mod replay;
 mod trace;
 
 pub use invariants::Invariants;
@@ -24,8 +25,10 @@ use std::path::{Path, PathBuf};
 /// sub-command packets are read from standard input, one a line; of `finding` records the witness is traced.
 /// `reach` says what gets through: `from guest to 10.10.0.0/24`. `diff` and `equal` compare two rulesets for every packet there can be. `invariants` holds a ruleset to a file of lines such
 /// as `must-deny from guest to 10.0.0.0/8 proto tcp port 22`; each failure comes with a packet that shows it.
+/// `replay` asks the kernel itself: the ruleset is loaded into a network namespace that is gone afterwards, the packets of findings are
+/// sent through it, and what became of each is compared with what the finding says. It needs root.
 ///
-/// Nothing is sent and nothing changed. What the packet does not decide alone (limits, sets that change) and what was not
+/// Nothing leaves this host and nothing of it is changed. What the packet does not decide alone (limits, sets that change) and what was not
 /// understood is never passed as decided: the answer is then unknown, and says on what it depends.
 ///
 /// Examples:
@@ -35,12 +38,13 @@ use std::path::{Path, PathBuf};
 ///   $ afo-sim reach what from guest may reach 10.10.0.0/24
 ///   $ afo-sim diff live new.nft                           what the new rules would change
 ///   $ afo-sim invariants must-hold.txt && echo fine
+///   $ afo-conflicts --audit | sudo afo-sim replay -       whether the kernel agrees
 ///
 /// Exit status:
 ///   0  answered
-///   1  the answer is no (nothing gets through, different, an invariant that does not hold), or unknown
+///   1  the answer is no (nothing gets through, different, an invariant that does not hold, the kernel disagrees), or unknown
 ///   2  usage, a packet or a ruleset FILE that cannot be read
-///   3  the live ruleset cannot be read: no permission, no nft
+///   3  the live ruleset cannot be read, or no namespace be had: no permission, no nft
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "afo-sim", version, verbatim_doc_comment)]
 pub struct Args {
@@ -114,6 +118,12 @@ pub enum What {
         /// The file
         file: PathBuf,
     },
+    /// Send the packets of findings through the kernel, in a namespace of their own, and compare
+    Replay {
+        /// Findings, or packets, one a line; `-` is standard input
+        #[arg(value_name = "FILE|-")]
+        findings: PathBuf,
+    },
 }
 
 impl Command for Args {
@@ -134,6 +144,7 @@ impl Command for Args {
             Some(What::Diff { before, after }) => compare::run(&self, before, after, Wanted::Classes, shell),
             Some(What::Equal { before, after }) => compare::run(&self, before, after, Wanted::Witness, shell),
             Some(What::Invariants { file }) => invariants::run(&self, file, shell),
+            Some(What::Replay { findings }) => replay::run(&self, findings, shell),
         }
     }
 }

@@ -94,7 +94,7 @@ fn established(packet: &Packet) -> Option<Packet> {
         // Only who began asks so, and only who was asked answers so.
         (Protocol::TCP, _) if packet.reply && told(packet.tcp_flags) & !URG == SYN => return None,
         (Protocol::TCP, _) if told(packet.tcp_flags) == SYN | ACK => first = turned(packet),
-        (Protocol::ICMP, 8) | (Protocol::ICMPV6, 128) if packet.icmp.1 == 0 => {}
+        (Protocol::ICMP, 8) | (Protocol::ICMPV6, 128) if packet.icmp.1 == 0 && !packet.reply => {}
         (Protocol::ICMP, 0) | (Protocol::ICMPV6, 129) if packet.icmp.1 == 0 => {
             first = turned(packet);
             first.icmp.0 = if packet.source.is_ipv4() { 8 } else { 128 };

@@ -14,6 +14,7 @@ mod iptables;
 mod nftables;
 mod oracle;
 mod rendering;
+mod replay;
 mod scheme;
 
 use crate::tree::bin;

@@ -29,7 +29,7 @@ impl Aims {
             interfaces(draw, &mut cell, direction);
             if let Some(packet) = Packet::from_cell(direction, &cell) {
                 let packet = self.in_a_state(draw, packet, &cell);
-                if can_be_sent(&packet) && !packet.fragment {
+                if can_be_sent(&packet) {
                     return packet;
                 }
             }
@@ -175,10 +175,10 @@ fn interfaces(draw: &mut Draw, cell: &mut Cell, direction: Direction) {
 /// Headers of IPv6 that are no transport, and protocols that not every kernel tracks in the same way.
 const ODD: [u8; 12] = [0, 33, 43, 44, 50, 51, 59, 60, 135, 136, 139, 140];
 
-fn can_be_sent(packet: &Packet) -> bool {
+pub fn can_be_sent(packet: &Packet) -> bool {
     let unicast = |address: IpAddr| match address {
         IpAddr::V4(v4) => !matches!(v4.octets()[0], 0 | 127 | 224..),
         IpAddr::V6(v6) => matches!(v6.segments()[0], 0x2000..=0x3fff | 0xfc00..=0xfdff),
     };
-    unicast(packet.source) && unicast(packet.destination) && !ODD.contains(&packet.protocol.0)
+    !packet.fragment && unicast(packet.source) && unicast(packet.destination) && !ODD.contains(&packet.protocol.0)
 }

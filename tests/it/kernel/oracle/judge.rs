@@ -63,16 +63,16 @@ fn guided(ruleset: &Ruleset, seen: &Seen) -> (Trace, bool) {
 }
 
 /// A place in the words of both sides: table, chain, handle.
-type Named<'a> = (&'a str, &'a str, Option<u64>);
+pub type Named<'a> = (&'a str, &'a str, Option<u64>);
 
-fn named(ruleset: &Ruleset, at: At) -> Named<'_> {
+pub fn named(ruleset: &Ruleset, at: At) -> Named<'_> {
     let table = &ruleset.tables[at.table];
     let chain = &table.chains[at.chain];
     (&table.name, &chain.name, chain.lines.get(at.line).and_then(|line| line.handle))
 }
 
 /// The rules that the kernel says matched.
-fn matched(seen: &Seen) -> Vec<Named<'_>> {
+pub fn matched(seen: &Seen) -> Vec<Named<'_>> {
     let rules = seen.events.iter().filter(|e| e.handle.is_some());
     rules.map(|e| (e.table.as_str(), e.chain.as_str(), e.handle)).collect()
 }

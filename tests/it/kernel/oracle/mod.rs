@@ -4,6 +4,7 @@
 //! small before it is told: the fewest rules, the plainest packet.
 
 mod aim;
+mod algebra;
 mod cases;
 mod draw;
 mod judge;
@@ -17,6 +18,7 @@ use afo::backend::nftables::read;
 use afo::rule::ruleset::Ruleset;
 use afo::sys::lab::{Lab, LabError};
 use aim::Aims;
+use algebra::{Algebra, is_of};
 use draw::Draw;
 use judge::{Compared, judge};
 use text::Text;
@@ -67,14 +69,17 @@ fn round(lab: &mut Lab, text: &Text, draw: &mut Draw, count: &mut Count) -> Opti
         count.refused += 1;
         return None;
     };
-    let aims = Aims::of(&ruleset);
-    let packets: Vec<_> = (0..PACKETS).map(|_| aims.packet(draw)).collect();
-    for seen in lab.send(&packets, ruleset.tracks()).expect("packets are sent") {
+    let (aims, algebra) = (Aims::of(&ruleset), Algebra::of(&ruleset));
+    let probes = algebra.probes(draw);
+    let aimed = (0..PACKETS).map(|_| aims.packet(draw));
+    let packets: Vec<_> = probes.iter().map(|(packet, _)| packet.clone()).chain(aimed).collect();
+    for (n, seen) in lab.send(&packets, ruleset.tracks()).expect("packets are sent").into_iter().enumerate() {
         let Some(seen) = seen else {
             count.unsent += 1;
             continue;
         };
-        match judge(&ruleset, &seen) {
+        let of_portion = probes.get(n).map_or(Ok(()), |(_, portion)| is_of(portion, &seen));
+        match judge(&ruleset, &seen).and_then(|how| algebra.judge(&ruleset, &seen).and(of_portion).map(|()| how)) {
             Ok(Compared::Exactly) => count.exact += 1,
             Ok(Compared::ByChance) => count.chance += 1,
             Err(words) => return Some(shrink::told(lab, text, &seen, &words)),
@@ -96,7 +101,7 @@ fn run(packets: usize, seed: u64) -> (Count, Vec<String>) {
 }
 
 #[test]
-fn kernel_and_evaluator_agree_on_every_packet() {
+fn kernel_evaluator_and_algebra_agree_on_every_packet() {
     in_namespace(|_| {
         let packets = usize::try_from(number("AFO_ORACLE_PACKETS", 60_000)).expect("a count");
         let seed = number("AFO_ORACLE_SEED", 2026);

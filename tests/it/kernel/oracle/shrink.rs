@@ -1,6 +1,6 @@
 //! Makes a disagreement small: the fewest rules and words with which the packet is still not agreed about.
 
-use super::judge::judge;
+use super::algebra::judge_all;
 use super::load;
 use super::text::Text;
 use afo::sys::lab::{Lab, Seen};
@@ -12,7 +12,7 @@ const TRIES: usize = 600;
 fn still(lab: &mut Lab, text: &Text, seen: &Seen) -> Option<String> {
     let ruleset = load(lab, text)?;
     let again = lab.send(std::slice::from_ref(&seen.sent), ruleset.tracks()).ok()?.pop()??;
-    judge(&ruleset, &again).err()
+    judge_all(&ruleset, &again).err()
 }
 
 /// The disagreement in words, as small as it could be made.

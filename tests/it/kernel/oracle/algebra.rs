@@ -1,0 +1,112 @@
+//! What the algebra says of a ruleset, held against what became of packets.
+
+use super::aim::can_be_sent;
+use super::draw::Draw;
+use super::judge::{Named, judge, matched, named};
+use afo::analyze::{Budget, Portion, Portions, audit};
+use afo::record::{Finding, FindingType};
+use afo::rule::evaluate::evaluate;
+use afo::rule::ruleset::{At, Ruleset};
+use afo::rule::{Direction, Packet};
+use afo::sys::lab::Seen;
+use std::collections::BTreeSet;
+
+const BUDGET: Budget = Budget { steps: 20_000 };
+/// Portions of one direction of which a packet is sent, at most.
+const PROBES: usize = 20;
+
+/// A ruleset as the algebra sees it.
+pub struct Algebra {
+    portions: Vec<(Direction, Portions)>,
+    /// Rules that no packet reaches.
+    dead: BTreeSet<At>,
+    /// The ruleset without each of the rules that are said to make no difference.
+    spared: Vec<(At, Ruleset)>,
+}
+
+impl Algebra {
+    pub fn of(ruleset: &Ruleset) -> Self {
+        let portions = Direction::ALL.iter().map(|direction| {
+            (*direction, Portions::of(ruleset, *direction, BUDGET).expect("the kernel took the ruleset"))
+        });
+        let findings = audit(ruleset, BUDGET);
+        let places = |wanted: &dyn Fn(&Finding) -> bool| -> BTreeSet<At> {
+            findings.iter().filter(|f| wanted(f)).filter_map(|f| place(ruleset, f)).collect()
+        };
+        let redundant = places(&|f| f.kind == FindingType::Redundant && !f.dead);
+        Self {
+            portions: portions.collect(),
+            dead: places(&|f| f.dead),
+            spared: redundant.into_iter().map(|at| (at, without(ruleset, at))).collect(),
+        }
+    }
+
+    /// Packets out of some of the portions, each with what the algebra says of it.
+    pub fn probes(&self, draw: &mut Draw) -> Vec<(Packet, Portion)> {
+        let mut found = Vec::new();
+        for (direction, portions) in &self.portions {
+            let Some(all) = portions.all().filter(|all| !all.is_empty()) else { continue };
+            for _ in 0..PROBES.min(all.len()) {
+                let portion = draw.one(&all);
+                let packet = Packet::from_cell(*direction, &portion.cell);
+                found.extend(packet.filter(can_be_sent).map(|packet| (packet, portion)));
+            }
+        }
+        found
+    }
+
+    /// What is not agreed about a packet, if anything is.
+    pub fn judge(&self, ruleset: &Ruleset, seen: &Seen) -> Result<(), String> {
+        let (_, portions) = self.portions.iter().find(|(d, _)| *d == seen.sent.direction).expect("every direction");
+        if let Some(fates) = portions.fates(&seen.sent)
+            && fates.iter().all(|fate| fate.passes() != seen.passed)
+        {
+            return Err(format!("algebra: {fates:?}"));
+        }
+        let dead: BTreeSet<Named<'_>> = self.dead.iter().map(|at| named(ruleset, *at)).collect();
+        if let Some(rule) = matched(seen).into_iter().find(|rule| dead.contains(rule)) {
+            return Err(format!("algebra: no packet reaches {rule:?}"));
+        }
+        for (at, without) in &self.spared {
+            let mut chance = false;
+            let mut luck = |_: At, _: &str| {
+                chance = true;
+                false
+            };
+            let trace = evaluate(without, &seen.sent, &mut luck).expect("the kernel took the ruleset");
+            if !chance && trace.fate.passes() != seen.passed {
+                return Err(format!("algebra: {:?} makes no difference", named(ruleset, *at)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a packet of a portion had a fate that the portion has.
+pub fn is_of(portion: &Portion, seen: &Seen) -> Result<(), String> {
+    let told = !seen.sent.is_in(&portion.cell) || portion.fates.iter().any(|fate| fate.passes() == seen.passed);
+    if told { Ok(()) } else { Err(format!("algebra: {:?} in {:?}", portion.fates, portion.cell)) }
+}
+
+/// Kernel, evaluator and algebra of one packet, the algebra made anew.
+pub fn judge_all(ruleset: &Ruleset, seen: &Seen) -> Result<(), String> {
+    judge(ruleset, seen)?;
+    Algebra::of(ruleset).judge(ruleset, seen)
+}
+
+fn place(ruleset: &Ruleset, finding: &Finding) -> Option<At> {
+    let rule = finding.rule.as_ref()?;
+    let is = |at: &At| {
+        let table = &ruleset.tables[at.table];
+        rule.table.as_deref() == Some(&table.name)
+            && rule.chain.as_deref() == Some(&table.chains[at.chain].name)
+            && rule.index == Some(at.line)
+    };
+    ruleset.lines().map(|(at, _)| at).find(is)
+}
+
+fn without(ruleset: &Ruleset, at: At) -> Ruleset {
+    let mut less = ruleset.clone();
+    less.tables[at.table].chains[at.chain].lines.remove(at.line);
+    less
+}
