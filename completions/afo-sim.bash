@@ -31,6 +31,9 @@ _afo__sim() {
             afo__sim,reach)
                 cmd="afo__sim__subcmd__reach"
                 ;;
+            afo__sim,replay)
+                cmd="afo__sim__subcmd__replay"
+                ;;
             afo__sim,trace)
                 cmd="afo__sim__subcmd__trace"
                 ;;
@@ -49,6 +52,9 @@ _afo__sim() {
             afo__sim__subcmd__help,reach)
                 cmd="afo__sim__subcmd__help__subcmd__reach"
                 ;;
+            afo__sim__subcmd__help,replay)
+                cmd="afo__sim__subcmd__help__subcmd__replay"
+                ;;
             afo__sim__subcmd__help,trace)
                 cmd="afo__sim__subcmd__help__subcmd__trace"
                 ;;
@@ -59,7 +65,7 @@ _afo__sim() {
 
     case "${cmd}" in
         afo__sim)
-            opts="-v -q -h -V --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help --version trace reach diff equal invariants help"
+            opts="-v -q -h -V --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help --version trace reach diff equal invariants replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,7 +191,7 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__help)
-            opts="trace reach diff equal invariants help"
+            opts="trace reach diff equal invariants replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,6 +274,20 @@ _afo__sim() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        afo__subcmd__sim__subcmd__help__subcmd__replay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         afo__subcmd__sim__subcmd__help__subcmd__trace)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -335,6 +355,48 @@ _afo__sim() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --budget)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "json text" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        afo__subcmd__sim__subcmd__replay)
+            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --ruleset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -43,6 +43,7 @@ complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "reach" -d 'Say whic
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "diff" -d 'Say which packets two rulesets treat differently, as classes'
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "equal" -d 'Say whether two rulesets treat every packet alike, or show one that they do not'
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "invariants" -d 'Hold the ruleset to a file of lines: must-allow, must-deny, must-be-unreachable'
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "replay" -d 'Send the packets of findings through the kernel, in a namespace of their own, and compare'
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l budget -d 'Give up a search after STEPS steps and say so' -r
@@ -111,9 +112,23 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l json -d '
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s v -l verbose -d 'Say more on stderr; twice for still more'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "trace" -d 'Follow packets through the chains, with the reason at each step (the default)'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "reach" -d 'Say which packets get through, as classes: `from guest to 10.10.0.0/24 proto tcp port 22`'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "diff" -d 'Say which packets two rulesets treat differently, as classes'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "equal" -d 'Say whether two rulesets treat every packet alike, or show one that they do not'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "invariants" -d 'Hold the ruleset to a file of lines: must-allow, must-deny, must-be-unreachable'
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
+text\t''"
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l config -d 'Read the configuration from FILE' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l state -d 'Keep the state in FILE [env: AFO_STATE] [default: /var/lib/afo/state.db, or the user\'s state directory]' -r -F
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l log-format -d 'Write what is said on stderr as text or as JSON lines [default: the configuration\'s, else text]' -r -f -a "text\t''
+json\t''"
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l json -d 'Put out records even on a terminal'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -s v -l verbose -d 'Say more on stderr; twice for still more'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "trace" -d 'Follow packets through the chains, with the reason at each step (the default)'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "reach" -d 'Say which packets get through, as classes: `from guest to 10.10.0.0/24 proto tcp port 22`'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "diff" -d 'Say which packets two rulesets treat differently, as classes'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "equal" -d 'Say whether two rulesets treat every packet alike, or show one that they do not'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "invariants" -d 'Hold the ruleset to a file of lines: must-allow, must-deny, must-be-unreachable'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "replay" -d 'Send the packets of findings through the kernel, in a namespace of their own, and compare'
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand help; and not __fish_seen_subcommand_from trace reach diff equal invariants replay help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
