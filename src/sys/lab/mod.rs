@@ -11,6 +11,7 @@ mod trace;
 mod track;
 
 use super::nft::{self, NftError};
+use super::process::{Finished, run};
 use crate::rule::wire::{Form, bytes};
 use crate::rule::{ConnectionState, Direction, Packet};
 use space::Space;
@@ -20,11 +21,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 use street::{Bounce, Street};
 pub use trace::{Event, Step};
 
 /// Packets between two looks at what came of them: below the length of the kernel's queue (net.core.netdev_max_backlog, 1000).
 const VOLLEY: usize = 200;
+/// A program that takes longer is ended.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The table of the lab itself.
 const OWN: &str = "afo_lab";
 /// What loopback is called here, so that `lo` can be a cable as well.
@@ -141,6 +145,14 @@ impl Lab {
         let instruments = self.instruments();
         self.inside.inside(|| nft::load(&instruments))??;
         Ok(listing)
+    }
+
+    /// Runs a program in the firewall: for rules that nft does not load.
+    ///
+    /// # Errors
+    /// When it is missing or does not end.
+    pub fn run(&self, program: &str, arguments: &[&str], input: &[u8]) -> Result<Finished, LabError> {
+        Ok(self.inside.inside(|| run(program, arguments, input, PATIENCE))?.map_err(NftError::NotRun)?)
     }
 
     /// The lab's own tables: every packet is traced, and none that comes to its end is answered.

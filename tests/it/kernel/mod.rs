@@ -11,6 +11,7 @@ mod evaluator;
 mod import;
 mod invariants;
 mod iptables;
+mod iptables_packets;
 mod nftables;
 mod oracle;
 mod rendering;

@@ -3,14 +3,14 @@
 //! `AFO_ORACLE_PACKETS` and `AFO_ORACLE_SEED` say how many packets and from which seed (`scripts/oracle`). A disagreement is made
 //! small before it is told: the fewest rules, the plainest packet.
 
-mod aim;
+pub mod aim;
 mod algebra;
 mod cases;
-mod draw;
+pub mod draw;
 mod judge;
 mod shrink;
 mod text;
-mod values;
+pub mod values;
 mod write;
 
 use super::in_namespace;
