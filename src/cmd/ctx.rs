@@ -2,7 +2,8 @@
 
 use super::ruleset::{nft_json, of, ruleset_from};
 use super::{config, known};
-use crate::backend::nftables::{Imported, import};
+use crate::backend::iptables as dumps;
+use crate::backend::nftables::{Imported, import, import_ruleset};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::propose::explain;
 use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
@@ -34,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///   $ afo-ctx | afo-gen "block ssh from the guest vlan"
 ///   $ afo-ctx --ruleset rules.nft    with the rules of a file instead of the kernel's
 ///   $ afo-ctx --rules --ruleset rules.nft | afo-render --to rules
+///   $ iptables-save > rules; afo-ctx --rules --ruleset rules      from iptables to AFO
 ///
 /// Exit status:
 ///   0  the record is out, whatever it misses; with --rules every rule is in it
@@ -88,6 +90,10 @@ impl Command for Args {
 fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
     match ruleset.backend.as_str() {
         "nftables" => import(&ruleset.native).map_err(|e| e.to_string()),
+        "iptables" => {
+            let read = dumps::read(ruleset.native.as_str().unwrap_or_default()).map_err(|e| format!("line {e}"))?;
+            Ok(import_ruleset(&read, &dumps::statements(&read)))
+        }
         other => Err(format!("rules of {other} are not read as AFO's rules")),
     }
 }
@@ -99,7 +105,9 @@ const MOST_RULES: usize = 300;
 /// The rules of a ruleset that is small enough to be looked through for a context.
 fn imported_at_once(ruleset: &LiveRuleset) -> Result<Imported, String> {
     let objects = ruleset.native["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match objects.iter().filter(|object| object.get("rule").is_some()).count() {
+    let in_listing = objects.iter().filter(|object| object.get("rule").is_some()).count();
+    let in_dump = ruleset.native.as_str().unwrap_or_default().lines().filter(|line| line.contains("-A ")).count();
+    match in_listing + in_dump {
         count if count > MOST_RULES => {
             Err(format!("its {count} rules are said as AFO's rules by `afo-ctx --rules` only"))
         }
@@ -163,10 +171,7 @@ fn listed() -> Result<LiveRuleset, Failure> {
 
 /// Puts out what can be said, and names what cannot.
 fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String) -> Result<Exit, Failure> {
-    let imported = imported(ruleset).map_err(|words| {
-        let hint = "`iptables-restore-translate -f FILE` writes the rules of iptables-save as nft's";
-        Failure::new(Exit::No, words).hint(hint)
-    })?;
+    let imported = imported(ruleset).map_err(|words| Failure::undecided(format!("{source}: {words}")))?;
     for rule in &imported.not_said {
         shell.complain(&format!("{}: `{}`: {}", rule.place, rule.text, rule.why), None);
     }

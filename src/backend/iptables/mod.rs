@@ -5,7 +5,9 @@
 mod export;
 mod merge;
 mod read;
+mod statement;
 
 pub use export::export;
 pub use merge::{add_legacy, add_unknown, explain};
 pub use read::{ReadError, is_dump, lines_of, read};
+pub use statement::{Statements, statements};

@@ -9,7 +9,7 @@ mod read;
 mod scheme;
 mod write;
 
-pub use import::{Imported, NotSaid, import};
+pub use import::{Imported, NotSaid, import, import_ruleset};
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 pub use read::{ReadError, extensions, read, read_value};

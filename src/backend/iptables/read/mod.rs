@@ -3,6 +3,7 @@
 //! Lossless in this sense: a match, a value or a target that is not known becomes something unread with its text, at its place. A
 //! line that has no place at all is an error that names it; none is passed over.
 
+mod action;
 mod address;
 mod condition;
 mod connection;
@@ -24,6 +25,7 @@ use self::sets::Sets;
 use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily};
 use std::collections::{HashMap, HashSet};
 
+pub(super) use self::action::{Action, actions};
 pub(super) use self::section::hooks;
 pub use self::section::lines_of;
 
@@ -57,8 +59,8 @@ pub fn is_dump(text: &str) -> bool {
 pub fn read(text: &str) -> Result<Ruleset, ReadError> {
     let Parts { sections, sets, unread } = section::taken_apart(text)?;
     let mut ruleset = Ruleset { backend: "iptables".to_owned(), unread, ..Ruleset::default() };
-    for section in &sections {
-        let family = section::family(section, &sections)?;
+    let families = sections.iter().map(|section| section::family(section, &sections)).collect::<Result<Vec<_>, _>>()?;
+    for (section, family) in sections.into_iter().zip(families) {
         if ruleset.table(family, section.table).is_some() {
             let words = format!("the table `{}` of {} is there twice", section.table, family.as_str());
             return Err(ReadError::at(section.line, words));
@@ -68,7 +70,7 @@ pub fn read(text: &str) -> Result<Ruleset, ReadError> {
     Ok(ruleset)
 }
 
-fn table(section: &Section, family: TableFamily, sets: &Sets) -> Result<Table, ReadError> {
+fn table(section: Section, family: TableFamily, sets: &Sets) -> Result<Table, ReadError> {
     let mut table =
         Table { family, name: section.table.to_owned(), dormant: false, chains: Vec::new(), sets: Vec::new() };
     for chain in &section.chains {
@@ -79,16 +81,18 @@ fn table(section: &Section, family: TableFamily, sets: &Sets) -> Result<Table, R
     let targets = section.chains.iter().map(|c| c.name).filter(|name| hooks(section.table, name, false).is_none());
     let place = Place { family, sets };
     let targets = targets.collect();
-    for entry in &section.entries {
-        let line = line(entry, place, &targets).map_err(|cause| ReadError::at(entry.line, cause))?;
-        let chain = places.get(entry.chain).and_then(|at| table.chains.get_mut(*at));
-        let lines = &mut chain.ok_or_else(|| ReadError::at(entry.line, no_chain(entry, section)))?.lines;
-        match entry.at {
+    // Each rule is given up as soon as it is understood: a hundred thousand of them take much room.
+    for entry in section.entries {
+        let (number, name, place_of) = (entry.line, entry.chain, entry.at);
+        let line = line(entry, place, &targets).map_err(|cause| ReadError::at(number, cause))?;
+        let chain = places.get(name).and_then(|at| table.chains.get_mut(*at));
+        let no_chain = || ReadError::at(number, format!("the table `{}` has no chain `{name}`", section.table));
+        let lines = &mut chain.ok_or_else(no_chain)?.lines;
+        match place_of {
             None => lines.push(line),
             Some(at) if at <= lines.len() => lines.insert(at, line),
             Some(at) => {
-                let words = format!("there is no place {} in chain `{}`", at + 1, entry.chain);
-                return Err(ReadError::at(entry.line, words));
+                return Err(ReadError::at(number, format!("there is no place {} in chain `{name}`", at + 1)));
             }
         }
     }
@@ -96,18 +100,14 @@ fn table(section: &Section, family: TableFamily, sets: &Sets) -> Result<Table, R
     Ok(table)
 }
 
-fn no_chain(entry: &Entry, section: &Section) -> String {
-    format!("the table `{}` has no chain `{}`", section.table, entry.chain)
-}
-
 /// One rule as a line of its chain.
-fn line(entry: &Entry, place: Place, chains: &HashSet<&str>) -> Result<Line, String> {
+fn line(entry: Entry, place: Place, chains: &HashSet<&str>) -> Result<Line, String> {
     let rule: &Rule = &entry.rule;
     let comment = rule.matches.iter().filter(|m| m.name == "comment").find_map(|m| m.option("comment"));
     let mut line = Line {
         handle: None,
         comment: comment.map(|option| option.value().to_owned()),
-        text: words::joined(&entry.words),
+        text: entry.text,
         conditions: Vec::new(),
         alters: Vec::new(),
         outcome: Outcome::Next,

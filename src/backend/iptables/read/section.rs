@@ -4,7 +4,7 @@ use super::ReadError;
 use super::address;
 use super::parse::{Rule, rule};
 use super::sets::Sets;
-use super::words::{Word, split};
+use super::words::{Word, joined, split};
 use crate::rule::ruleset::{Base, ChainKind, Hook, TableFamily};
 use std::collections::HashSet;
 
@@ -22,8 +22,8 @@ pub(super) struct Entry<'a> {
     pub(super) chain: &'a str,
     /// For `-I`: before which rule, from 0.
     pub(super) at: Option<usize>,
-    /// All but `-A CHAIN` and counters.
-    pub(super) words: Vec<Word<'a>>,
+    /// All but `-A CHAIN` and counters, as it is written.
+    pub(super) text: String,
     pub(super) rule: Rule<'a>,
 }
 
@@ -202,13 +202,13 @@ impl<'a> Reading<'a> {
         if let Some(name) = changed_set(&rule) {
             self.parts.sets.touch(&name);
         }
-        let words = without_counters(words);
+        let text = joined(&without_counters(words));
         let announced = self.chains.contains(chain);
         let section = self.section()?;
         if !announced && hooks(section.table, chain, false).is_some() {
             self.announce(chain, "ACCEPT")?;
         }
-        self.section()?.entries.push(Entry { line, chain, at, words, rule });
+        self.section()?.entries.push(Entry { line, chain, at, text, rule });
         Ok(())
     }
 }

@@ -52,11 +52,21 @@ pub struct NotSaid {
 /// When it is no listing.
 pub fn import(listing: &Value) -> Result<Imported, ReadError> {
     let ruleset = read_value(listing)?;
-    let mut walk = Walk::new(&ruleset, rule_objects(listing));
+    Ok(walked(&ruleset, rule_objects(listing)))
+}
+
+/// As [`import`] for a ruleset of another reader. `rules` has of each rule family, table, chain and its statements as nft lists them, the
+/// rules of a chain in their order.
+pub fn import_ruleset(ruleset: &Ruleset, rules: &[(TableFamily, String, String, Value)]) -> Imported {
+    walked(ruleset, rules.iter().map(|(family, table, chain, body)| (*family, &**table, &**chain, body)).collect())
+}
+
+fn walked(ruleset: &Ruleset, rules: Vec<(TableFamily, &str, &str, &Value)>) -> Imported {
+    let mut walk = Walk::new(ruleset, rules);
     for direction in [Direction::Input, Direction::Forward, Direction::Output] {
         walk.direction(direction);
     }
-    Ok(walk.ended())
+    walk.ended()
 }
 
 /// Deeper no kernel follows jumps (NFT_JUMP_STACK_SIZE).

@@ -1,0 +1,149 @@
+//! What rules of iptables do, in the form in which nft lists it: so the import that proves rules of nft proves these too.
+//!
+//! Only the order and kind of what a rule does is said so; which packets it takes is in its conditions. What AFO's own rules cannot do
+//! keeps its name, and is refused by it.
+
+use super::read::{Action, actions};
+use crate::rule::ruleset::{Ruleset, TableFamily};
+use serde_json::{Value, json};
+
+/// A rule's family, table and chain, and its statements under `expr`; the rules of a chain in their order.
+pub type Statements = (TableFamily, String, String, Value);
+
+/// What the rules of a ruleset do that was read from dumps.
+pub fn statements(ruleset: &Ruleset) -> Vec<Statements> {
+    let lines = ruleset.lines().filter_map(|(at, line)| {
+        let table = ruleset.tables.get(at.table)?;
+        let all: Vec<Value> = match actions(&line.text) {
+            Ok(actions) => actions.into_iter().map(|action| statement(action, table.family)).collect(),
+            Err(_) => vec![Value::Null],
+        };
+        Some((table.family, table.name.clone(), table.chains[at.chain].name.clone(), json!({ "expr": all })))
+    });
+    lines.collect()
+}
+
+fn named(name: &str) -> Value {
+    json!({ name: null })
+}
+
+fn statement(action: Action, family: TableFamily) -> Value {
+    match action {
+        Action::Match => named("match"),
+        Action::Limit { rate, burst } => limit(&rate, burst.as_deref()).unwrap_or_else(|| named("limit")),
+        Action::Log { prefix, level } => log(prefix, level.as_deref()).unwrap_or_else(|| named("LOG")),
+        Action::Reject(with) => json!({ "reject": reject(with.as_deref(), family) }),
+        Action::Jump(to) => json!({ "jump": { "target": to } }),
+        Action::Other(name) => match name.as_str() {
+            "ACCEPT" => named("accept"),
+            "DROP" => named("drop"),
+            other => named(other),
+        },
+    }
+}
+
+/// `3/sec`, and the burst, which iptables-save leaves out where it is 5.
+fn limit(rate: &str, burst: Option<&str>) -> Option<Value> {
+    let (count, unit) = rate.split_once('/')?;
+    let per = ["second", "minute", "hour", "day"].into_iter().find(|per| !unit.is_empty() && per.starts_with(unit))?;
+    let burst: u64 = burst.map_or(Some(5), |burst| burst.parse().ok())?;
+    Some(json!({ "limit": { "rate": count.parse::<u64>().ok()?, "per": per, "burst": burst } }))
+}
+
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
+
+fn log(prefix: Option<String>, level: Option<&str>) -> Option<Value> {
+    let mut fields = serde_json::Map::new();
+    if let Some(prefix) = prefix {
+        fields.insert("prefix".to_owned(), prefix.into());
+    }
+    // Level 4 is that of a rule that gives none.
+    if let Some(level) = level.filter(|level| *level != "4") {
+        fields.insert("level".to_owned(), (*LEVELS.get(level.parse::<usize>().ok()?)?).into());
+    }
+    Some(match fields.is_empty() {
+        true => named("log"),
+        false => json!({ "log": fields }),
+    })
+}
+
+/// The answer in nft's words; what nft has no words for keeps iptables'.
+fn reject(with: Option<&str>, family: TableFamily) -> Value {
+    let (usual, kind) = if family == TableFamily::Ip6 {
+        ("icmp6-port-unreachable", "icmpv6")
+    } else {
+        ("icmp-port-unreachable", "icmp")
+    };
+    let with = with.unwrap_or(usual);
+    let answer = match with {
+        "tcp-reset" => return json!({ "type": "tcp reset" }),
+        "icmp6-adm-prohibited" | "adm-prohibited" => "admin-prohibited",
+        other => other.strip_prefix("icmp6-").or_else(|| other.strip_prefix("icmp-")).unwrap_or(other),
+    };
+    json!({ "type": kind, "expr": answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::iptables::read;
+    use crate::backend::nftables::import_ruleset;
+
+    fn imported(rules: &str) -> (Vec<String>, Vec<String>) {
+        let dump = format!("*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:sub -\n{rules}\nCOMMIT\n");
+        let ruleset = read(&dump).expect(rules);
+        let all = import_ruleset(&ruleset, &statements(&ruleset));
+        let line = |rule: &crate::rule::Rule| rule.to_line().split_once(' ').expect("an id").1.to_owned();
+        let why = all.not_said.iter().map(|n| format!("{}: {}", n.place, n.why)).collect();
+        (all.rules.iter().map(line).collect(), why)
+    }
+
+    #[test]
+    fn rules_are_taken_over_where_they_are_proven() {
+        for (rules, said) in [
+            (
+                "-A INPUT -s 192.0.2.0/24 -p tcp -m multiport --dports 22,80:90 -j ACCEPT",
+                "accept input family=ipv4 source_address=192.0.2.0/24 protocol=tcp destination_port=22,80-90",
+            ),
+            (
+                "-A FORWARD -i eth+ -p udp -m udp --dport 53 -m conntrack --ctstate NEW -j DROP",
+                "drop forward family=ipv4 interface_in=eth* protocol=udp destination_port=53 connection_state=new",
+            ),
+            (
+                "-A FORWARD -p tcp -m tcp --dport 23 -j REJECT --reject-with tcp-reset",
+                "reject forward family=ipv4 protocol=tcp destination_port=23 reject_with=tcp-reset",
+            ),
+            (
+                "-A FORWARD -j sub\n-A sub -p tcp -m tcp --dport 25 -m limit --limit 10/min -j LOG --log-prefix \"mail \"",
+                "log forward family=ipv4 protocol=tcp destination_port=25",
+            ),
+        ] {
+            let (found, why) = imported(rules);
+            assert_eq!((found.len(), why.len()), (1, 0), "{rules}: {found:?} {why:?}");
+            assert!(found[0].starts_with(said), "{rules}: {}", found[0]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_named() {
+        for (rule, why) in [
+            ("-p tcp -j MARK --set-mark 1", "`MARK` is nothing that AFO's rules do"),
+            ("-p tcp -j LOG --log-uid", "`LOG` is nothing that AFO's rules do"),
+            ("-p tcp -m recent --set --name a --rsource -j DROP", "`recent` is nothing that AFO's rules do"),
+            ("-p tcp -g sub", "`goto` is nothing that AFO's rules do"),
+            ("-m ttl --ttl-lt 5 -j DROP", "`-m ttl --ttl-lt 5` is nothing that AFO's rules ask"),
+            (
+                "-p tcp -m limit --limit 3/sec -m tcp --dport 22 -j DROP",
+                "`match` stands where AFO's rules cannot have it",
+            ),
+            (
+                "-p udp -m udp --dport 53 -j REJECT --reject-with icmp-proto-unreachable",
+                "its answer is none that AFO's rules give",
+            ),
+        ] {
+            let (found, reasons) = imported(&format!("-A FORWARD {rule}"));
+            assert_eq!(found.len(), 0, "{rule}: {found:?}");
+            assert_eq!(reasons, [format!("ip filter FORWARD, rule 1: {why}")], "{rule}");
+        }
+    }
+}
