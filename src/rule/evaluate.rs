@@ -254,12 +254,16 @@ impl Walk<'_> {
     fn alter(&mut self, change: &Alteration) {
         match change {
             Alteration::Mark(mark) => self.mark = Some(*mark),
+            Alteration::EarlyMark => self.mark = None,
             Alteration::Field(name) if name == "meta mark" => self.mark = None,
             Alteration::Field(_) | Alteration::Untracked => {}
         }
     }
 
     fn holds(&mut self, at: At, rule: &Line, base: &Base) -> bool {
+        if rule.alters.contains(&Alteration::EarlyMark) {
+            self.mark = None;
+        }
         if self.see.is_none() {
             return rule.conditions.iter().all(|condition| self.condition(at, condition, base));
         }

@@ -200,6 +200,8 @@ pub struct Unread {
 pub enum Alteration {
     /// `meta mark set` to a number.
     Mark(u32),
+    /// `meta mark set` before a condition of the same rule: it may be set by a rule that does not match.
+    EarlyMark,
     /// Any other field, by the text of the left-hand side.
     Field(String),
     /// The connection is not tracked.
@@ -210,7 +212,7 @@ impl Alteration {
     /// The text of the field that it changes.
     pub fn field(&self) -> String {
         match self {
-            Self::Mark(_) => "meta mark".to_owned(),
+            Self::Mark(_) | Self::EarlyMark => "meta mark".to_owned(),
             Self::Field(name) => name.clone(),
             Self::Untracked => "ct state".to_owned(),
         }

@@ -25,3 +25,4 @@ mod shell;
 mod state;
 mod strategies;
 mod tree;
+mod truth_table;

@@ -18,9 +18,16 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
         alters: Vec::new(),
         outcome: Outcome::Next,
     };
+    let mut asked = None;
     for statement in statements {
         let place = Place { family, sets };
         place.take(&mut line, statement);
+        if matches!(line.alters.last(), Some(Alteration::Mark(_))) {
+            asked.get_or_insert(line.conditions.len());
+        }
+    }
+    if asked.is_some_and(|asked| asked < line.conditions.len()) {
+        line.alters.iter_mut().filter(|a| matches!(a, Alteration::Mark(_))).for_each(|a| *a = Alteration::EarlyMark);
     }
     if merged(statements) {
         line.conditions.retain(|c| !matches!(c, Condition::Wide(Wide::SourcePort | Wide::DestinationPort, _)));

@@ -79,6 +79,18 @@ fn what_was_once_not_agreed_about() {
     });
 }
 
+/// What a rule does before one of its conditions happens whether that holds or not.
+#[test]
+fn a_mark_that_is_set_too_early_is_left_to_chance() {
+    in_namespace(|_| {
+        let mut lab = Lab::open(&INTERFACES).expect("a lab");
+        let rules = "meta mark set 7 udp dport 53\nmeta mark 7 drop";
+        let text = format!("table inet t {{ chain f {{ type filter hook forward priority 0\n{rules}\n}}\n}}");
+        let packet = "forward eth0 eth1 10.0.0.8:21173 > 192.0.2.1:8080 udp";
+        assert_eq!(compared(&mut lab, &text, packet), Ok(Compared::ByChance));
+    });
+}
+
 /// nft 1.0.6 loads it as one comparison, which holds where either port differs; later ones as two. The listing is the same.
 #[test]
 fn two_ports_that_are_not_are_left_to_chance() {

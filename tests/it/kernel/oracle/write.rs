@@ -355,8 +355,8 @@ fn statements(draw: &mut Draw, words: &mut Vec<String>) {
         (10, format!("meta mark set {}", value(draw, Kind::Mark))),
     ] {
         if draw.chance(percent) {
-            let early = !text.starts_with("meta") && draw.chance(15);
-            let at = if early { draw.below(words.len() + 1) } else { words.len() };
+            // What stands before a condition happens whether that holds or not.
+            let at = if draw.chance(10) { draw.below(words.len() + 1) } else { words.len() };
             words.insert(at, text);
         }
     }
