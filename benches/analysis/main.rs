@@ -89,7 +89,7 @@ fn measure(name: &str, rules: &[Five]) -> Row {
         proposed.iter().map(|rule| timed(|| conflicts(&ruleset, rule, Budget::default())).1).collect();
     ones.sort_by(f64::total_cmp);
     let against = Against::new(Cow::Borrowed(&ruleset));
-    let (_, many) = timed(|| proposed.iter().for_each(|rule| drop(against.judge(rule, Budget::default()))));
+    let (_, many) = timed(|| proposed.iter().for_each(|rule| drop(against.judge(rule, &[], Budget::default()))));
     Row {
         name: name.to_owned(),
         rules: rules.len(),

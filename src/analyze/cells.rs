@@ -1,9 +1,10 @@
 //! A rule as packet sets, where it stands.
 
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
+use crate::rule::evaluate::By;
 use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, name_number};
 use crate::rule::way::Changes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// More products than this out of one rule are not multiplied out.
 const MOST: usize = 65_536;
@@ -31,7 +32,11 @@ pub(super) struct Match {
 pub(super) struct Atoms {
     numbers: HashMap<String, u32>,
     texts: Vec<String>,
+    luck: HashSet<u32>,
 }
+
+/// No condition begins so.
+const LUCK: &str = "\0luck of ";
 
 impl Atoms {
     fn number(&mut self, text: &str) -> u32 {
@@ -42,6 +47,18 @@ impl Atoms {
         self.texts.push(text.to_owned());
         self.numbers.insert(text.to_owned(), number);
         number
+    }
+
+    /// The number of what chance decides about a rule; a rule that is not understood may deny or not, beside that it may accept or not.
+    pub(super) fn luck(&mut self, by: By, denies: bool) -> u32 {
+        let number = self.number(&format!("{LUCK}{by:?} {denies}"));
+        self.luck.insert(number);
+        number
+    }
+
+    /// Whether a number stands for chance.
+    pub(super) fn is_luck(&self, atom: u32) -> bool {
+        self.luck.contains(&atom)
     }
 
     /// The condition that a number stands for.

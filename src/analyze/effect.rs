@@ -39,6 +39,13 @@ impl Changed {
         self.undecided.push((accepts, words));
     }
 
+    /// The cells of packets that are dropped newly, and of those that are accepted newly.
+    #[cfg(test)]
+    pub(super) fn cells(&self) -> (Vec<Cell>, Vec<Cell>) {
+        let of = |list: &[Piece]| list.iter().map(|piece| piece.cell.clone()).collect();
+        (of(&self.dropped), of(&self.accepted))
+    }
+
     /// The classes, the largest first.
     pub(super) fn effect(self, atoms: &Atoms) -> Effect {
         let open = |accepts: bool| {

@@ -1,9 +1,13 @@
 //! A proposed rule as a line of a ruleset: the same packets, the same verdict.
 
+use super::ban::is_ban;
 use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, NO_MAC, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict, name_number, name_range};
 use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule};
 use std::net::IpAddr;
+
+/// The condition of a rule that holds for a time.
+pub(super) const ENDS: &str = "it ends by itself";
 
 fn number(address: IpAddr) -> u128 {
     match address {
@@ -68,7 +72,7 @@ fn conditions(rule: &Rule) -> Vec<Condition> {
         all.push(Condition::Chance("a schedule".to_owned()));
     }
     if rule.ttl_seconds.is_some() {
-        all.push(Condition::Chance("it ends by itself".to_owned()));
+        all.push(Condition::Chance(ENDS.to_owned()));
     }
     all
 }
@@ -120,7 +124,13 @@ fn spared(rule: &Rule) -> Option<Condition> {
     let harmless = |state: &ConnectionState| matches!(state, ConnectionState::New | ConnectionState::Invalid);
     let states = &rule.connection_state;
     let tracked = !states.is_any() && !states.is_negated() && states.items().iter().all(harmless);
-    if !takes || !icmp || transport || tracked || !rule.icmp_type.is_any() && !rule.icmp_type.is_negated() {
+    if is_ban(rule)
+        || !takes
+        || !icmp
+        || transport
+        || tracked
+        || !rule.icmp_type.is_any() && !rule.icmp_type.is_negated()
+    {
         return None;
     }
     Some(Condition::AnyOf((0..2).flat_map(|family| rest_of_family(rule, family)).collect()))

@@ -4,6 +4,7 @@
 //! search has a budget of steps, so that no ruleset makes it hang: beyond it the answer is "undecided".
 
 mod audit;
+mod ban;
 mod cells;
 mod certain;
 mod classes;
@@ -39,11 +40,12 @@ mod ways;
 mod words;
 
 pub use audit::{Budget, audit};
+pub use ban::is_ban;
 pub use diff::{Wanted, diff};
 pub use invariant::{Demand, Invariant, invariants, violations};
 pub use loss::{Loss, losses};
 pub use matrix::passages;
-pub use placing::{is_ban, with_rules, without_bans};
+pub use placing::{with_rules, without_bans};
 pub use portions::{Portion, Portions};
 pub use proposal::{Against, Judgement, conflicts, stops};
 pub use query::{Names, Query};

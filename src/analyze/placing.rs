@@ -3,23 +3,17 @@
 //! Bans for a time stand in the block chains before addresses are translated; all else in the generation of its hook, after the rules
 //! that are there and before a default denial, unless it says otherwise.
 
-use super::lower::lines;
+use super::ban::is_ban;
+use super::lower::{ENDS, lines};
 use super::view::{Known, OWN, View};
-use crate::packet::{Cell, Narrow, Ranges, Wide};
+use crate::packet::{AddressSpec, Bits, Cell, Narrow, Ranges, Wide};
+use crate::record::{Change, ChangeOp};
 use crate::rule::ruleset::{
     At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, TableFamily, Verdict, name_number,
 };
 use crate::rule::{Action, Direction, Position, Rule};
 
-/// A ruleset with the proposed rules in their places.
-#[derive(Debug)]
-pub(super) struct Placed<'a> {
-    pub(super) view: View<'a>,
-    /// For each rule that was given, the places of its lines; none where it is disabled.
-    pub(super) places: Vec<Vec<Stood>>,
-}
-
-/// A line of a proposed rule in its place.
+/// A line of AFO's in its place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stood {
     pub(super) at: At,
@@ -27,13 +21,17 @@ pub(super) struct Stood {
     pub(super) base: usize,
 }
 
-/// Puts rules into their places.
-pub(super) fn placed<'a>(live: &'a Ruleset, known: &'a Known, rules: &[Rule]) -> Placed<'a> {
-    let mut view = View::of(live, known);
-    let table = view.own_table();
-    let named = named_loopback(rules);
-    let places = rules.iter().map(|rule| put_all(&mut view, table, rule, &named)).collect();
-    Placed { view, places }
+/// What a change of what is there came to.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Lines that are gone; where an address is freed, gone for that address.
+    pub(super) gone: Vec<Stood>,
+    /// Lines that took their place, or came back.
+    pub(super) new: Vec<Stood>,
+    /// Set where it is an address that is blocked no more.
+    pub(super) freed: Option<AddressSpec>,
+    /// Why nobody can say what it does.
+    pub(super) trouble: Option<String>,
 }
 
 /// A ruleset without AFO's bans for a time.
@@ -48,17 +46,124 @@ pub fn without_bans(ruleset: &Ruleset) -> Ruleset {
 
 /// A ruleset with rules in the places where AFO puts them.
 pub fn with_rules(live: &Ruleset, rules: &[Rule]) -> Ruleset {
-    placed(live, &Known::of(live), rules).view.ruleset()
-}
-
-fn put_all(view: &mut View, table: usize, rule: &Rule, named: &[Direction]) -> Vec<Stood> {
-    if !rule.enabled {
-        return Vec::new();
+    let known = Known::of(live);
+    let mut placing = Placing::new(View::of(live, &known));
+    for rule in rules {
+        placing.put(rule);
     }
-    stands(rule).iter().flat_map(|stand| put(view, table, rule, named, stand)).collect()
+    placing.view().ruleset()
 }
 
-/// The chains of the bans.
+fn trouble(words: impl Into<String>) -> Made {
+    Made { trouble: Some(words.into()), ..Made::default() }
+}
+
+/// A ruleset in which changes are made one after the other, where AFO would make them.
+#[derive(Debug)]
+pub(super) struct Placing<'a> {
+    view: View<'a>,
+    table: usize,
+}
+
+impl<'a> Placing<'a> {
+    /// Begins with a ruleset.
+    pub(super) fn new(view: View<'a>) -> Self {
+        Self { table: view.own_table(), view }
+    }
+
+    /// The ruleset with all changes.
+    pub(super) fn view(self) -> View<'a> {
+        self.view
+    }
+
+    /// Puts a rule into its places; none where it is disabled.
+    pub(super) fn put(&mut self, rule: &Rule) -> Vec<Stood> {
+        if !rule.enabled {
+            return Vec::new();
+        }
+        stands(rule).iter().flat_map(|stand| put(&mut self.view, self.table, rule, stand)).collect()
+    }
+
+    /// Makes a change to what is there.
+    pub(super) fn change(&mut self, change: &Change) -> Made {
+        let own = self.own(&change.target);
+        match (change.op, &change.rule) {
+            (ChangeOp::Policy, _) => {
+                trouble("a default policy cannot be changed by this version; add a last rule that drops instead")
+            }
+            (ChangeOp::Enable, None) => {
+                trouble(format!("a rule that is disabled is not in the ruleset; bring rule `{}` along", change.target))
+            }
+            (ChangeOp::Enable, Some(rule)) => Made { new: self.put(rule), ..Made::default() },
+            (ChangeOp::Replace, None) => trouble(format!("no rule comes in the place of `{}`", change.target)),
+            (ChangeOp::Remove, _) if own.is_empty() => match change.target.parse() {
+                Ok(address) => self.free(address),
+                Err(_) => self.missing(&change.target),
+            },
+            _ if own.is_empty() => self.missing(&change.target),
+            (ChangeOp::Replace, Some(rule)) => self.replace(own, rule),
+            (ChangeOp::Remove | ChangeOp::Disable, _) => {
+                for stood in &own {
+                    self.view.take(stood.at);
+                }
+                Made { gone: own, ..Made::default() }
+            }
+        }
+    }
+
+    fn missing(&self, target: &str) -> Made {
+        trouble(format!("no rule `{}` of AFO's is in this ruleset", target.escape_debug()))
+    }
+
+    /// The lines of a rule that stands in the generation in force.
+    fn own(&self, id: &str) -> Vec<Stood> {
+        let mut found = Vec::new();
+        for base in POLICY.iter().filter_map(|name| self.view.named(self.table, name)) {
+            let Some(chain) = chosen(&self.view, self.table, base) else { continue };
+            let places =
+                self.view.order(self.table, chain).into_iter().map(|line| At { table: self.table, chain, line });
+            let is_it = |at: &At| self.view.line(*at).is_some_and(|line| line.comment.as_deref() == Some(id));
+            found.extend(places.filter(is_it).map(|at| Stood { at, base }));
+        }
+        found
+    }
+
+    fn replace(&mut self, gone: Vec<Stood>, rule: &Rule) -> Made {
+        let ranks: Vec<_> = gone.iter().filter_map(|stood| Some((stood, self.view.take(stood.at)?))).collect();
+        let same = stands(rule)
+            .first()
+            .is_some_and(|stand| gone.iter().all(|stood| self.view.named(self.table, stand.name) == Some(stood.base)));
+        let new = match ranks.first() {
+            Some((first, rank)) if same && rule.enabled && rule.position == Position::Auto => {
+                let (base, at) = (first.base, first.at);
+                let lines = lines(rule).into_iter().enumerate();
+                lines.map(|(n, line)| Stood { at: self.view.put(at.table, at.chain, rank + n, line), base }).collect()
+            }
+            _ => self.put(rule),
+        };
+        Made { gone, new, ..Made::default() }
+    }
+
+    /// The lines that look up blocks, for an address that is blocked no more.
+    fn free(&self, address: AddressSpec) -> Made {
+        let looks = |condition: &Condition| matches!(condition, Condition::Chance(text) if text.contains('@'));
+        let mut gone = Vec::new();
+        for base in BLOCKS.iter().filter_map(|name| self.view.named(self.table, name)) {
+            let places = self.view.order(self.table, base).into_iter();
+            let places = places.map(|line| Stood { at: At { table: self.table, chain: base, line }, base });
+            let is_look =
+                |stood: &Stood| self.view.line(stood.at).is_some_and(|line| line.conditions.iter().any(looks));
+            gone.extend(places.filter(is_look));
+        }
+        match gone.is_empty() {
+            true => trouble(format!("no block of {address} is in this ruleset")),
+            false => Made { gone, freed: Some(address), ..Made::default() },
+        }
+    }
+}
+
+/// The base chains of AFO's policy, and those of its blocks.
+const POLICY: [&str; 5] = ["input", "forward", "output", "dstnat", "srcnat"];
 const BLOCKS: [&str; 3] = ["blocks", "blocks_output", "blocks_forward"];
 
 /// A base chain of AFO's.
@@ -93,50 +198,41 @@ fn stands(rule: &Rule) -> Vec<Stand> {
     }]
 }
 
-/// Whether a rule drops addresses for a time and says nothing else: an element of the block sets.
-pub fn is_ban(rule: &Rule) -> bool {
-    let bare = rule.interface_in.is_any()
-        && rule.interface_out.is_any()
-        && rule.source_port.is_any()
-        && rule.icmp_type.is_any()
-        && rule.connection_state.is_any()
-        && rule.source_mac.is_any()
-        && rule.vlan.is_any()
-        && rule.tcp_flags.is_none()
-        && rule.mark.is_none()
-        && rule.extra.is_empty();
-    let acts =
-        rule.action == Action::Drop && rule.log.is_none() && rule.rate_limit.is_none() && rule.schedule.is_none();
-    let free = rule.position == Position::Auto && rule.priority.is_none() && rule.ttl_seconds.is_some();
-    let ported = !rule.destination_port.is_any() || !rule.protocol.is_any();
-    let (source, destination) = (!rule.source_address.is_any(), !rule.destination_address.is_any());
-    let plain = !rule.source_address.is_negated() && !rule.destination_address.is_negated();
-    let way = match rule.direction {
-        Direction::Input => source && !destination,
-        Direction::Forward => (source != destination) && !ported,
-        Direction::Output => destination && !source && !ported,
-    };
-    let each = |port: &crate::packet::PortRange| port.as_single().is_some();
-    let listed = !ported
-        || !rule.destination_port.is_any()
-            && rule.destination_port.items().iter().all(each)
-            && !rule.destination_port.is_negated()
-            && !rule.protocol.is_negated();
-    bare && acts && free && plain && way && listed
+fn put(view: &mut View, table: usize, rule: &Rule, stand: &Stand) -> Vec<Stood> {
+    let base = base_chain(view, table, stand);
+    let chain = if stand.name.starts_with("blocks") { base } else { generation(view, table, base, stand) };
+    let (names, lo) = (names_loopback(rule), loopback(stand, false));
+    let spared = view.order(table, chain).iter().position(|line| spares(view, At { table, chain, line: *line }));
+    let mut stood = Vec::new();
+    if let (true, Some(at), Some(lo)) = (names, spared, lo) {
+        // The rules that name loopback come before the line that leaves it alone, for loopback.
+        let rank = position(view, table, chain, at, rule);
+        stood.extend(put_lines(view, (table, chain), rank, rule, Some(&lo)));
+    }
+    let guard = loopback(stand, true).filter(|_| !names && spared.is_none());
+    let rank = position(view, table, chain, usize::MAX, rule);
+    stood.extend(put_lines(view, (table, chain), rank, rule, guard.as_ref()));
+    stood.into_iter().map(|at| Stood { at, base }).collect()
 }
 
-fn put(view: &mut View, table: usize, rule: &Rule, named: &[Direction], stand: &Stand) -> Vec<Stood> {
-    let base = base_chain(view, table, stand);
-    let guarded = named.contains(&rule.direction);
-    let chain = if stand.name.starts_with("blocks") { base } else { generation(view, table, base, guarded, stand) };
-    let rank = position(view, table, chain, rule);
-    let guard = loopback(stand, true).filter(|_| guarded && !names_loopback(rule));
+/// Puts the lines of a rule into a chain from a rank on, with one more condition.
+fn put_lines(view: &mut View, place: (usize, usize), rank: usize, rule: &Rule, more: Option<&Condition>) -> Vec<At> {
     let own = lines(rule).into_iter().enumerate();
     own.map(|(n, line)| {
-        let conditions = guard.iter().cloned().chain(line.conditions).collect();
-        Stood { at: view.put(table, chain, rank + n, Line { conditions, ..line }), base }
+        let conditions = more.into_iter().cloned().chain(line.conditions).collect();
+        view.put(place.0, place.1, rank + n, Line { conditions, ..line })
     })
     .collect()
+}
+
+/// Whether a line is AFO's own that leaves loopback alone.
+fn spares(view: &View, at: At) -> bool {
+    let lo = Ranges::single(name_number("lo"));
+    view.is_frame(at)
+        && view.line(at).is_some_and(|line| {
+            line.outcome == Outcome::Verdict(Verdict::Return)
+                && matches!(line.conditions.as_slice(), [Condition::Wide(Wide::InInterface | Wide::OutInterface, values)] if *values == lo)
+        })
 }
 
 fn base_chain(view: &mut View, table: usize, stand: &Stand) -> usize {
@@ -162,7 +258,7 @@ fn spare_loopback(view: &mut View, table: usize, chain: usize, stand: &Stand) {
 }
 
 /// The chain of the generation in force; on an empty host a new one.
-fn generation(view: &mut View, table: usize, base: usize, guarded: bool, stand: &Stand) -> usize {
+fn generation(view: &mut View, table: usize, base: usize, stand: &Stand) -> usize {
     if let Some(chain) = chosen(view, table, base) {
         return chain;
     }
@@ -170,9 +266,7 @@ fn generation(view: &mut View, table: usize, base: usize, guarded: bool, stand: 
     let choose = plain_line(format!("goto {name}"), Vec::new(), Verdict::Goto(name.clone()));
     view.put(table, base, usize::MAX, choose);
     let chain = add_chain(view, table, &name, None);
-    if !guarded {
-        spare_loopback(view, table, chain, stand);
-    }
+    spare_loopback(view, table, chain, stand);
     chain
 }
 
@@ -197,6 +291,7 @@ fn loopback(stand: &Stand, negated: bool) -> Option<Condition> {
     let field = match stand.hook {
         Hook::Input | Hook::Prerouting => Wide::InInterface,
         Hook::Output | Hook::Postrouting => Wide::OutInterface,
+        Hook::Forward if stand.name.starts_with("blocks") => Wide::OutInterface,
         _ => return None,
     };
     let lo = Ranges::single(name_number("lo"));
@@ -208,45 +303,83 @@ fn names_loopback(rule: &Rule) -> bool {
     lists.iter().any(|list| !list.is_negated() && list.items().iter().any(|name| name.matches("lo")))
 }
 
-/// The directions in which some rule names loopback.
-fn named_loopback(rules: &[Rule]) -> Vec<Direction> {
-    let naming = |direction: &Direction| {
-        rules.iter().any(|rule| rule.enabled && rule.direction == *direction && names_loopback(rule))
-    };
-    Direction::ALL.iter().copied().filter(naming).collect()
-}
-
-/// The rank of a new line among those that are there.
-fn position(view: &View, table: usize, chain: usize, rule: &Rule) -> usize {
-    let order = view.order(table, chain);
+/// The rank of a new line among the first `most` of those that are there.
+fn position(view: &View, table: usize, chain: usize, most: usize, rule: &Rule) -> usize {
+    let mut order = view.order(table, chain);
+    order.truncate(most);
     let line = |number: &usize| view.line(At { table, chain, line: *number });
-    let is_default = |number: &&usize| line(number).is_some_and(is_default);
     let is = |id: &str, number: &usize| line(number).is_some_and(|line| line.comment.as_deref() == Some(id));
-    let end = order.len() - order.iter().rev().take_while(is_default).count();
+    let frame = |number: &&usize| view.is_frame(At { table, chain, line: **number });
+    let end = || before_default(&order.iter().filter_map(line).collect::<Vec<_>>());
     match &rule.position {
-        Position::First => order.iter().take_while(|n| line(n).is_some_and(|l| l.comment.is_none())).count().min(end),
-        Position::Before(id) => order.iter().position(|n| is(id.as_str(), n)).unwrap_or(end),
-        Position::After(id) => order.iter().rposition(|n| is(id.as_str(), n)).map_or(end, |at| at + 1),
-        Position::Auto | Position::Last => end,
+        Position::First if most < usize::MAX => 0,
+        Position::First => order.iter().take_while(frame).count(),
+        Position::Before(id) => order.iter().position(|n| is(id.as_str(), n)).unwrap_or_else(end),
+        Position::After(id) => order.iter().rposition(|n| is(id.as_str(), n)).map_or_else(end, |at| at + 1),
+        Position::Auto if is_default(&lines(rule).iter().collect::<Vec<_>>()) => order.len(),
+        Position::Auto | Position::Last => end(),
     }
 }
 
-/// Whether a line denies everybody.
-fn is_default(line: &Line) -> bool {
-    let denies = matches!(&line.outcome, Outcome::Verdict(verdict) if verdict.denies());
-    denies && line.conditions.iter().all(is_everyone)
-}
-
-/// Whether a condition keeps nobody out: every address of a family, and no ICMP but what is spared.
-fn is_everyone(condition: &Condition) -> bool {
-    let open = |cell: &Cell| {
-        Wide::ALL.iter().all(|f| *cell.wide(*f) == f.all()) && cell.narrow(Narrow::State) == Narrow::State.all()
-    };
-    match condition {
-        Condition::AnyOf(cells) => cells.iter().all(open),
-        Condition::Narrow(Narrow::Protocol | Narrow::IcmpType | Narrow::Family | Narrow::Fragment, bits) => {
-            bits.len() > 2
+/// How many lines stand before a default denial at the end, which is one rule or several.
+fn before_default(lines: &[&Line]) -> usize {
+    let mut end = lines.len();
+    while let Some(last) = lines[..end].last() {
+        let group = lines[..end].iter().rev().take_while(|line| line.comment == last.comment).count();
+        if last.comment.is_none() || !is_default(&lines[end - group..end]) {
+            break;
         }
-        _ => false,
+        end -= group;
     }
+    end
+}
+
+/// Whether the lines of one rule deny everybody everything, but for ICMP that is spared.
+fn is_default(lines: &[&Line]) -> bool {
+    let mut taken: [Bits; 2] = Default::default();
+    for line in lines {
+        let denies = matches!(&line.outcome, Outcome::Verdict(verdict) if verdict.denies());
+        let Some(cells) = all_of(line).filter(|_| denies) else { return false };
+        for cell in cells.iter().filter(|cell| everybodys(cell)) {
+            for family in cell.narrow(Narrow::Family).iter().filter(|family| *family < 2) {
+                let own = &mut taken[usize::from(family)];
+                *own = own.or(cell.narrow(Narrow::Protocol));
+            }
+        }
+    }
+    taken.contains(&Bits::ALL) && taken.iter().all(|own| own.is_empty() || *own == Bits::ALL)
+}
+
+/// The packets that a line asks for, where all of its conditions are understood.
+fn all_of(line: &Line) -> Option<Vec<Cell>> {
+    let mut found = vec![Cell::all()];
+    for condition in &line.conditions {
+        let cells = match condition {
+            Condition::Wide(field, values) => vec![Cell::all().with_wide(*field, values.clone())],
+            Condition::Narrow(field, values) => vec![Cell::all().with_narrow(*field, *values)],
+            Condition::AnyOf(cells) => cells.clone(),
+            Condition::Chance(text) if text == ENDS || text.contains("@ttl_") => continue,
+            Condition::Chance(_) | Condition::Unread(_) => return None,
+        };
+        found = found.iter().flat_map(|own| cells.iter().filter_map(|cell| own.and(cell))).collect();
+    }
+    Some(found)
+}
+
+/// Whether a cell asks for nothing but family and protocol, and of ICMP for most types.
+fn everybodys(cell: &Cell) -> bool {
+    let icmp = cell.narrow(Narrow::Protocol).is_subset(Bits::single(1).with(58));
+    let free = |field: Narrow| match field {
+        Narrow::Family | Narrow::Protocol => true,
+        Narrow::IcmpType => cell.narrow(field) == field.all() || icmp && cell.narrow(field).len() > 200,
+        Narrow::Fragment => cell.narrow(field) == field.all() || icmp,
+        _ => cell.narrow(field) == field.all(),
+    };
+    let v4 = Ranges::one(0, u32::MAX.into());
+    let only_v4 = cell.narrow(Narrow::Family) == Bits::single(0);
+    let whole = |field: Wide| match field {
+        Wide::Source | Wide::Destination if only_v4 => v4.is_subset(cell.wide(field)),
+        _ => *cell.wide(field) == field.all(),
+    };
+    Wide::ALL.into_iter().all(whole) && Narrow::ALL.into_iter().all(free)
 }

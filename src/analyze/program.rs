@@ -149,7 +149,7 @@ pub(super) fn lay_out_chains(
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
     let known = Known::of(ruleset);
-    lay_out_view(&View::of(ruleset, &known), chains, None, atoms)
+    lay_out_view(&View::of(ruleset, &known), chains, Of::All, atoms)
 }
 
 /// Lays out the way of a direction as far as some packets go it: what surely matches none of them is left out.
@@ -160,24 +160,32 @@ pub(super) fn lay_out_near(
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
     let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect();
-    lay_out_view(view, &chains, Some(packets), atoms)
+    lay_out_view(view, &chains, Of::Near(packets), atoms)
 }
 
-fn lay_out_view(
+/// The same with all that is left to chance decided by atoms, one for each rule: what is laid out twice, before a change and after,
+/// has the same luck in both.
+pub(super) fn lay_out_lucky(
     view: &View,
-    chains: &[(usize, usize)],
-    packets: Option<&[Cell]>,
+    direction: Direction,
+    packets: &[Cell],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let mut layout = Layout {
-        view,
-        packets,
-        atoms,
-        steps: Vec::new(),
-        passed: Vec::new(),
-        too_wide: Vec::new(),
-        accepts: Vec::new(),
-    };
+    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect();
+    lay_out_view(view, &chains, Of::Lucky(packets), atoms)
+}
+
+/// Which packets are of interest, and whether chance is decided.
+#[derive(Debug, Clone, Copy)]
+enum Of<'a> {
+    All,
+    Near(&'a [Cell]),
+    Lucky(&'a [Cell]),
+}
+
+fn lay_out_view(view: &View, chains: &[(usize, usize)], of: Of, atoms: &mut Atoms) -> Result<Program, Unlaid> {
+    let mut layout =
+        Layout { view, of, atoms, steps: Vec::new(), passed: Vec::new(), too_wide: Vec::new(), accepts: Vec::new() };
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
@@ -194,8 +202,7 @@ struct Here<'a> {
 
 struct Layout<'a> {
     view: &'a View<'a>,
-    /// Set where only these packets are of interest.
-    packets: Option<&'a [Cell]>,
+    of: Of<'a>,
     atoms: &'a mut Atoms,
     steps: Vec<Step>,
     passed: Vec<At>,
@@ -229,7 +236,7 @@ impl<'a> Layout<'a> {
 
     /// The numbers of a chain's rules, as far as they are of interest.
     fn order(&self, table: usize, chain: usize, base: &Base, path: &Match) -> Vec<usize> {
-        let Some(packets) = self.packets else { return self.view.order(table, chain) };
+        let (Of::Near(packets) | Of::Lucky(packets)) = self.of else { return self.view.order(table, chain) };
         let here: Vec<_> = path.cells.iter().flat_map(|cell| packets.iter().filter_map(|own| cell.and(own))).collect();
         match here.is_empty() {
             true => Vec::new(),
@@ -324,7 +331,7 @@ impl<'a> Layout<'a> {
         self.push(By::Line(at), matched, Act::Pass)?;
         let first = self.steps.len();
         if matched.doubt.is_some() {
-            self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
+            self.push_if(By::Line(at), matched, Act::Leave(usize::MAX), false)?;
         }
         let skips = first..self.steps.len();
         let inside = Match { cells: matched.cells.clone(), doubt: None, too_wide: false };
@@ -363,6 +370,21 @@ impl<'a> Layout<'a> {
     }
 
     fn push(&mut self, by: By, matched: &Match, act: Act) -> Result<(), Unlaid> {
+        self.push_if(by, matched, act, true)
+    }
+
+    /// Adds steps; where chance is decided, for those whose luck is so.
+    fn push_if(&mut self, by: By, matched: &Match, act: Act, lucky: bool) -> Result<(), Unlaid> {
+        if let (Of::Lucky(_), Some(_)) = (self.of, matched.doubt) {
+            let luck = self.atoms.luck(by, act == Act::Deny);
+            let mut sure = Match { doubt: None, ..matched.clone() };
+            sure.cells.retain_mut(|cell| cell.keep_atom(luck, lucky));
+            return self.push_all(by, &sure, act);
+        }
+        self.push_all(by, matched, act)
+    }
+
+    fn push_all(&mut self, by: By, matched: &Match, act: Act) -> Result<(), Unlaid> {
         if self.steps.len() + matched.cells.len() > MOST {
             return Err(Unlaid::TooMany);
         }

@@ -40,7 +40,7 @@ impl Known {
 }
 
 /// A chain that changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Patch {
     /// Set where it is not there yet; without rules.
     head: Option<Chain>,
@@ -51,18 +51,21 @@ struct Patch {
 }
 
 /// The way back from the number of a rule to its rank.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Ranks {
     there: Vec<Option<usize>>,
     new: Vec<Option<usize>>,
-    near: Option<Near>,
+    near: Option<Rc<Near>>,
 }
 
 impl Patch {
     fn ranks(&self, there: usize) -> &Ranks {
         self.ranks.get_or_init(|| {
-            let mut ranks =
-                Ranks { there: vec![None; there], new: vec![None; self.new.len()], near: Near::of(self.new.iter()) };
+            let mut ranks = Ranks {
+                there: vec![None; there],
+                new: vec![None; self.new.len()],
+                near: Near::of(self.new.iter()).map(Rc::new),
+            };
             for (rank, number) in self.order.iter().enumerate() {
                 match number.checked_sub(NEW) {
                     Some(new) => ranks.new[new] = Some(rank),
@@ -75,7 +78,7 @@ impl Patch {
 }
 
 /// A ruleset, changed or not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct View<'a> {
     there: &'a Ruleset,
     known: &'a Known,
@@ -149,7 +152,7 @@ impl<'a> View<'a> {
         let there = chosen(near.as_deref(), lines, sieve);
         let Some(patch) = self.patches.get(&(table, chain)) else { return there };
         let ranks = patch.ranks(lines.len());
-        let new = chosen(ranks.near.as_ref(), &patch.new, sieve);
+        let new = chosen(ranks.near.as_deref(), &patch.new, sieve);
         let mut all: Vec<_> = there.into_iter().filter_map(|n| ranks.there[n]).collect();
         all.extend(new.into_iter().filter_map(|n| ranks.new[n]));
         all.sort_unstable();
@@ -220,6 +223,25 @@ impl<'a> View<'a> {
         patch.new.push(line);
         patch.order.insert(rank.min(patch.order.len()), number);
         At { table, chain, line: number }
+    }
+
+    /// Takes a rule out; its rank.
+    pub(super) fn take(&mut self, at: At) -> Option<usize> {
+        let order = &mut self.patch(at.table, at.chain).order;
+        let rank = order.iter().position(|number| *number == at.line)?;
+        order.remove(rank);
+        Some(rank)
+    }
+
+    /// The rank of a rule in its chain.
+    pub(super) fn rank(&self, at: At) -> Option<usize> {
+        self.order(at.table, at.chain).iter().position(|number| *number == at.line)
+    }
+
+    /// Whether a line of AFO's table is no rule of a person's but of the scheme: loopback, the choice of a generation.
+    pub(super) fn is_frame(&self, at: At) -> bool {
+        let comment = || self.line(at).map(|line| line.comment.as_deref());
+        at.table == self.own_table() && matches!(comment(), Some(None | Some(OWN)))
     }
 
     /// What decided, in one line.

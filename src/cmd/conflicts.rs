@@ -3,7 +3,7 @@
 use super::{config, ruleset};
 use crate::analyze::{self, Against, Budget, Judgement};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
-use crate::record::{Conflict, ConflictType, Conflicts, FindingType, Proposal, enrich, parse};
+use crate::record::{Conflict, Conflicts, FindingType, Proposal, enrich, parse};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -109,19 +109,7 @@ fn finding_name(kind: FindingType) -> String {
 
 /// Judges a proposal against a ruleset: the stage function, for afo-deploy too.
 pub fn conflicts(proposal: &Proposal, ruleset: &Against) -> Judgement {
-    let mut found = ruleset.judge(&proposal.rules, Budget::default());
-    for change in &proposal.changes {
-        found.conflicts.items.push(Conflict {
-            kind: ConflictType::Unknown,
-            rule: change.rule.as_ref().map(|rule| rule.id.clone()),
-            with: vec![change.target.clone()],
-            explanation: format!("what changing `{}` does is not judged", change.target),
-            example: None,
-            dead: false,
-        });
-    }
-    found.conflicts.has_conflicts = !found.conflicts.items.is_empty();
-    found
+    ruleset.judge(&proposal.rules, &proposal.changes, Budget::default())
 }
 
 struct Conflicting<'a> {

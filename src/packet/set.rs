@@ -221,6 +221,11 @@ impl Cell {
         self.atoms.clear();
     }
 
+    /// Forgets what is known of some unread conditions.
+    pub fn drop_atoms_of(&mut self, mut which: impl FnMut(u32) -> bool) {
+        self.atoms.retain(|(atom, _)| !which(*atom));
+    }
+
     /// Whether no packet is in it.
     pub fn is_empty(&self) -> bool {
         self.narrow.iter().any(|b| b.is_empty()) || self.wide.iter().any(Ranges::is_empty)

@@ -1,12 +1,13 @@
 //! Proposals and audits against rulesets of tests/rulesets, each read from what nft lists: the names of conflicts, case by case.
 
 use crate::tree::root;
-use afo::analyze::{Budget, Judgement, audit, conflicts, stops};
+use afo::analyze::{Against, Budget, Judgement, audit, conflicts, stops};
 use afo::backend::nftables::read;
-use afo::record::FindingType;
+use afo::record::{Change, ChangeOp, FindingType, PacketClass};
 use afo::rule::ruleset::Ruleset;
 use afo::rule::{Packet, Rule};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 fn ruleset(name: &str) -> Ruleset {
     let text = std::fs::read_to_string(root().join(format!("tests/rulesets/{name}.json"))).expect("a sample");
@@ -170,6 +171,87 @@ fn an_effect_is_few_classes_with_the_rules_that_decide() {
     let classes: Vec<_> = opened.effect.newly_accepted.iter().map(|c| c.text.as_str()).collect();
     assert_eq!(classes.len(), 2, "{classes:?}");
     assert!(opened.effect.newly_dropped.is_empty());
+}
+
+fn change(op: ChangeOp, target: &str, rule: Option<Rule>) -> Change {
+    Change { op, target: target.to_owned(), rule }
+}
+
+/// What changes of a ruleset come to: conflicts, what is dropped newly and what is accepted newly.
+fn changed(changes: &[Change]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let ruleset = ruleset("generation");
+    let found = Against::new(Cow::Borrowed(&ruleset)).judge(&[], changes, Budget::default());
+    let named = |item: &afo::record::Conflict| format!("{} {}", item.kind.as_str(), item.explanation);
+    let texts = |classes: &[PacketClass]| classes.iter().map(|class| class.text.clone()).collect();
+    let items = found.conflicts.items.iter().map(named).collect();
+    (items, texts(&found.effect.newly_dropped), texts(&found.effect.newly_accepted))
+}
+
+#[test]
+fn a_change_of_what_is_there_has_its_effect() {
+    let (items, dropped, accepted) = changed(&[change(ChangeOp::Remove, "old2", None)]);
+    assert_eq!((items.len(), dropped.len(), accepted.len()), (0, 0, 2), "{items:?} {dropped:?} {accepted:?}");
+    assert!(accepted.iter().all(|text| text.contains("tcp") && text.contains("to port 22")), "{accepted:?}");
+    let (items, dropped, accepted) = changed(&[change(ChangeOp::Disable, "old1", None)]);
+    assert_eq!((items.len(), accepted.len()), (0, 0), "{items:?}");
+    assert_eq!(dropped, ["input: tcp from 192.0.2.9 to port 22 in by any but lo"]);
+    let wider = rule("old1 accept input source_address=192.0.2.0/24 protocol=tcp destination_port=22");
+    let (items, dropped, accepted) = changed(&[change(ChangeOp::Replace, "old1", Some(wider))]);
+    assert_eq!((items.len(), dropped.len()), (0, 0), "{items:?}");
+    assert_eq!(accepted.len(), 1, "{accepted:?}");
+    let (items, dropped, accepted) = changed(&[change(ChangeOp::Remove, "203.0.113.66", None)]);
+    assert_eq!((items.len(), dropped.len()), (0, 0), "{items:?}");
+    assert!(accepted.iter().all(|text| text.contains("from 203.0.113.66")), "{accepted:?}");
+    assert!(accepted.iter().any(|text| text.starts_with("forward:")), "{accepted:?}");
+}
+
+#[test]
+fn a_change_that_does_nothing_or_that_nobody_can_judge_is_named() {
+    for (one, words) in [
+        (
+            change(ChangeOp::Remove, "gone", None),
+            "unknown what this change does is not known: no rule `gone` of AFO's is in this ruleset",
+        ),
+        (change(ChangeOp::Remove, "192.0.2.0/24", None), ""),
+        (
+            change(ChangeOp::Policy, "input", None),
+            "unknown what this change does is not known: a default policy cannot be changed by this version; add a last rule that drops instead",
+        ),
+        (
+            change(ChangeOp::Enable, "off1", None),
+            "unknown what this change does is not known: a rule that is disabled is not in the ruleset; bring rule `off1` along",
+        ),
+        (
+            change(ChangeOp::Replace, "old1", None),
+            "unknown what this change does is not known: no rule comes in the place of `old1`",
+        ),
+    ] {
+        let (items, ..) = changed(&[one]);
+        assert_eq!(items.first().map_or("", String::as_str), words);
+    }
+    let same = rule("old2 drop input protocol=tcp destination_port=22");
+    let (items, dropped, accepted) = changed(&[change(ChangeOp::Replace, "old2", Some(same))]);
+    assert!(items.iter().all(|words| words.starts_with("generalization")), "{items:?}");
+    assert_eq!((dropped.len(), accepted.len()), (0, 0));
+}
+
+#[test]
+fn a_placement_that_works_is_tried_and_named() {
+    let found = judged("closed", &["r accept input protocol=tcp destination_port=8080"]);
+    assert_eq!(
+        found.advice,
+        [
+            "rule r opens nothing by itself; tried: with the same accept before `inet filter input: policy drop` everything that reaches it goes through"
+        ]
+    );
+    let found = judged(
+        "closed",
+        &["a drop input protocol=tcp destination_port=70-90", "b accept input protocol=tcp destination_port=80"],
+    );
+    assert_eq!(
+        found.advice,
+        ["rule b is never reached where it stands; tried: with `position` before:a packets reach it"]
+    );
 }
 
 #[test]

@@ -19,15 +19,15 @@ const MAC: MacAddress = MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const FLAGS: [u8; 5] = [0, 2, 16, 18, 255];
 
 /// Numbers that are the same in each run.
-struct Draw(u64);
+pub struct Draw(pub u64);
 
 impl Draw {
-    fn of<T: Copy>(&mut self, from: &[T]) -> T {
+    pub fn of<T: Copy>(&mut self, from: &[T]) -> T {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         from[usize::try_from((self.0 >> 33) % from.len() as u64).expect("small")]
     }
 
-    fn packet(&mut self) -> Packet {
+    pub fn packet(&mut self) -> Packet {
         let direction = self.of(&[Direction::Input, Direction::Forward, Direction::Output]);
         let pool: &[&str] = if self.of(&[true, true, false]) { &V4 } else { &V6 };
         let protocol = Protocol(self.of(&PROTOCOLS));

@@ -17,6 +17,7 @@ mod kernel;
 mod layers;
 mod log;
 mod manners;
+mod placing;
 mod quickstart;
 mod records;
 mod rule_spelling;

@@ -14,6 +14,7 @@ mod iptables;
 mod iptables_packets;
 mod nftables;
 mod oracle;
+mod placing;
 mod rendering;
 mod replay;
 mod scheme;

@@ -157,7 +157,7 @@ fn spared(rule: &Rule, family: Family) -> Vec<Vec<Statement>> {
     let mut numbers = within(&rule.protocol, Some(family));
     let negated = rule.protocol.is_any() || rule.protocol.is_negated();
     let covered = rule.protocol.matches(|p| *p == icmp);
-    if negated && covered {
+    if negated {
         numbers.insert(icmp);
     } else {
         numbers.remove(&icmp);
@@ -227,7 +227,11 @@ fn taken(rule: &Rule, family: Family) -> Result<(), Refused> {
 /// Ports. Without a protocol they are TCP's and UDP's.
 fn ports(rule: &Rule, sets: &mut Sets) -> Vec<Statement> {
     let listed: BTreeSet<Protocol> = rule.protocol.items().iter().copied().collect();
-    let numbers = if listed.is_empty() { BTreeSet::from([Protocol::TCP, Protocol::UDP]) } else { listed };
+    let numbers = match listed.is_empty() {
+        true if rule.tcp_flags.is_some() => BTreeSet::from([Protocol::TCP]),
+        true => BTreeSet::from([Protocol::TCP, Protocol::UDP]),
+        false => listed,
+    };
     let single = numbers.first().copied().filter(|_| numbers.len() == 1);
     let header = single.map_or("th", port_header);
     let mut out = Vec::new();

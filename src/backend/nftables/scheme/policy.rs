@@ -6,9 +6,9 @@
 use super::block::{Block, adding};
 use crate::backend::nftables::lower::{Lowered, Refused, lower, refuse};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
-use crate::packet::InterfacePattern;
+use crate::packet::{AddressSpec, InterfacePattern};
 use crate::record::Placement;
-use crate::rule::{Id, Position, RejectWith, Rule};
+use crate::rule::{Id, OneOf, Position, RejectWith, Rule};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,8 @@ fn twice(rules: &[Rule]) -> Vec<Refused> {
 /// Whether a rule denies everything of its direction.
 pub(in crate::backend::nftables) fn is_default(rule: &Rule) -> bool {
     let everywhere = rule.interface_in.is_any() && rule.interface_out.is_any();
-    let anyone = rule.source_address.is_any() && rule.destination_address.is_any();
+    let whole = |list: &OneOf<AddressSpec>| !list.is_negated() && list.items().iter().all(AddressSpec::is_everything);
+    let anyone = whole(&rule.source_address) && whole(&rule.destination_address);
     let anything = rule.protocol.is_any()
         && rule.source_port.is_any()
         && rule.destination_port.is_any()

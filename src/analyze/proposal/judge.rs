@@ -1,23 +1,19 @@
-//! What stands against proposed rules, and what they change.
-//!
-//! Each rule is judged where it would stand in the whole ruleset: what still reaches it, what later base chains do to what it accepts,
-//! and which packets had another fate before.
+//! One rule of a proposal: where it stands, what reaches it, what becomes of what it decides.
 
-use super::Budget;
-use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering};
-use super::effect::Changed;
-use super::fate::{Part, fates, settled};
-use super::placing::{Placed, Stood, placed};
-use super::program::{Act, Program, Unlaid, lay_out_near};
-use super::search::{Limits, Reach, reach};
-use super::view::{Known, View};
-use super::words::{class, example};
+use super::Found;
+use super::difference::Told;
+use crate::analyze::Budget;
+use crate::analyze::cells::{Doubt, Match, Reader, Sight, entering};
+use crate::analyze::fate::{Part, fates, settled};
+use crate::analyze::placing::Stood;
+use crate::analyze::program::{Act, Program, Unlaid, lay_out_near};
+use crate::analyze::search::{Limits, Reach, reach};
+use crate::analyze::view::View;
+use crate::analyze::words::example;
 use crate::packet::{Bits, Cell, Narrow};
-use crate::record::{Conflict, ConflictType, Conflicts, Effect};
+use crate::record::{Conflict, ConflictType};
 use crate::rule::evaluate::By;
-use crate::rule::ruleset::Ruleset;
 use crate::rule::{Action, Direction, Rule};
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -26,71 +22,7 @@ const PIECES: usize = 512;
 /// More rules than this are counted, not named.
 const NAMED: usize = 8;
 
-/// What is to be said of a proposal.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Judgement {
-    pub conflicts: Conflicts,
-    pub effect: Effect,
-    pub advice: Vec<String>,
-}
-
-/// Whether deployment stops because of a conflict: the rule never does what it says, or nobody knows.
-pub fn stops(conflict: &Conflict) -> bool {
-    match conflict.kind {
-        ConflictType::Unmatchable | ConflictType::Contradiction | ConflictType::Shadow | ConflictType::Unknown => true,
-        ConflictType::Ineffective => conflict.dead,
-        _ => false,
-    }
-}
-
-/// A ruleset that proposals are judged against, one or many: what is found out about it serves all.
-#[derive(Debug)]
-pub struct Against<'a> {
-    live: Cow<'a, Ruleset>,
-    known: Known,
-}
-
-impl<'a> Against<'a> {
-    /// A ruleset, lent or given.
-    pub fn new(live: Cow<'a, Ruleset>) -> Self {
-        let known = Known::of(&live);
-        Self { live, known }
-    }
-
-    /// Judges rules that are to be added to the ruleset.
-    pub fn judge(&self, rules: &[Rule], budget: Budget) -> Judgement {
-        let before = View::of(&self.live, &self.known);
-        let Placed { view: after, places } = placed(&self.live, &self.known, rules);
-        let mut judge = Judge {
-            before: &before,
-            after: &after,
-            atoms: Atoms::default(),
-            budget,
-            items: Vec::new(),
-            advice: BTreeSet::new(),
-            changed: Changed::default(),
-        };
-        for (rule, places) in rules.iter().zip(&places).filter(|(rule, _)| rule.enabled) {
-            match judge.ways(places) {
-                Ok(ways) => judge.rule(rule, &ways, places),
-                Err(why) => judge.items.push(not_laid(rule, &why)),
-            }
-        }
-        let Judge { items, advice, changed, atoms, .. } = judge;
-        Judgement {
-            conflicts: Conflicts { has_conflicts: !items.is_empty(), items },
-            effect: changed.effect(&atoms),
-            advice: advice.into_iter().collect(),
-        }
-    }
-}
-
-/// Judges rules that are to be added to a ruleset.
-pub fn conflicts(live: &Ruleset, rules: &[Rule], budget: Budget) -> Judgement {
-    Against::new(Cow::Borrowed(live)).judge(rules, budget)
-}
-
-fn not_laid(rule: &Rule, why: &Unlaid) -> Conflict {
+pub(super) fn not_laid(rule: &Rule, why: &Unlaid) -> Conflict {
     item(rule, ConflictType::Unknown, format!("the way of its packets was not judged: {why}"))
 }
 
@@ -98,65 +30,92 @@ fn item(rule: &Rule, kind: ConflictType, explanation: String) -> Conflict {
     Conflict { kind, rule: Some(rule.id.clone()), with: Vec::new(), explanation, example: None, dead: false }
 }
 
-/// The way of a rule's packets in one direction, without it and with it.
-struct Way {
-    direction: Direction,
-    before: Program,
-    after: Program,
+/// The way of a rule's packets in one direction, before the change and after.
+pub(super) struct Way {
+    pub(super) direction: Direction,
+    /// The packets that it is laid out for.
+    pub(super) packets: Vec<Cell>,
+    pub(super) before: Program,
+    pub(super) after: Program,
 }
 
-struct Judge<'a> {
-    before: &'a View<'a>,
-    after: &'a View<'a>,
-    atoms: Atoms,
-    budget: Budget,
-    items: Vec<Conflict>,
-    advice: BTreeSet<String>,
-    changed: Changed,
+pub(super) struct Judge<'a> {
+    pub(super) before: &'a View<'a>,
+    pub(super) after: &'a View<'a>,
+    pub(super) budget: Budget,
+    pub(super) found: Found,
+    /// Packets whose fates were compared, for rules that are gone.
+    pub(super) seen: Vec<(Direction, Cell)>,
+    /// Whether what is judged lets through rather than denies.
+    pub(super) accepts: bool,
 }
 
 /// One step of a rule, and what is known of it.
-struct Stand<'w> {
-    way: &'w Way,
-    step: usize,
+pub(super) struct Stand<'w> {
+    pub(super) way: &'w Way,
+    pub(super) step: usize,
     /// What still reaches it; empty when nothing does.
-    open: Vec<Cell>,
-    cover: BTreeSet<usize>,
+    pub(super) open: Vec<Cell>,
+    pub(super) cover: BTreeSet<usize>,
 }
 
-impl Judge<'_> {
+/// What becomes of packets from a step on; nothing when that was too much to follow.
+pub(super) fn follow(program: &Program, cells: &[Cell], from: usize, budget: Budget) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let done = fates(program, cells, from, budget.steps, &mut |part| {
+        parts.push(part);
+        if parts.len() < 8 * PIECES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    done.ok().filter(|()| parts.len() < 8 * PIECES)?;
+    Some(settled(parts))
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(before: &'a View<'a>, after: &'a View<'a>, budget: Budget) -> Self {
+        Self { before, after, budget, found: Found::default(), seen: Vec::new(), accepts: false }
+    }
+
+    /// The directions whose packets pass a line.
+    pub(super) fn directions(&self, view: &View, stood: &Stood) -> Vec<Direction> {
+        let hook = view.base(stood.at.table, stood.base).map(|base| base.hook);
+        let passes = |direction: &Direction| hook.is_some_and(|hook| direction.hooks().contains(&hook));
+        Direction::ALL.iter().copied().filter(passes).collect()
+    }
+
     /// The ways that a rule stands on, as far as its packets go them.
-    fn ways(&mut self, places: &[Stood]) -> Result<Vec<Way>, Unlaid> {
+    pub(super) fn ways(&mut self, places: &[Stood]) -> Result<Vec<Way>, Unlaid> {
         let mut ways = Vec::new();
         for direction in Direction::ALL.iter().copied() {
-            let on_way = |stood: &&Stood| {
-                let base = self.after.base(stood.at.table, stood.base);
-                base.is_some_and(|base| direction.hooks().contains(&base.hook))
-            };
+            let on_way = |stood: &&Stood| self.directions(self.after, stood).contains(&direction);
             let stood: Vec<_> = places.iter().filter(on_way).collect();
             if stood.is_empty() {
                 continue;
             }
             let mut packets = Vec::new();
             for one in stood {
-                packets.extend(self.packets(one)?);
+                packets.extend(self.packets(self.after, one)?);
             }
-            let before = lay_out_near(self.before, direction, &packets, &mut self.atoms)?;
-            let after = lay_out_near(self.after, direction, &packets, &mut self.atoms)?;
-            ways.push(Way { direction, before, after });
+            ways.push(self.way(direction, &packets)?);
         }
         Ok(ways)
     }
 
+    /// The way of some packets before and after the change.
+    pub(super) fn way(&mut self, direction: Direction, packets: &[Cell]) -> Result<Way, Unlaid> {
+        let before = lay_out_near(self.before, direction, packets, &mut self.found.atoms)?;
+        let after = lay_out_near(self.after, direction, packets, &mut self.found.atoms)?;
+        Ok(Way { direction, packets: packets.to_vec(), before, after })
+    }
+
     /// The packets that a line asks for where it stands.
-    fn packets(&mut self, stood: &Stood) -> Result<Vec<Cell>, Unlaid> {
-        let (view, table) = (self.after, stood.at.table);
+    pub(super) fn packets(&mut self, view: &View, stood: &Stood) -> Result<Vec<Cell>, Unlaid> {
+        let table = stood.at.table;
         let (Some(base), Some(line)) = (view.base(table, stood.base), view.line(stood.at)) else {
             return Ok(Vec::new());
         };
         let path = Match { cells: vec![entering(view.family(table), base).0], doubt: None, too_wide: false };
         let sight = Sight::of(base, view.changes());
-        let mut reader = Reader { sight: &sight, changes: view.changes(), atoms: &mut self.atoms };
+        let mut reader = Reader { sight: &sight, changes: view.changes(), atoms: &mut self.found.atoms };
         let matched = reader.matched(&path, line);
         if matched.too_wide {
             return Err(Unlaid::TooWide(line.text.clone()));
@@ -164,20 +123,23 @@ impl Judge<'_> {
         Ok(matched.cells)
     }
 
-    fn rule(&mut self, rule: &Rule, ways: &[Way], places: &[Stood]) {
+    /// Judges a rule where it stands.
+    pub(super) fn rule(&mut self, rule: &Rule, ways: &[Way], places: &[Stood]) {
+        self.accepts = rule.action == Action::Accept;
         let unread: Vec<_> = rule.extra.keys().cloned().collect();
         if !unread.is_empty() {
             let words = format!("what the rule asks by `{}` is not understood", unread.join("`, `"));
-            self.items.push(item(rule, ConflictType::Unknown, words));
+            self.found.items.push(item(rule, ConflictType::Unknown, words));
         }
         let Some(stands) = self.stands(rule, ways, places) else { return };
         if stands.is_empty() {
             let words = "no packet can match this rule".to_owned();
-            self.items.push(Conflict { dead: true, ..item(rule, ConflictType::Unmatchable, words) });
+            self.found.items.push(Conflict { dead: true, ..item(rule, ConflictType::Unmatchable, words) });
             return;
         }
         if stands.iter().all(|stand| stand.open.is_empty()) {
             self.closed(rule, &stands);
+            self.advise_moving(rule, &stands);
             return;
         }
         let stands: Vec<_> = stands.into_iter().filter(|stand| !stand.open.is_empty()).collect();
@@ -192,7 +154,7 @@ impl Judge<'_> {
             )),
         };
         let kept = named.or_else(|| self.earlier(rule, &stands));
-        self.items.extend(kept);
+        self.found.items.extend(kept);
     }
 
     /// The steps of a rule; nothing where a search came to its end, which is then said.
@@ -218,7 +180,7 @@ impl Judge<'_> {
 
     fn undecided(&mut self, rule: &Rule) {
         let words = format!("undecided after {} steps which of its packets reach this rule", self.budget.steps);
-        self.items.push(item(rule, ConflictType::Unknown, words));
+        self.found.items.push(item(rule, ConflictType::Unknown, words));
     }
 
     /// Steps as text, the first few of them.
@@ -258,18 +220,12 @@ impl Judge<'_> {
             .first()
             .and_then(|stand| first_example(stand.way, &[stand.way.after.steps[stand.step].cell.clone()]));
         found.dead = true;
-        self.items.push(found);
+        self.found.items.push(found);
     }
 
     /// Follows what reaches a stand through the rest of the way; nothing when that was too much.
     fn follow(&self, stand: &Stand, from: usize) -> Option<Vec<Part>> {
-        let mut parts = Vec::new();
-        let done = fates(&stand.way.after, &stand.open, from, self.budget.steps, &mut |part| {
-            parts.push(part);
-            if parts.len() < 8 * PIECES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        done.ok().filter(|()| parts.len() < 8 * PIECES)?;
-        Some(settled(parts))
+        follow(&stand.way.after, &stand.open, from, self.budget)
     }
 
     fn accept(&mut self, rule: &Rule, stands: &[Stand]) -> Option<Conflict> {
@@ -297,13 +253,14 @@ impl Judge<'_> {
             same &= without.as_ref().is_some_and(|parts| {
                 parts.iter().all(|p| only_invalid(&p.cell) || p.passes && p.doubt.is_none() && known(stand, &p.cell))
             });
-            self.newly(rule, stand, end);
+            self.newly(stand);
         }
         if let Some((way, part)) = maybe.first() {
             let found = self.unknown(rule, way, part);
-            self.items.push(found);
+            self.found.items.push(found);
         }
         if !stopped.is_empty() {
+            self.advise_opening(rule, stands);
             return Some(self.ineffective(rule, stopped, !through && maybe.is_empty()));
         }
         let words = "nothing drops these packets: they are accepted without this rule too".to_owned();
@@ -319,7 +276,7 @@ impl Judge<'_> {
         Conflict { with: vec![by], example: example(way.direction, &part.cell), ..found }
     }
 
-    fn ineffective(&mut self, rule: &Rule, mut stopped: Vec<(&Way, Part)>, whole: bool) -> Conflict {
+    fn ineffective(&self, rule: &Rule, mut stopped: Vec<(&Way, Part)>, whole: bool) -> Conflict {
         // What drops most is named first.
         stopped.sort_by_key(|(_, part)| std::cmp::Reverse(part.cell.magnitude()));
         let mut with: Vec<String> = Vec::new();
@@ -333,10 +290,6 @@ impl Judge<'_> {
         let part = if whole { "everything" } else { "a part of what" };
         let words =
             format!("a later base chain drops {part} this rule accepts: an accept ends only its own chain (`{first}`)");
-        self.advice.insert(format!(
-            "rule {} opens nothing by itself: the packets must also be accepted before `{first}`, in that chain",
-            rule.id
-        ));
         let familiar = stopped.iter().find(|(_, p)| p.cell.narrow(Narrow::Family).contains(0)).or(stopped.first());
         let example = familiar.and_then(|(way, p)| example(way.direction, &p.cell));
         Conflict { with, example, dead: whole, ..item(rule, ConflictType::Ineffective, words) }
@@ -346,7 +299,7 @@ impl Judge<'_> {
         let mut same = true;
         let mut instead = BTreeSet::new();
         for stand in stands {
-            self.newly(rule, stand, usize::MAX);
+            self.newly(stand);
             let Some(parts) = self.follow(stand, stand.step + 1) else {
                 same = false;
                 continue;
@@ -367,7 +320,7 @@ impl Judge<'_> {
             let own = &program.steps[stand.step].cell;
             for n in program.index.touching(&program.steps, own, 0, stand.step) {
                 let step = &program.steps[n];
-                if self.is_own_frame(step.by) {
+                if matches!(step.by, By::Line(at) if self.after.is_frame(at)) {
                     continue;
                 }
                 let past = step.act.target().is_some_and(|end| end <= stand.step);
@@ -398,54 +351,11 @@ impl Judge<'_> {
         Some(Conflict { with, example: example.clone(), ..item(rule, kind, words.to_owned()) })
     }
 
-    /// Whether a rule of AFO's table is no rule of a person's but of the scheme: loopback, the choice of a generation.
-    fn is_own_frame(&self, by: By) -> bool {
-        let By::Line(at) = by else { return false };
-        at.table == self.after.own_table() && self.after.line(at).is_some_and(|line| line.comment.is_none())
-    }
-
     /// Notes the packets whose fate a stand changes.
-    fn newly(&mut self, rule: &Rule, stand: &Stand, end: usize) {
-        let accepts = rule.action == Action::Accept;
-        let mut old = Vec::new();
-        let done = fates(&stand.way.before, &stand.open, 0, self.budget.steps, &mut |part| {
-            old.push(part);
-            if old.len() < 8 * PIECES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        if done.is_err() || old.len() >= 8 * PIECES {
-            let whole = class(stand.way.direction, &stand.way.after.steps[stand.step].cell, &self.atoms);
-            let words = format!("a part of {whole} (undecided after {} steps which)", self.budget.steps);
-            self.changed.undecided(accepts, words);
-            return;
-        }
-        // What was dropped only by chance was let through at other times.
-        let sure = |part: &Part| !accepts || part.doubt.is_none();
-        let old = settled(old).into_iter().filter(|part| part.passes != accepts && sure(part));
+    fn newly(&mut self, stand: &Stand) {
         let own = self.after.decider(stand.way.after.steps[stand.step].by);
-        for part in old {
-            let before =
-                part.by.map_or_else(|| "no rule".to_owned(), |n| self.before.decider(stand.way.before.steps[n].by));
-            let cells = match accepts {
-                true => through(stand.way, &part.cell, end, self.budget.steps),
-                false => vec![part.cell],
-            };
-            for cell in cells {
-                self.changed.add(accepts, stand.way.direction, cell, before.clone(), own.clone());
-            }
-        }
+        self.difference(self.after, stand.way, &stand.open, &Told { before: None, after: Some(own) });
     }
-}
-
-/// The packets of a cell that surely get through the rest of the way.
-fn through(way: &Way, cell: &Cell, from: usize, budget: usize) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    let done = fates(&way.after, std::slice::from_ref(cell), from, budget, &mut |part| {
-        if part.passes {
-            cells.push(part.cell);
-        }
-        ControlFlow::Continue(())
-    });
-    if done.is_ok() { cells } else { Vec::new() }
 }
 
 /// Whether packets that go through are what the rule is for: those that begin connections, where it matches any.
@@ -454,7 +364,7 @@ fn opens(stand: &Stand, cell: &Cell) -> bool {
     new(cell) || !stand.open.iter().any(new)
 }
 
-fn only_invalid(cell: &Cell) -> bool {
+pub(super) fn only_invalid(cell: &Cell) -> bool {
     cell.narrow(Narrow::State) == Bits::single(3)
 }
 

@@ -1,0 +1,111 @@
+//! What is said of a change against the plain evaluator: exactly the packets whose fate differs are named.
+
+use super::Against;
+use crate::analyze::tests::{packets, ruleset};
+use crate::analyze::{Budget, with_rules};
+use crate::packet::Cell;
+use crate::packet::{Ranges, Wide};
+use crate::record::{Change, ChangeOp};
+use crate::rule::evaluate::evaluate;
+use crate::rule::ruleset::{Condition, Line, Outcome, Ruleset, Verdict};
+use crate::rule::{Packet, Rule};
+use proptest::prelude::*;
+use std::borrow::Cow;
+
+/// A rule over the small world of [`packets`].
+fn rule(id: &'static str) -> impl Strategy<Value = Rule> {
+    let action = prop_oneof![Just("accept"), Just("drop")];
+    let source = prop_oneof![Just(""), Just("0.0.0.1-0.0.0.2"), Just("::1,0.0.0.3"), Just("!0.0.0.1,::2")];
+    let port = prop_oneof![Just(""), Just("1-2"), Just("!0"), Just("3")];
+    let state = prop_oneof![Just(""), Just("new"), Just("!invalid")];
+    let position = prop_oneof![Just("auto"), Just("first")];
+    (action, source, port, state, position).prop_map(move |(action, source, port, state, position)| {
+        let mut line = format!("{id} {action} input");
+        for (name, value) in [("source_address", source), ("destination_port", port), ("connection_state", state)] {
+            if !value.is_empty() {
+                line.push_str(&format!(" {name}={value}"));
+            }
+        }
+        Rule::from_line(&format!("{line} protocol=tcp,udp position={position}")).expect("a rule")
+    })
+}
+
+fn passes(ruleset: &Ruleset, packet: &Packet) -> bool {
+    evaluate(ruleset, packet, &mut |_, _| false).expect("no circle").fate.passes()
+}
+
+/// Holds what is said of a change against both rulesets, packet by packet.
+fn holds(live: &Ruleset, after: &Ruleset, rules: &[Rule], changes: &[Change]) -> Result<(), TestCaseError> {
+    let found = Against::new(Cow::Borrowed(live)).find(rules, changes, Budget { steps: 1_000_000 });
+    let (dropped, accepted) = found.changed.cells();
+    for packet in packets() {
+        let is_in = |cells: &[Cell]| cells.iter().any(|cell| packet.is_in(cell));
+        let (was, is) = (passes(live, &packet), passes(after, &packet));
+        prop_assert_eq!((is_in(&dropped), is_in(&accepted)), (was && !is, !was && is), "{}", packet);
+    }
+    Ok(())
+}
+
+/// Rules enough that they are found by an index, beside those that are there.
+fn with_many(mut live: Ruleset) -> Ruleset {
+    for n in 0..150u16 {
+        let ports = Ranges::single(u128::from(n % 5) * u128::from(n % 2) + u128::from(n / 10) * 40);
+        let source = Ranges::one(u128::from(n % 7), u128::from(n % 7 + n % 3));
+        let verdict = if n % 3 == 0 { Verdict::Drop } else { Verdict::Accept };
+        live.tables[0].chains[2].lines.push(Line {
+            handle: None,
+            comment: None,
+            text: String::new(),
+            conditions: vec![Condition::Wide(Wide::DestinationPort, ports), Condition::Wide(Wide::Source, source)],
+            alters: Vec::new(),
+            outcome: Outcome::Verdict(verdict),
+        });
+    }
+    live
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn added_rules_change_what_is_said(live in ruleset(), a in rule("a"), b in rule("b")) {
+        let rules = [a, b];
+        holds(&live, &with_rules(&live, &rules), &rules, &[])?;
+    }
+
+    #[test]
+    fn a_rule_among_many_changes_what_is_said(live in ruleset(), a in rule("a")) {
+        let (live, rules) = (with_many(live), [a]);
+        holds(&live, &with_rules(&live, &rules), &rules, &[])?;
+    }
+
+    #[test]
+    fn rules_that_are_gone_or_replaced_change_what_is_said(live in ruleset(), a in rule("a"), b in rule("b"), c in rule("c")) {
+        let there = with_rules(&live, &[a.clone(), b.clone()]);
+        let removed = Change { op: ChangeOp::Remove, target: "a".to_owned(), rule: None };
+        holds(&there, &without(&there, "a"), &[], std::slice::from_ref(&removed))?;
+        holds(&there, &with_rules(&without(&there, "a"), std::slice::from_ref(&c)), std::slice::from_ref(&c), &[removed])?;
+        let mut other = c;
+        other.position = crate::rule::Position::Auto;
+        let replaced = Change { op: ChangeOp::Replace, target: "b".to_owned(), rule: Some(other.clone()) };
+        holds(&there, &instead(&there, "b", &other), &[], &[replaced])?;
+    }
+}
+
+fn without(there: &Ruleset, id: &str) -> Ruleset {
+    let mut left = there.clone();
+    let chains = left.tables.iter_mut().flat_map(|table| &mut table.chains);
+    chains.for_each(|chain| chain.lines.retain(|line| line.comment.as_deref() != Some(id)));
+    left
+}
+
+fn instead(there: &Ruleset, id: &str, rule: &Rule) -> Ruleset {
+    let mut changed = there.clone();
+    let new = crate::analyze::lower::lines(rule);
+    for chain in changed.tables.iter_mut().flat_map(|table| &mut table.chains) {
+        if let Some(at) = chain.lines.iter().position(|line| line.comment.as_deref() == Some(id)) {
+            chain.lines.splice(at..=at, new.clone());
+        }
+    }
+    changed
+}
