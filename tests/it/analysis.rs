@@ -197,8 +197,8 @@ fn a_change_of_what_is_there_has_its_effect() {
     assert_eq!(dropped, ["input: tcp from 192.0.2.9 to port 22 in by any but lo"]);
     let wider = rule("old1 accept input source_address=192.0.2.0/24 protocol=tcp destination_port=22");
     let (items, dropped, accepted) = changed(&[change(ChangeOp::Replace, "old1", Some(wider))]);
-    assert_eq!((items.len(), dropped.len()), (0, 0), "{items:?}");
-    assert_eq!(accepted.len(), 1, "{accepted:?}");
+    assert!(items.iter().all(|words| words.starts_with("overlap")), "{items:?}");
+    assert_eq!((dropped.len(), accepted.len()), (0, 1), "{dropped:?} {accepted:?}");
     let (items, dropped, accepted) = changed(&[change(ChangeOp::Remove, "203.0.113.66", None)]);
     assert_eq!((items.len(), dropped.len()), (0, 0), "{items:?}");
     assert!(accepted.iter().all(|text| text.contains("from 203.0.113.66")), "{accepted:?}");
