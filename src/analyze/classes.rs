@@ -13,6 +13,14 @@ use std::collections::BTreeSet;
 /// More cells than this are not tried for joining, which takes more than the square of their number.
 const JOINED: usize = 600;
 
+/// More classes than this are counted, not told.
+const TOLD: usize = 200;
+
+/// That there are more classes than are told.
+pub(super) fn more_words(more: usize) -> Option<String> {
+    (more > 0).then(|| format!("{more} smaller classes are not listed"))
+}
+
 #[derive(Debug, Clone)]
 struct Piece {
     verdict: &'static str,
@@ -57,13 +65,13 @@ impl Pieces {
         self.0.iter().any(|piece| is_sure(&piece.cell, terms))
     }
 
-    /// The classes: by answer, the largest first. `base` is what a direction was asked about: what it says is not repeated.
+    /// The classes, by answer, the largest first, and how many smaller ones are not told. `base` is what a direction was asked about: what it says is not repeated.
     pub(super) fn classes(
         &self,
         terms: &Terms,
         (before, ruleset): (Option<&Ruleset>, &Ruleset),
         base: &dyn Fn(Direction) -> Option<Cell>,
-    ) -> Vec<FateClass> {
+    ) -> (Vec<FateClass>, usize) {
         let groups: BTreeSet<_> = self.0.iter().map(|p| (p.verdict, p.direction, &p.terms)).collect();
         let mut sized = Vec::new();
         for (verdict, direction, depends) in groups {
@@ -81,8 +89,11 @@ impl Pieces {
                 ));
             }
         }
+        sized.sort_by_key(|(sure, size, _)| (*sure, *size));
+        let more = sized.len().saturating_sub(TOLD);
+        sized.truncate(TOLD);
         sized.sort_by(|a, b| (&a.2.verdict, a.0, a.1, &a.2.text).cmp(&(&b.2.verdict, b.0, b.1, &b.2.text)));
-        sized.into_iter().map(|(_, _, class)| class).collect()
+        (sized.into_iter().map(|(_, _, class)| class).collect(), more)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Budget;
 use super::certain::known;
-use super::classes::{Pieces, hull};
+use super::classes::{Pieces, hull, more_words};
 use super::query::Query;
 use super::ways::{Exhausted, Laid, Meter, Terms, possible};
 use crate::packet::Cell;
@@ -36,7 +36,7 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
     }
     open.extend(ruleset.unread.iter().map(|text| format!("not understood, and may decide: {text}")));
     let base = |direction| bases.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
-    let classes = pieces.classes(&terms, (None, ruleset), &base);
+    let (classes, more) = pieces.classes(&terms, (None, ruleset), &base);
     let accepted = classes.iter().filter(|class| class.verdict == "accept").count();
     let (verdict, text) = match (accepted, classes.len() == accepted && open.is_empty()) {
         (0, true) => ("drop", "nothing gets through".to_owned()),
@@ -44,7 +44,7 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
         (1, _) => ("accept", "1 class of packets gets through".to_owned()),
         (count, _) => ("accept", format!("{count} classes of packets get through")),
     };
-    let evidence = query.assumed.iter().cloned().chain(open).collect();
+    let evidence = query.assumed.iter().cloned().chain(more_words(more)).chain(open).collect();
     let request = Some(query.text.clone());
     Answer { text, evidence, request, verdict: Some(verdict.to_owned()), classes, ..Answer::default() }
 }

@@ -8,7 +8,7 @@ mod align;
 mod tests;
 
 use super::Budget;
-use super::classes::Pieces;
+use super::classes::{Pieces, more_words};
 use super::program::Unlaid;
 use super::ways::{Exhausted, Fated, Flow, Laid, Meter, Terms, left_out, possible};
 use crate::packet::Cell;
@@ -177,11 +177,11 @@ fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Rulese
     let Compared { pieces, open, possible } = compared;
     let sure = pieces.has_sure(terms);
     let possible = |direction| possible.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
-    let mut classes = pieces.classes(terms, (Some(before), after), &possible);
+    let (mut classes, more) = pieces.classes(terms, (Some(before), after), &possible);
     let (verdict, text) = match (sure, classes.is_empty() && open.is_empty()) {
         (true, _) if wanted == Wanted::Witness => ("different", "they treat a packet differently".to_owned()),
         (true, _) if classes.len() == 1 => ("different", "1 class of packets is treated differently".to_owned()),
-        (true, _) => ("different", format!("{} classes of packets are treated differently", classes.len())),
+        (true, _) => ("different", format!("{} classes of packets are treated differently", classes.len() + more)),
         (false, true) => ("equal", "no packet is treated differently".to_owned()),
         (false, false) => ("unknown", "whether they differ is not known".to_owned()),
     };
@@ -191,5 +191,6 @@ fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Rulese
         classes.truncate(1);
         packet = classes.first().filter(|_| sure).and_then(|class| class.example.clone());
     }
-    Answer { text, evidence: open, packet, verdict: Some(verdict.to_owned()), classes, ..Answer::default() }
+    let evidence = more_words(more).into_iter().chain(open).collect();
+    Answer { text, evidence, packet, verdict: Some(verdict.to_owned()), classes, ..Answer::default() }
 }

@@ -69,6 +69,8 @@ struct Run<'a> {
     /// Questions of the rule in hand, and the rule whose verdict is asked for.
     used: Vec<usize>,
     held: Option<At>,
+    /// Whether a test that was not read may see another packet here than at the filter.
+    blurred: bool,
 }
 
 impl Run<'_> {
@@ -101,7 +103,7 @@ impl Run<'_> {
             }
             _ => false,
         };
-        match self.ruleset.line(at).is_some_and(|line| line.conditions.iter().any(steady)) {
+        match !self.blurred && self.ruleset.line(at).is_some_and(|line| line.conditions.iter().any(steady)) {
             true => Key::Text(text.to_owned()),
             false => Key::Line(at),
         }
@@ -118,6 +120,10 @@ impl Run<'_> {
             used.iter().for_each(|n| self.questions[*n].matters = true);
         }
         self.held = if let Seen::Holds(at) = seen { Some(at) } else { None };
+        if let Seen::Enters(table, chain) = seen {
+            let base = self.ruleset.tables[table].chains[chain].base.as_ref();
+            self.blurred = base.map_or(self.blurred, |base| self.changes.blurs_unread(base));
+        }
         self.items.extend(match seen {
             Seen::Spared(table, chain, why) => Some(Item::Spared(table, chain, why)),
             Seen::Enters(table, chain) => Some(Item::Enters(table, chain)),
@@ -231,6 +237,7 @@ fn follow(ruleset: &Ruleset, changes: &Changes, packet: &Packet, script: &[bool]
         items: Vec::new(),
         used: Vec::new(),
         held: None,
+        blurred: false,
     });
     let mut luck = |at: At, text: &str| run.borrow_mut().ask(at, text);
     let trace = watch(ruleset, packet, &mut luck, &mut |seen| run.borrow_mut().see(seen))?;
