@@ -61,7 +61,7 @@ impl Tables {
             let out = self.lab.run(program, &[], text.as_bytes()).expect(program);
             assert!(out.status.success(), "{program}: {}\n{dump}", out.stderr);
         }
-        let header = if v6 { "# ip6tables" } else { "# iptables" };
+        let header = if v6 { "# for ip6tables-restore" } else { "# for iptables-restore" };
         read(&format!("{SETS}{header}\n{dump}")).unwrap_or_else(|e| panic!("{e}\n{dump}"))
     }
 
