@@ -29,7 +29,19 @@ impl Known {
 
 /// What is known of packets, as disjoint sets.
 pub(super) fn known(laid: &Laid, cells: &[Cell], meter: &mut Meter) -> Result<Vec<Known>, Exhausted> {
-    let (mut sure, mut open) = (Vec::new(), Vec::new());
+    let mut sure = Vec::new();
+    known_into(laid, cells, meter, &mut sure)?;
+    Ok(sure)
+}
+
+/// As [`known`]; what was found out before the budget ended is kept.
+pub(super) fn known_into(
+    laid: &Laid,
+    cells: &[Cell],
+    meter: &mut Meter,
+    sure: &mut Vec<Known>,
+) -> Result<(), Exhausted> {
+    let mut open = Vec::new();
     laid.follow(cells, meter, &mut |part, _| {
         match part.cell.atoms().is_empty() {
             true => sure.push(one(part)),
@@ -38,7 +50,7 @@ pub(super) fn known(laid: &Laid, cells: &[Cell], meter: &mut Meter) -> Result<Ve
         Ok(ControlFlow::Continue(()))
     })?;
     sure.extend(overlaid(open, meter)?);
-    Ok(sure)
+    Ok(())
 }
 
 fn one(part: Fated) -> Known {

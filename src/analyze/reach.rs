@@ -1,7 +1,7 @@
 //! What gets through: the packets of a question that a ruleset accepts, as classes; and zones against services.
 
 use super::Budget;
-use super::certain::known;
+use super::certain::known_into;
 use super::classes::{Pieces, hull, more_words};
 use super::query::Query;
 use super::ways::{Exhausted, Laid, Meter, Terms, possible};
@@ -56,7 +56,9 @@ pub(super) fn asked(query: &Query, direction: Direction, ruleset: &Ruleset) -> V
 }
 
 fn through(laid: &Laid, cells: &[Cell], meter: &mut Meter, pieces: &mut Pieces) -> Result<(), Exhausted> {
-    for part in known(laid, cells, meter)? {
+    let mut parts = Vec::new();
+    let whole = known_into(laid, cells, meter, &mut parts);
+    for part in parts {
         let by = laid.by(part.by);
         match part.sure() {
             Some(Fate::Accepted) => pieces.add("accept", laid.direction, part.cell, None, by),
@@ -68,7 +70,7 @@ fn through(laid: &Laid, cells: &[Cell], meter: &mut Meter, pieces: &mut Pieces) 
             None => {}
         }
     }
-    Ok(())
+    whole
 }
 
 #[cfg(test)]
@@ -100,6 +102,9 @@ mod tests {
         assert_eq!(classes, [("accept", "input: everything to port 22"), ("unknown", limited)]);
         assert_eq!(found.classes[0].by.as_ref().map(|by| by.text.as_str()), Some("ssh"));
         assert_eq!(found.text, "1 class of packets gets through");
+        let cut = reach(&ruleset, &query("input"), Budget { steps: 1 });
+        let words = "input packets: undecided after 1 steps what else gets through";
+        assert!(cut.evidence.iter().any(|said| said == words), "{cut:#?}");
         let none = reach(&ruleset, &query("input port 443"), Budget::default());
         assert_eq!((none.text.as_str(), none.verdict.as_deref()), ("nothing gets through", Some("drop")));
         let open = reach(&ruleset, &query("input port 80"), Budget::default());
