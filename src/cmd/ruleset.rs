@@ -18,12 +18,10 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
     if place == Path::new("live") {
         return live_ruleset();
     }
-    let found = ruleset_from(place)?;
-    match found.native {
-        Value::String(dump) => {
-            iptables::read(&dump).map_err(|e| Failure::undecided(format!("{}:{e}", place.display())))
-        }
-        native => nftables::read_value(&native).map_err(|e| Failure::undecided(format!("{}: {e}", place.display()))),
+    let name = place.display();
+    match written(place)? {
+        Written::Listing(json) => nftables::read(&json).map_err(|e| Failure::undecided(format!("{name}: {e}"))),
+        Written::Dump(text) => iptables::read(&text).map_err(|e| Failure::undecided(format!("{name}:{e}"))),
     }
 }
 
@@ -61,24 +59,37 @@ pub fn nft_json(text: &str) -> Result<Value, String> {
     }
 }
 
-/// Reads the rules of a file: nft's JSON, iptables-save with or without `ipset save`, or nft's text through an empty network namespace.
+/// Rules as a program of their backend writes them.
+enum Written {
+    /// `nft -j list ruleset`.
+    Listing(String),
+    /// `iptables-save`.
+    Dump(String),
+}
+
+/// What a file holds: nft's JSON, iptables-save with or without `ipset save`, or nft's text, listed in an empty network namespace.
+fn written(file: &Path) -> Result<Written, Failure> {
+    let name = file.display();
+    let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
+    Ok(match () {
+        () if text.trim_start().starts_with('{') => Written::Listing(text),
+        () if iptables::is_dump(&text) => Written::Dump(text),
+        () => Written::Listing(nft::list_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?),
+    })
+}
+
+/// Reads the rules of a file as their backend lists them: nft's JSON, iptables-save with or without `ipset save`, or nft's text
+/// through an empty network namespace.
 ///
 /// # Errors
 /// When the file cannot be read or is none of these (exit 2), or nft or a namespace is needed and missing (exit 3).
 pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
-    let name = file.display();
-    let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
-    if text.trim_start().starts_with('{') {
-        let native = nft_json(&text).map_err(|words| Failure::undecided(format!("{name}: {words}")))?;
-        return Ok(of("nftables", native));
+    match written(file)? {
+        Written::Listing(json) => nft_json(&json)
+            .map(|native| of("nftables", native))
+            .map_err(|words| Failure::undecided(format!("{}: {words}", file.display()))),
+        Written::Dump(text) => Ok(of("iptables", Value::String(text))),
     }
-    if iptables::is_dump(&text) {
-        return Ok(of("iptables", Value::String(text)));
-    }
-    let listed = nft::list_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?;
-    nft_json(&listed)
-        .map(|native| of("nftables", native))
-        .map_err(|words| Failure::undecided(format!("{name}: {words}")))
 }
 
 fn not_loaded(name: &str, error: &NftError) -> Failure {

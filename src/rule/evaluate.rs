@@ -9,8 +9,8 @@ use super::ruleset::{Alteration, At, Base, Chain, ChainKind, Condition, Hook, Li
 use super::way::Changes;
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 
-/// NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): nft refuses to load what jumps deeper.
-const DEPTH: usize = 16;
+/// One less than NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): the kernel refuses to load what jumps deeper.
+const DEPTH: usize = 15;
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -413,7 +413,7 @@ mod tests {
         let loops = chain("c", INPUT, vec![line(None, Verdict::Jump("c".into()))]);
         assert_eq!(
             fate(vec![loops]).expect_err("a circle").to_string(),
-            "chain `c` is entered over more than 16 jumps"
+            "chain `c` is entered over more than 15 jumps"
         );
         let missing = chain("c", INPUT, vec![line(None, Verdict::Goto("x".into()))]);
         assert_eq!(fate(vec![missing]).expect_err("no chain").to_string(), "there is no chain `x` to jump to");

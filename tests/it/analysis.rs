@@ -293,7 +293,7 @@ fn circles_and_missing_chains_are_unknown_and_end() {
         )
     };
     for (verdict, words) in [
-        (r#"{"jump":{"target":"c"}}"#, "chain `c` is entered over more than 16 jumps"),
+        (r#"{"jump":{"target":"c"}}"#, "chain `c` is entered over more than 15 jumps"),
         (r#"{"goto":{"target":"x"}}"#, "there is no chain `x` to jump to"),
     ] {
         let ruleset = read(&listing(verdict)).expect("a listing");

@@ -8,6 +8,7 @@ mod context;
 mod daemon;
 mod deploy;
 mod evaluator;
+mod export;
 mod import;
 mod invariants;
 mod iptables;

@@ -1,22 +1,20 @@
 //! Conditions: `match` statements and the keys of verdict maps.
 
 use super::field::{Field, Kind, Subject, field, implied};
-use super::single;
+use super::node::{Items, Node};
 use super::value::{self, Sets};
 use super::words;
 use crate::packet::{Bits, Cell, Ranges, Wide};
 use crate::rule::ruleset::{Condition, TableFamily, Unread};
-use serde_json::Value;
 
 /// More products than this out of one set of concatenations are kept as unread: a rule of so many is no longer analysed in
 /// reasonable time.
 const MOST: usize = 4096;
 
 /// What a `match` statement asks.
-pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Vec<Condition> {
-    let empty = Value::Null;
-    let (left, right) = (body.get("left").unwrap_or(&empty), body.get("right").unwrap_or(&empty));
-    let op = body.get("op").and_then(Value::as_str).unwrap_or("");
+pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Vec<Condition> {
+    let part = |key: &str| body.get(key).unwrap_or(Node::NULL);
+    let (left, right, op) = (part("left"), part("right"), body.text("op").unwrap_or(""));
     if sets.changes(right) || passing(left) {
         let mut all = implied(left);
         all.push(Condition::Chance(words::comparison(body)));
@@ -26,12 +24,12 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Vec<Condit
 }
 
 /// Whether an expression gives now this and now that of the same packet: the time, chance, what a connection has carried.
-fn passing(left: &Value) -> bool {
-    let Some((kind, body)) = single(left) else { return false };
-    let key = body.get("key").and_then(Value::as_str).unwrap_or("");
+fn passing(left: Node<'_>) -> bool {
+    let Some((kind, body)) = left.single() else { return false };
+    let key = body.text("key").unwrap_or("");
     match kind {
-        "&" | "|" | "^" | "<<" | ">>" => body.get(0).is_some_and(passing),
-        "concat" => body.as_array().is_some_and(|parts| parts.iter().any(passing)),
+        "&" | "|" | "^" | "<<" | ">>" => body.item(0).is_some_and(passing),
+        "concat" => body.items().is_some_and(|mut parts| parts.any(passing)),
         "meta" => matches!(key, "random" | "time" | "hour" | "day" | "cpu"),
         "ct" => matches!(key, "bytes" | "packets" | "avgpkt" | "expiration" | "id"),
         "numgen" => true,
@@ -40,19 +38,19 @@ fn passing(left: &Value) -> bool {
 }
 
 /// A condition that is kept with its text, and what it implies.
-fn unread(body: &Value, left: &Value, right: &Value) -> Vec<Condition> {
-    let field = steady(left).filter(|_| right != &Value::Null);
+fn unread(body: Node<'_>, left: Node<'_>, right: Node<'_>) -> Vec<Condition> {
+    let field = steady(left).filter(|_| !right.is_null());
     let mut all = implied(left);
     all.push(Condition::Unread(Unread { text: words::comparison(body), field }));
     all
 }
 
 /// The text of an expression that gives the same of the same packet, without its mask.
-fn steady(left: &Value) -> Option<String> {
-    let (kind, body) = single(left)?;
+fn steady(left: Node<'_>) -> Option<String> {
+    let (kind, body) = left.single()?;
     let same = match kind {
-        "&" | "|" | "^" | "<<" | ">>" => return steady(body.get(0)?),
-        "concat" => body.as_array()?.iter().all(|part| steady(part).is_some()),
+        "&" | "|" | "^" | "<<" | ">>" => return steady(body.item(0)?),
+        "concat" => body.items()?.all(|part| steady(part).is_some()),
         "payload" | "exthdr" | "tcp option" | "ip option" | "sctp chunk" | "fib" | "rt" | "socket" | "ipsec" => true,
         "meta" | "ct" | "jhash" | "symhash" => true,
         _ => false,
@@ -60,12 +58,10 @@ fn steady(left: &Value) -> Option<String> {
     same.then(|| words::expression(left))
 }
 
-fn known(op: &str, left: &Value, right: &Value, family: TableFamily, sets: &Sets) -> Option<Vec<Condition>> {
-    if let Some(("concat", Value::Array(parts))) = single(left) {
-        return concatenation(op, parts, right, family, sets);
-    }
-    let (inner, mask) = match single(left) {
-        Some(("&", Value::Array(sides))) if sides.len() == 2 => (&sides[0], Some(&sides[1])),
+fn known(op: &str, left: Node<'_>, right: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Option<Vec<Condition>> {
+    let (inner, mask) = match left.single() {
+        Some(("concat", parts)) => return concatenation(op, parts.items()?, right, family, sets),
+        Some(("&", sides)) if sides.items()?.count() == 2 => (sides.item(0)?, sides.item(1)),
         _ => (left, None),
     };
     let Field { subject, implied: mut all } = field(inner, family)?;
@@ -76,7 +72,7 @@ fn known(op: &str, left: &Value, right: &Value, family: TableFamily, sets: &Sets
     Some(all)
 }
 
-fn wide(op: &str, kind: Kind, mask: Option<&Value>, right: &Value, sets: &Sets) -> Option<Ranges> {
+fn wide(op: &str, kind: Kind, mask: Option<Node<'_>>, right: Node<'_>, sets: &Sets<'_>) -> Option<Ranges> {
     let given = value::wide(kind, right, sets)?;
     let values = match mask {
         None => given,
@@ -116,7 +112,7 @@ fn unmasked(kind: Kind, mask: &[(u128, u128)], given: &Ranges) -> Option<Ranges>
     })))
 }
 
-fn narrow(op: &str, subject: Subject, mask: Option<&Value>, right: &Value, sets: &Sets) -> Option<Bits> {
+fn narrow(op: &str, subject: Subject, mask: Option<Node<'_>>, right: Node<'_>, sets: &Sets<'_>) -> Option<Bits> {
     let all = subject.narrow().all();
     if subject == Subject::Fragment {
         return fragment(op, mask?.as_u64()?, right.as_u64()?);
@@ -160,8 +156,14 @@ fn fragment(op: &str, mask: u64, right: u64) -> Option<Bits> {
     }
 }
 
-fn concatenation(op: &str, parts: &[Value], right: &Value, family: TableFamily, sets: &Sets) -> Option<Vec<Condition>> {
-    let fields = parts.iter().map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
+fn concatenation(
+    op: &str,
+    parts: Items<'_>,
+    right: Node<'_>,
+    family: TableFamily,
+    sets: &Sets<'_>,
+) -> Option<Vec<Condition>> {
+    let fields = parts.map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
     let mut all: Vec<_> = fields.iter().flat_map(|f| f.implied.clone()).collect();
     let elements = value::elements(right, sets).filter(|list| list.len() <= MOST)?;
     let cells = elements.into_iter().map(|e| product(&fields, e, sets)).collect::<Option<Vec<_>>>()?;
@@ -182,13 +184,14 @@ fn outside(cells: &[Cell]) -> Option<Vec<Cell>> {
 }
 
 /// The product of one element of a set of concatenations.
-fn product(fields: &[Field], element: &Value, sets: &Sets) -> Option<Cell> {
+fn product(fields: &[Field], element: Node<'_>, sets: &Sets<'_>) -> Option<Cell> {
     let element = value::bare(element);
     if element.as_str() == Some("*") {
         return Some(Cell::all());
     }
-    let Some(("concat", Value::Array(parts))) = single(element) else { return None };
-    if parts.len() != fields.len() {
+    let Some(("concat", parts)) = element.single() else { return None };
+    let parts = parts.items()?;
+    if parts.clone().count() != fields.len() {
         return None;
     }
     let mut cell = Cell::all();
@@ -198,7 +201,7 @@ fn product(fields: &[Field], element: &Value, sets: &Sets) -> Option<Cell> {
     Some(cell)
 }
 
-fn keep(cell: &mut Cell, subject: Subject, part: &Value, sets: &Sets) -> Option<()> {
+fn keep(cell: &mut Cell, subject: Subject, part: Node<'_>, sets: &Sets<'_>) -> Option<()> {
     match subject {
         Subject::Wide(field, kind) => cell.keep_wide(field, &value::wide(kind, part, sets)?),
         Subject::Fragment | Subject::Status => return None,
@@ -209,19 +212,18 @@ fn keep(cell: &mut Cell, subject: Subject, part: &Value, sets: &Sets) -> Option<
 }
 
 /// What looking at the key of a map implies, and each element's product with what it leads to.
-type Key<'a> = (Vec<Condition>, Vec<(Cell, &'a Value)>);
+type Key<'a> = (Vec<Condition>, Vec<(Cell, Node<'a>)>);
 
 /// The key of a verdict map: what looking at it implies, and the product that each element stands for.
-pub(super) fn key<'a>(key: &Value, data: &'a Value, family: TableFamily, sets: &'a Sets) -> Option<Key<'a>> {
-    let parts = match single(key) {
-        Some(("concat", Value::Array(parts))) => parts.as_slice(),
-        _ => std::slice::from_ref(key),
+pub(super) fn key<'a>(key: Node<'_>, data: Node<'a>, family: TableFamily, sets: &'a Sets<'_>) -> Option<Key<'a>> {
+    let fields = match key.single() {
+        Some(("concat", parts)) => parts.items()?.map(|part| field(part, family)).collect::<Option<Vec<_>>>()?,
+        _ => vec![field(key, family)?],
     };
-    let fields = parts.iter().map(|part| field(part, family)).collect::<Option<Vec<_>>>()?;
     let pairs = value::elements(data, sets).filter(|list| list.len() <= MOST)?;
     let mut cells = Vec::new();
     for pair in pairs {
-        let [from, to] = pair.as_array()?.as_slice() else { return None };
+        let (from, to) = (pair.item(0)?, pair.item(1).filter(|_| pair.item(2).is_none())?);
         let from = value::bare(from);
         let cell = match fields.as_slice() {
             [one]

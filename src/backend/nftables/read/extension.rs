@@ -1,6 +1,6 @@
 //! Which rules of a listing hold matches or targets of iptables: their meaning is only in what iptables-save prints.
 
-use super::{handle, rule_objects, single};
+use super::rule_objects;
 use crate::rule::ruleset::TableFamily;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -10,8 +10,10 @@ pub fn extensions(listing: &Value) -> BTreeSet<(TableFamily, String, u64)> {
     let mut found = BTreeSet::new();
     for (family, table, _, body) in rule_objects(listing) {
         let statements = body.get("expr").and_then(Value::as_array);
-        let extended = statements.into_iter().flatten().any(|s| single(s).is_some_and(|(kind, _)| kind == "xt"));
-        found.extend(handle(body).filter(|_| extended).map(|handle| (family, table.to_owned(), handle)));
+        let extended =
+            statements.into_iter().flatten().any(|s| s.as_object().is_some_and(|map| map.contains_key("xt")));
+        let handle = body.get("handle").and_then(Value::as_u64);
+        found.extend(handle.filter(|_| extended).map(|handle| (family, table.to_owned(), handle)));
     }
     found
 }

@@ -2,10 +2,9 @@
 //!
 //! nft leaves implied conditions out of its listing (`tcp dport 22` is also a test for tcp); here they are put back.
 
-use super::single;
+use super::node::Node;
 use crate::packet::{Bits, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, TableFamily, Unread};
-use serde_json::Value;
 
 /// How the values of a wide field are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -229,9 +228,9 @@ fn is(field: Narrow, value: u8) -> Condition {
 }
 
 /// The field that an expression looks at; nothing where the model has none.
-pub(super) fn field(left: &Value, family: TableFamily) -> Option<Field> {
-    let (kind, body) = single(left)?;
-    let word = |key: &str| body.get(key).and_then(Value::as_str);
+pub(super) fn field(left: Node<'_>, family: TableFamily) -> Option<Field> {
+    let (kind, body) = left.single()?;
+    let word = |key: &str| body.text(key);
     match kind {
         "payload" => payload(word("protocol")?, word("field")?),
         "meta" => meta(word("key")?, family),
@@ -307,12 +306,12 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
 }
 
 /// What is implied by looking at a field that the model does not have.
-pub(super) fn implied(left: &Value) -> Vec<Condition> {
-    let Some((kind, body)) = single(left) else { return Vec::new() };
-    match (kind, body.get("protocol").and_then(Value::as_str)) {
-        ("&" | "|" | "^" | "<<" | ">>", _) => body.get(0).map(implied).unwrap_or_default(),
-        ("concat", _) => body.as_array().map(|parts| parts.iter().flat_map(implied).collect()).unwrap_or_default(),
-        ("ct", _) if body.get("key").and_then(Value::as_str) != Some("state") => vec![tracked()],
+pub(super) fn implied(left: Node<'_>) -> Vec<Condition> {
+    let Some((kind, body)) = left.single() else { return Vec::new() };
+    match (kind, body.text("protocol")) {
+        ("&" | "|" | "^" | "<<" | ">>", _) => body.item(0).map(implied).unwrap_or_default(),
+        ("concat", _) => body.items().into_iter().flatten().flat_map(implied).collect(),
+        ("ct", _) if body.text("key") != Some("state") => vec![tracked()],
         ("tcp option", _) => vec![is(Narrow::Protocol, 6), is(Narrow::Fragment, 0)],
         ("ip option", _) | ("payload", Some("ip")) => vec![is(Narrow::Family, 0)],
         ("exthdr", _) | ("payload", Some("ip6")) => vec![is(Narrow::Family, 1)],

@@ -1,25 +1,24 @@
 //! One rule: its statements in order, as conditions, alterations and an outcome.
 
+use super::node::{Items, Node};
 use super::value::Sets;
-use super::{condition, single, words};
+use super::{condition, words};
 use crate::packet::{Bits, Narrow, Wide};
 use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, TableFamily, Unread, Verdict};
-use serde_json::Value;
 
 /// Reads the body of a `rule` object.
-pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
-    let none = Vec::new();
-    let statements = body.get("expr").and_then(Value::as_array).unwrap_or(&none);
+pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Line {
+    let statements = body.get("expr").and_then(Node::items);
     let mut line = Line {
-        handle: body.get("handle").and_then(Value::as_u64),
-        comment: body.get("comment").and_then(Value::as_str).map(str::to_owned),
-        text: words::rule(statements),
-        conditions: Vec::new(),
+        handle: body.get("handle").and_then(Node::as_u64),
+        comment: body.text("comment").map(str::to_owned),
+        text: statements.clone().map(words::rule).unwrap_or_default(),
+        conditions: Vec::with_capacity(6),
         alters: Vec::new(),
         outcome: Outcome::Next,
     };
     let mut asked = None;
-    for statement in statements {
+    for statement in statements.clone().into_iter().flatten() {
         let place = Place { family, sets };
         place.take(&mut line, statement);
         if matches!(line.alters.last(), Some(Alteration::Mark(_))) {
@@ -29,7 +28,7 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
     if asked.is_some_and(|asked| asked < line.conditions.len()) {
         line.alters.iter_mut().filter(|a| matches!(a, Alteration::Mark(_))).for_each(|a| *a = Alteration::EarlyMark);
     }
-    if merged(statements) {
+    if statements.is_some_and(merged) {
         line.conditions.retain(|c| !matches!(c, Condition::Wide(Wide::SourcePort | Wide::DestinationPort, _)));
         line.conditions.retain(|c| !matches!(c, Condition::Narrow(Narrow::IcmpType | Narrow::IcmpCode, _)));
         let text = format!("{}: either of two, or both", line.text);
@@ -39,8 +38,8 @@ pub(super) fn read(body: &Value, family: TableFamily, sets: &Sets) -> Line {
 }
 
 /// What can be rejected in this way; nft leaves the test for it out of its listing.
-fn rejected(body: &Value) -> Option<Condition> {
-    let family = match body.get("type").and_then(Value::as_str)? {
+fn rejected(body: Node<'_>) -> Option<Condition> {
+    let family = match body.text("type")? {
         "icmp" => 0,
         "icmpv6" => 1,
         _ => return None,
@@ -50,31 +49,40 @@ fn rejected(body: &Value) -> Option<Condition> {
 
 /// nft 1.0.6 loads `tcp sport != 1 tcp dport != 2` as one comparison of both fields, which holds where either differs; later ones do
 /// not, and the listing is the same.
-fn merged(statements: &[Value]) -> bool {
-    let differs = |statement: &Value, fields: [&str; 2]| {
-        let body = single(statement).filter(|(kind, _)| *kind == "match")?.1;
-        let (kind, left) = single(body.get("left")?)?;
-        let plain = body.get("op")?.as_str()? == "!=" && kind == "payload" && !body.get("right")?.is_object();
-        let named = !body.get("right")?.as_str().is_some_and(|text| text.starts_with('@'));
-        let field = left.get("field")?.as_str()?;
-        (plain && named && fields.contains(&field)).then(|| (left.get("protocol").cloned(), field.to_owned()))
-    };
+fn merged(statements: Items<'_>) -> bool {
+    let unequal = |statement: Node<'_>| Some(statement.single()?.1.text("op")? == "!=");
+    if statements.clone().filter(|statement| unequal(*statement) == Some(true)).count() < 2 {
+        return false;
+    }
     [["sport", "dport"], ["type", "code"]].into_iter().any(|fields| {
-        let mut found: Vec<_> = statements.iter().filter_map(|s| differs(s, fields)).collect();
+        let mut found: Vec<_> = statements.clone().filter_map(|statement| differs(statement, fields)).collect();
         found.dedup();
         found.len() > 1
     })
 }
 
+/// The protocol and field that a statement asks to be another than one value, where the field is one of two.
+fn differs<'t>(statement: Node<'t>, fields: [&str; 2]) -> Option<(Option<&'t str>, &'t str)> {
+    let body = statement.single().filter(|(kind, _)| *kind == "match")?.1;
+    let ((kind, left), right) = (body.get("left")?.single()?, body.get("right")?);
+    let plain = body.text("op")? == "!=" && kind == "payload" && !right.is_object();
+    let named = !right.as_str().is_some_and(|text| text.starts_with('@'));
+    let field = left.text("field")?;
+    (plain && named && fields.contains(&field)).then(|| (left.text("protocol"), field))
+}
+
 struct Place<'a> {
     family: TableFamily,
-    sets: &'a Sets,
+    sets: &'a Sets<'a>,
 }
 
 impl Place<'_> {
-    fn take(&self, line: &mut Line, statement: &Value) {
-        let Some((kind, body)) = single(statement) else {
-            unknown(line, statement);
+    fn take(&self, line: &mut Line, statement: Node<'_>) {
+        let Some((kind, body)) = statement.single() else {
+            match words::update(statement) {
+                Some(text) => line.conditions.push(Condition::Chance(text.to_owned())),
+                None => unknown(line, statement),
+            }
             return;
         };
         match kind {
@@ -102,7 +110,7 @@ impl Place<'_> {
         }
     }
 
-    fn vmap(&self, line: &mut Line, body: &Value) {
+    fn vmap(&self, line: &mut Line, body: Node<'_>) {
         let (Some(key), Some(data)) = (body.get("key"), body.get("data")) else {
             unknown(line, body);
             return;
@@ -111,7 +119,7 @@ impl Place<'_> {
             let (implied, pairs) = condition::key(key, data, self.family, self.sets)?;
             let verdicts = pairs
                 .into_iter()
-                .map(|(cell, to)| single(to).and_then(|(kind, body)| Some((cell, verdict(kind, body)?))))
+                .map(|(cell, to)| to.single().and_then(|(kind, body)| Some((cell, verdict(kind, body)?))))
                 .collect::<Option<Vec<_>>>()?;
             (!self.sets.changes(data)).then_some((implied, verdicts))
         };
@@ -126,8 +134,8 @@ impl Place<'_> {
 }
 
 /// The verdict that a statement is.
-pub(super) fn verdict(kind: &str, body: &Value) -> Option<Verdict> {
-    let target = || body.get("target").and_then(Value::as_str).map(str::to_owned);
+pub(super) fn verdict(kind: &str, body: Node<'_>) -> Option<Verdict> {
+    let target = || body.text("target").map(str::to_owned);
     Some(match kind {
         "accept" => Verdict::Accept,
         "drop" => Verdict::Drop,
@@ -141,10 +149,10 @@ pub(super) fn verdict(kind: &str, body: &Value) -> Option<Verdict> {
     })
 }
 
-fn mangle(line: &mut Line, body: &Value) {
+fn mangle(line: &mut Line, body: Node<'_>) {
     let name = body.get("key").map(words::expression).unwrap_or_default();
-    let number = body.get("value").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let plain = body.get("value").is_some_and(|v| v.is_number() || v.is_string() || v.is_array());
+    let number = body.get("value").and_then(Node::as_u64).and_then(|n| u32::try_from(n).ok());
+    let plain = body.get("value").is_some_and(Node::is_plain);
     if !plain {
         // A lookup that finds nothing ends the rule.
         line.conditions.push(Condition::Chance(words::statement("mangle", body)));
@@ -156,8 +164,8 @@ fn mangle(line: &mut Line, body: &Value) {
 }
 
 /// A match or target of iptables-nft, of which the listing shows the name alone.
-fn extension(line: &mut Line, body: &Value) {
-    let word = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("");
+fn extension(line: &mut Line, body: Node<'_>) {
+    let word = |key: &str| body.text(key).unwrap_or("");
     let text = words::statement("xt", body);
     match (word("type"), word("name")) {
         ("match", "comment") => {}
@@ -187,7 +195,7 @@ fn extension(line: &mut Line, body: &Value) {
 }
 
 /// A statement that nobody knows may be a condition and may end the way of the packet.
-fn unknown(line: &mut Line, statement: &Value) {
+fn unknown(line: &mut Line, statement: Node<'_>) {
     let text = words::clip(statement);
     line.conditions.push(Condition::Unread(Unread { text: text.clone(), field: None }));
     line.outcome = Outcome::Unread(text);

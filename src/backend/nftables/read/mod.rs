@@ -4,37 +4,34 @@
 //! its place; it is never left out and never an error. Only text that is no listing at all is refused.
 
 mod condition;
+mod export;
 mod extension;
 mod field;
 mod line;
+mod listing;
+mod node;
 #[cfg(test)]
 mod tests;
 mod value;
 mod words;
 
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, NamedSet, Ruleset, Table, TableFamily};
+pub use export::{Exported, export};
 pub use extension::extensions;
-use serde_json::{Map, Value};
+pub use listing::ReadError;
+use listing::{Source, object};
+use node::{Node, Tape};
+use serde_json::Value;
 use std::collections::HashMap;
 use value::Sets;
 use words::clip;
-
-/// Why a text is no listing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    #[error("not JSON: {0}")]
-    Broken(String),
-    #[error("not a listing of nft: there is no array `nftables` at the top")]
-    NoListing,
-}
 
 /// Reads a listing.
 ///
 /// # Errors
 /// When the text is no JSON, or JSON of another kind; what is inside a listing is never an error.
 pub fn read(json: &str) -> Result<Ruleset, ReadError> {
-    let whole: Value = serde_json::from_str(json).map_err(|e| ReadError::Broken(e.to_string()))?;
-    read_value(&whole)
+    from(Source::Text(json))
 }
 
 /// Reads a listing that is parsed already.
@@ -42,85 +39,123 @@ pub fn read(json: &str) -> Result<Ruleset, ReadError> {
 /// # Errors
 /// When it is no listing.
 pub fn read_value(whole: &Value) -> Result<Ruleset, ReadError> {
-    let objects = whole.get("nftables").and_then(Value::as_array).ok_or(ReadError::NoListing)?;
-    let mut reading =
-        Reading { ruleset: Ruleset { backend: "nftables".to_owned(), ..Ruleset::default() }, ..Reading::default() };
-    // Rules name sets that a listing may show later: all else first.
-    for (kind, body) in objects.iter().filter_map(object).filter(|(kind, _)| *kind != "rule") {
-        reading.object(kind, body);
+    from(Source::Parsed(whole))
+}
+
+fn from(source: Source<'_>) -> Result<Ruleset, ReadError> {
+    let mut reading = Reading::new(&[Part::Rules, Part::Others]);
+    source.each(&mut |tape| reading.element(tape))?;
+    if reading.unordered {
+        // Rules name sets that a listing may show later: all else first.
+        reading = Reading::new(&[Part::Others]);
+        source.each(&mut |tape| reading.element(tape))?;
+        reading.parts = &[Part::Rules];
+        source.each(&mut |tape| reading.element(tape))?;
     }
-    for (kind, body) in objects.iter().filter_map(object).filter(|(kind, _)| *kind == "rule") {
-        reading.rule(kind, body);
-    }
-    reading.ruleset.unread.extend(objects.iter().filter(|o| object(o).is_none()).map(clip));
     Ok(reading.ruleset)
 }
 
 /// The rules of a listing with family, table and chain, in order: what a [`Line`](crate::rule::ruleset::Line) leaves out of a
 /// rule's statements is there.
 pub(super) fn rule_objects(whole: &Value) -> Vec<(TableFamily, &str, &str, &Value)> {
+    fn of(value: &Value) -> Option<(&str, &Value)> {
+        let (key, body) = value.as_object().filter(|o| o.len() == 1)?.iter().next()?;
+        if matches!(key.as_str(), "add" | "create" | "insert") { of(body) } else { Some((key, body)) }
+    }
     let objects = whole.get("nftables").and_then(Value::as_array).into_iter().flatten();
     objects
-        .filter_map(object)
+        .filter_map(of)
         .filter(|(kind, _)| *kind == "rule")
-        .filter_map(|(_, body)| Some((family(body)?, text(body, "table")?, text(body, "chain")?, body)))
+        .filter_map(|(_, body)| {
+            let text = |key: &str| body.get(key).and_then(Value::as_str);
+            Some((family_of(text("family")?)?, text("table")?, text("chain")?, body))
+        })
         .collect()
 }
 
-/// The one key of an object and its value; a command such as `{"add": {…}}` is what it adds.
-fn object(value: &Value) -> Option<(&str, &Value)> {
-    let (key, body) = value.as_object().filter(|o| o.len() == 1)?.iter().next()?;
-    match key.as_str() {
-        "add" | "create" | "insert" => object(body),
-        _ => Some((key, body)),
-    }
+/// Which objects a pass over a listing takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Rules,
+    Others,
 }
 
-#[derive(Default)]
-struct Reading {
+/// A listing that is being read.
+struct Reading<'a> {
     ruleset: Ruleset,
+    parts: &'static [Part],
     tables: HashMap<(TableFamily, String), usize>,
     chains: HashMap<(usize, String), usize>,
-    sets: Vec<Sets>,
+    /// The sets of each table.
+    sets: Vec<Sets<'a>>,
+    /// Where the last rule stands: most rules stand in the same chain.
+    last: Option<(usize, usize)>,
+    /// Something that rules of its table may name came behind one of them.
+    unordered: bool,
 }
 
-fn text<'a>(body: &'a Value, key: &str) -> Option<&'a str> {
-    body.get(key).and_then(Value::as_str)
-}
-
-fn family(body: &Value) -> Option<TableFamily> {
-    let word = text(body, "family")?;
+fn family_of(word: &str) -> Option<TableFamily> {
     TableFamily::ALL.into_iter().find(|family| family.as_str() == word)
 }
 
-fn handle(body: &Value) -> Option<u64> {
-    body.get("handle").and_then(Value::as_u64)
+fn family(body: Node<'_>) -> Option<TableFamily> {
+    family_of(body.text("family")?)
+}
+
+fn handle(body: Node<'_>) -> Option<u64> {
+    body.get("handle").and_then(Node::as_u64)
 }
 
 /// A string, or a list of strings.
-pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
+fn strings(value: Option<Node<'_>>) -> Vec<String> {
+    words::strings(value).map(str::to_owned).collect()
 }
 
-impl Reading {
-    fn object(&mut self, kind: &str, body: &Value) {
-        let known = match kind {
-            "metainfo" => Some(()),
-            "table" => self.table(body),
-            "chain" => self.chain(body),
-            "set" | "map" | "meter" => self.set(kind, body),
-            // Rules name these in their own text; by themselves they decide nothing.
-            "counter" | "quota" | "limit" | "flowtable" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
-            | "synproxy" => Some(()),
-            "element" => self.elements(body),
-            _ => None,
+impl<'a> Reading<'a> {
+    fn new(parts: &'static [Part]) -> Self {
+        Self {
+            ruleset: Ruleset { backend: "nftables".to_owned(), ..Ruleset::default() },
+            parts,
+            tables: HashMap::new(),
+            chains: HashMap::new(),
+            sets: Vec::new(),
+            last: None,
+            unordered: false,
+        }
+    }
+
+    /// One element of a listing.
+    fn element(&mut self, tape: &mut Tape<'a>) {
+        let part = match object(tape.root()) {
+            Some(("rule", _)) => Part::Rules,
+            _ => Part::Others,
+        };
+        if !self.parts.contains(&part) {
+            return;
+        }
+        let known = match object(tape.root()) {
+            Some(("rule", body)) => self.rule(body),
+            Some(("set" | "map" | "meter" | "element", _)) => self.elements(tape),
+            Some((kind, body)) => self.object(kind, body),
+            None => None,
         };
         if known.is_none() {
-            self.ruleset.unread.push(format!("{kind} {}", clip(body)));
+            let text = match object(tape.root()) {
+                Some((kind, body)) => format!("{kind} {}", clip(body)),
+                None => clip(tape.root()),
+            };
+            self.ruleset.unread.push(text);
+        }
+    }
+
+    fn object(&mut self, kind: &str, body: Node<'_>) -> Option<()> {
+        match kind {
+            "table" => self.table(body),
+            "chain" => self.chain(body),
+            // Rules name these in their own text; by themselves they decide nothing.
+            "metainfo" | "counter" | "quota" | "limit" | "flowtable" | "ct helper" | "ct timeout"
+            | "ct expectation" | "secmark" | "synproxy" => Some(()),
+            _ => None,
         }
     }
 
@@ -136,10 +171,11 @@ impl Reading {
         at
     }
 
-    fn table(&mut self, body: &Value) -> Option<()> {
-        let at = self.table_of(family(body)?, text(body, "name")?);
-        self.ruleset.tables[at].dormant = strings(body.get("flags")).iter().any(|flag| flag == "dormant");
-        Some(())
+    fn table(&mut self, body: Node<'_>) -> Option<()> {
+        let at = self.table_of(family(body)?, body.text("name")?);
+        self.ruleset.tables[at].dormant = words::strings(body.get("flags")).any(|flag| flag == "dormant");
+        // nft 1.0.6 shows other words for the flags: the table may be dormant, or may not be.
+        words::strings(body.get("flags")).all(|flag| matches!(flag, "dormant" | "owner" | "persist")).then_some(())
     }
 
     fn chain_of(&mut self, table: usize, name: &str) -> usize {
@@ -150,9 +186,10 @@ impl Reading {
         })
     }
 
-    fn chain(&mut self, body: &Value) -> Option<()> {
-        let (family, name) = (family(body)?, text(body, "name")?);
-        let table = self.table_of(family, text(body, "table")?);
+    fn chain(&mut self, body: Node<'_>) -> Option<()> {
+        let (family, name) = (family(body)?, body.text("name")?);
+        let table = self.table_of(family, body.text("table")?);
+        self.unordered |= self.has_rules(table);
         let base = match body.get("hook") {
             Some(_) => Some(base(body)?),
             None => None,
@@ -164,67 +201,92 @@ impl Reading {
         Some(())
     }
 
-    fn set(&mut self, kind: &str, body: &Value) -> Option<()> {
-        let (family, name) = (family(body)?, text(body, "name")?);
-        let table = self.table_of(family, text(body, "table")?);
-        let changes = |flag: &String| flag == "timeout" || flag == "dynamic";
-        let changing = kind == "meter"
-            || body.get("timeout").is_some()
-            || body.get("size").is_some() && strings(body.get("flags")).iter().any(|f| f == "timeout")
-            || strings(body.get("flags")).iter().any(changes);
-        let none = Vec::new();
-        let elements = body.get("elem").and_then(Value::as_array).unwrap_or(&none);
-        self.ruleset.tables[table].sets.push(NamedSet {
-            name: name.to_owned(),
-            handle: handle(body),
-            key: strings(body.get("type")).join(" . "),
-            is_map: body.get("map").is_some(),
-            changing,
-            elements: elements.len(),
-        });
-        self.sets[table].add(name, elements.clone(), changing);
+    fn has_rules(&self, table: usize) -> bool {
+        self.parts.contains(&Part::Rules)
+            && self.ruleset.tables[table].chains.iter().any(|chain| !chain.lines.is_empty())
+    }
+
+    /// A set, or more elements of one: kept for the rules that look into it.
+    fn elements(&mut self, tape: &mut Tape<'a>) -> Option<()> {
+        let (kind, body) = object(tape.root())?;
+        let (family, name) = (family(body)?, body.text("name")?.to_owned());
+        let more = body.get("elem").and_then(Node::items);
+        let named = match kind {
+            "element" => {
+                more?;
+                None
+            }
+            _ => Some(named_set(kind, body, more.map_or(0, Iterator::count))),
+        };
+        let table = self.table_of(family, body.text("table")?);
+        self.unordered |= self.has_rules(table);
+        let body = std::mem::take(tape);
+        match named {
+            Some(set) => {
+                self.sets[table].add(&name, body, set.changing);
+                self.ruleset.tables[table].sets.push(set);
+                Some(())
+            }
+            None => match self.sets[table].extend(&name, body) {
+                None => Some(()),
+                Some(body) => {
+                    *tape = body;
+                    None
+                }
+            },
+        }
+    }
+
+    fn rule(&mut self, body: Node<'_>) -> Option<()> {
+        let (family, table, chain) = (family(body)?, body.text("table")?, body.text("chain")?);
+        let (table, chain) = match self.last.filter(|last| self.is_at(*last, family, table, chain)) {
+            Some(last) => last,
+            None => {
+                let table = self.table_of(family, table);
+                (table, self.chain_of(table, chain))
+            }
+        };
+        self.last = Some((table, chain));
+        let line = line::read(body, family, &self.sets[table]);
+        self.ruleset.tables[table].chains[chain].lines.push(line);
         Some(())
     }
 
-    fn elements(&mut self, body: &Value) -> Option<()> {
-        let table = self.table_of(family(body)?, text(body, "table")?);
-        self.sets[table].extend(text(body, "name")?, body.get("elem")?.as_array()?)
+    fn is_at(&self, (at, chain_at): (usize, usize), family: TableFamily, table: &str, chain: &str) -> bool {
+        let here = &self.ruleset.tables[at];
+        here.family == family && here.name == table && here.chains[chain_at].name == chain
     }
+}
 
-    fn rule(&mut self, kind: &str, body: &Value) {
-        let place = || Some((family(body)?, text(body, "table")?, text(body, "chain")?));
-        let Some((family, table, chain)) = place() else {
-            self.ruleset.unread.push(format!("{kind} {}", clip(body)));
-            return;
-        };
-        let table = self.table_of(family, table);
-        let chain = self.chain_of(table, chain);
-        let line = line::read(body, family, &self.sets[table]);
-        self.ruleset.tables[table].chains[chain].lines.push(line);
+fn named_set(kind: &str, body: Node<'_>, elements: usize) -> NamedSet {
+    let changing = kind == "meter"
+        || body.get("timeout").is_some()
+        || words::strings(body.get("flags")).any(|flag| flag == "timeout" || flag == "dynamic");
+    NamedSet {
+        name: body.text("name").unwrap_or_default().to_owned(),
+        handle: handle(body),
+        key: strings(body.get("type")).join(" . "),
+        is_map: body.get("map").is_some(),
+        changing,
+        elements,
     }
 }
 
 /// A base chain's binding; nothing where a part of it is not known: then the whole chain is.
-fn base(body: &Value) -> Option<Base> {
-    let word = text(body, "hook")?;
-    let kind = match text(body, "type") {
+fn base(body: Node<'_>) -> Option<Base> {
+    let word = body.text("hook")?;
+    let kind = match body.text("type") {
         Some("filter") => ChainKind::Filter,
         Some("nat") => ChainKind::Nat,
         Some("route") => ChainKind::Route,
         _ => return None,
     };
     let hook = Hook::ALL.into_iter().find(|hook| hook.as_str() == word)?;
-    let priority = body.get("prio").and_then(Value::as_i64)?;
-    let drops = match text(body, "policy") {
+    let priority = body.get("prio").and_then(Node::as_i64)?;
+    let drops = match body.text("policy") {
         Some("accept") | None => false,
         Some("drop") => true,
         Some(_) => return None,
     };
     Some(Base { kind, hook, priority, drops, devices: strings(body.get("dev")) })
-}
-
-/// The one key of a statement or expression, with what stands under it.
-pub(super) fn single(value: &Value) -> Option<(&str, &Value)> {
-    let map: &Map<String, Value> = value.as_object()?;
-    map.iter().next().filter(|_| map.len() == 1).map(|(key, body)| (key.as_str(), body))
 }

@@ -127,7 +127,7 @@ fn hardware_addresses_vlans_and_masked_marks() {
 fn what_changes_by_itself_may_fail() {
     for (left, op, right, words) in [
         (r#"{"meta":{"key":"hour"}}"#, "==", r#"{"range":["10:00","12:00"]}"#, "meta hour 10:00-12:00"),
-        (r#"{"numgen":{"mode":"inc","mod":2}}"#, "==", "0", r#"numgen {"mode":"inc","mod":2} 0"#),
+        (r#"{"numgen":{"mode":"inc","mod":2}}"#, "==", "0", "numgen inc mod 2 0"),
         (r#"{"ct":{"key":"bytes","dir":"reply"}}"#, ">", "9", "ct reply bytes > 9"),
         (r#"{"ct":{"key":"id"}}"#, "==", r#""@d""#, "ct id @d"),
         (r#"{"fib":{"result":"type","flags":["daddr"]}}"#, "==", r#""@d""#, "fib daddr type @d"),
@@ -188,6 +188,21 @@ fn what_may_fail_and_what_is_not_read_is_told_apart() {
 }
 
 #[test]
+fn a_statement_that_nft_shows_as_text_is_one_on_a_map() {
+    let text = "update @m { ip saddr : tcp dport }";
+    let line = rule(&format!(r#""{text}",{{"accept":null}}"#));
+    assert_eq!(line.conditions, [Condition::Chance(text.to_owned())]);
+    assert_eq!(
+        (line.text.as_str(), line.outcome),
+        ("update @m { ip saddr : tcp dport } accept", Outcome::Verdict(Verdict::Accept))
+    );
+    for odd in ["jump {\\n accept\\n}", "update @m { a }; accept", "add @m { a } }", "x"] {
+        let line = rule(&format!(r#""{odd}",{{"accept":null}}"#));
+        assert!(matches!(&line.conditions[..], [Condition::Unread(_)]), "{odd}: {:?}", line.conditions);
+    }
+}
+
+#[test]
 fn text_that_is_no_listing_is_refused() {
     for (text, words) in [
         ("", "not JSON: EOF while parsing a value at line 1 column 0"),
@@ -196,6 +211,28 @@ fn text_that_is_no_listing_is_refused() {
     ] {
         assert_eq!(read(text).expect_err(text).to_string(), words);
     }
+}
+
+#[test]
+fn the_order_of_a_listing_does_not_matter() {
+    let mut listing: Value = serde_json::from_str(EVERY_FORM).expect("the sample");
+    let then = read_value(&listing).expect("a listing");
+    // Rules first, what they name behind them.
+    listing["nftables"].as_array_mut().expect("a list").sort_by_key(|object| object.get("rule").is_none());
+    let now = read(&listing.to_string()).expect("a listing");
+    assert_eq!(now, then);
+}
+
+#[test]
+fn a_table_whose_flags_are_not_known_may_be_dormant() {
+    let read = |flags: &str| {
+        let json = format!(r#"{{"nftables":[{{"table":{{"family":"ip","name":"t","flags":"{flags}"}}}}]}}"#);
+        let ruleset = read(&json).expect("a listing");
+        (ruleset.tables[0].dormant, ruleset.unread)
+    };
+    assert_eq!(read("dormant"), (true, vec![]));
+    assert_eq!(read("owner"), (false, vec![]));
+    assert_eq!(read("k"), (false, vec![r#"table {"family":"ip","name":"t","flags":"k"}"#.to_owned()]));
 }
 
 #[test]
@@ -238,7 +275,9 @@ proptest! {
     ) {
         let mut listing: Value = serde_json::from_str(EVERY_FORM).expect("the sample");
         spoil(&mut listing, &mut path.into_iter(), &with);
-        let _ = read(&listing.to_string());
+        let text = listing.to_string();
+        prop_assert_eq!(read(&text), read_value(&listing));
+        prop_assert_eq!(read(&text).is_ok(), export(&text).is_ok());
     }
 
     #[test]

@@ -1,74 +1,85 @@
 //! Values on the right of a condition: addresses, ports, names, flags; in sets, with a name or without.
 
 use super::field::{Kind, Subject};
-use super::single;
+use super::node::{Items, Node, Tape};
 use crate::packet::{Bits, MacAddress, Ranges};
 use crate::rule::ruleset::{name_number, name_range};
-use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The named sets of one table.
 #[derive(Default)]
-pub(super) struct Sets {
-    known: HashMap<String, (Vec<Value>, bool)>,
+pub(super) struct Sets<'a> {
+    known: HashMap<String, Known<'a>>,
     /// A set of a million elements is read once, however many rules look into it.
     wide: RefCell<HashMap<(String, Kind), Option<Ranges>>>,
 }
 
-impl Sets {
-    pub(super) fn add(&mut self, name: &str, elements: Vec<Value>, changing: bool) {
-        self.known.insert(name.to_owned(), (elements, changing));
+struct Known<'a> {
+    /// What a listing says of it, elements included, and more elements that it gives apart.
+    bodies: Vec<Tape<'a>>,
+    changing: bool,
+}
+
+impl<'a> Sets<'a> {
+    pub(super) fn add(&mut self, name: &str, body: Tape<'a>, changing: bool) {
+        self.known.insert(name.to_owned(), Known { bodies: vec![body], changing });
     }
 
-    pub(super) fn extend(&mut self, name: &str, more: &[Value]) -> Option<()> {
-        self.known.get_mut(name)?.0.extend_from_slice(more);
-        Some(())
+    /// Adds elements to a set; gives them back where there is no set of that name.
+    pub(super) fn extend(&mut self, name: &str, body: Tape<'a>) -> Option<Tape<'a>> {
+        match self.known.get_mut(name) {
+            Some(set) => {
+                set.bodies.push(body);
+                None
+            }
+            None => Some(body),
+        }
     }
 
-    pub(super) fn elements(&self, name: &str) -> Option<&[Value]> {
-        self.known.get(name).map(|(elements, _)| elements.as_slice())
+    fn elements(&self, name: &str) -> Option<Vec<Node<'_>>> {
+        let bodies = self.known.get(name)?.bodies.iter();
+        Some(bodies.filter_map(|body| super::listing::object(body.root())?.1.get("elem")?.items()).flatten().collect())
     }
 
     /// Whether what a right-hand side holds can change by itself; a set that is not known can.
-    pub(super) fn changes(&self, right: &Value) -> bool {
-        reference(right).is_some_and(|name| self.known.get(name).is_none_or(|(_, changing)| *changing))
+    pub(super) fn changes(&self, right: Node<'_>) -> bool {
+        reference(right).is_some_and(|name| self.known.get(name).is_none_or(|set| set.changing))
     }
 }
 
 /// The name of the set that a value refers to.
-pub(super) fn reference(value: &Value) -> Option<&str> {
+pub(super) fn reference(value: Node<'_>) -> Option<&str> {
     value.as_str()?.strip_prefix('@')
 }
 
 /// The elements of an anonymous or named set; a single value is its own element.
-pub(super) fn elements<'a>(value: &'a Value, sets: &'a Sets) -> Option<Vec<&'a Value>> {
+pub(super) fn elements<'t>(value: Node<'t>, sets: &'t Sets<'_>) -> Option<Vec<Node<'t>>> {
     if let Some(name) = reference(value) {
-        return sets.elements(name).map(|list| list.iter().collect());
+        return sets.elements(name);
     }
-    match single(value) {
-        Some(("set", Value::Array(list))) => Some(list.iter().collect()),
-        Some(("set", one)) => Some(vec![one]),
+    match value.single() {
+        Some(("set", list)) => Some(list.items().map_or_else(|| vec![list], Iterator::collect)),
         _ => Some(vec![value]),
     }
 }
 
 /// An element without its timeout, counter and comment.
-pub(super) fn bare(value: &Value) -> &Value {
-    match single(value) {
+pub(super) fn bare(value: Node<'_>) -> Node<'_> {
+    match value.single() {
         Some(("elem", body)) => body.get("val").map_or(value, bare),
         _ => value,
     }
 }
 
 /// Whether a value is one out of a set rather than compared by itself.
-pub(super) fn is_set(value: &Value) -> bool {
-    reference(value).is_some() || matches!(single(value), Some(("set", _)))
+pub(super) fn is_set(value: Node<'_>) -> bool {
+    reference(value).is_some() || value.single().is_some_and(|(kind, _)| kind == "set")
 }
 
 /// The numbers that a right-hand side means for a wide field; nothing where a part of it is not known.
-pub(super) fn wide(kind: Kind, value: &Value, sets: &Sets) -> Option<Ranges> {
+pub(super) fn wide(kind: Kind, value: Node<'_>, sets: &Sets<'_>) -> Option<Ranges> {
     if let Some(name) = reference(value) {
         let key = (name.to_owned(), kind);
         if let Some(read) = sets.wide.borrow().get(&key) {
@@ -78,10 +89,13 @@ pub(super) fn wide(kind: Kind, value: &Value, sets: &Sets) -> Option<Ranges> {
         sets.wide.borrow_mut().insert(key, read.clone());
         return read;
     }
-    union(kind, elements(value, sets)?)
+    match value.single() {
+        Some(("set", _)) => union(kind, elements(value, sets)?),
+        _ => range(kind, bare(value)),
+    }
 }
 
-fn union(kind: Kind, elements: Vec<&Value>) -> Option<Ranges> {
+fn union(kind: Kind, elements: Vec<Node<'_>>) -> Option<Ranges> {
     let all = elements.into_iter().map(|element| range(kind, bare(element))).collect::<Option<Vec<_>>>()?;
     match all.as_slice() {
         [one] => Some(one.clone()),
@@ -90,12 +104,12 @@ fn union(kind: Kind, elements: Vec<&Value>) -> Option<Ranges> {
 }
 
 /// One value, prefix or range.
-fn range(kind: Kind, value: &Value) -> Option<Ranges> {
-    match (single(value), value.as_str()) {
-        (Some(("range", Value::Array(ends))), _) => match ends.as_slice() {
-            [first, last] => Some(Ranges::one(scalar(kind, first)?, scalar(kind, last)?)),
-            _ => None,
-        },
+fn range(kind: Kind, value: Node<'_>) -> Option<Ranges> {
+    match (value.single(), value.as_str()) {
+        (Some(("range", ends)), _) => {
+            let (first, last) = pair(ends)?;
+            Some(Ranges::one(scalar(kind, first)?, scalar(kind, last)?))
+        }
         (Some(("prefix", body)), _) => {
             let length = u32::try_from(body.get("len")?.as_u64()?).ok().filter(|n| *n <= kind.bits())?;
             let first = scalar(kind, body.get("addr")?)?;
@@ -110,6 +124,12 @@ fn range(kind: Kind, value: &Value) -> Option<Ranges> {
     }
 }
 
+/// The values of a list of two.
+fn pair(list: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
+    let mut items = list.items()?;
+    Some((items.next()?, items.next()?)).filter(|_| items.next().is_none())
+}
+
 /// An interface name, or with a star at its end all names that begin so; `\*` is a star.
 fn interface(name: &str) -> Ranges {
     match name.strip_suffix('*') {
@@ -119,7 +139,7 @@ fn interface(name: &str) -> Ranges {
     }
 }
 
-fn scalar(kind: Kind, value: &Value) -> Option<u128> {
+fn scalar(kind: Kind, value: Node<'_>) -> Option<u128> {
     let number = || value.as_u64().map(u128::from).filter(|n| kind.all().contains(*n));
     match kind {
         Kind::V4 => value.as_str()?.parse::<Ipv4Addr>().ok().map(|a| a.to_bits().into()),
@@ -131,30 +151,30 @@ fn scalar(kind: Kind, value: &Value) -> Option<u128> {
 }
 
 /// The numbers that a right-hand side means for a narrow field, as the kernel sees them before any mask.
-pub(super) fn raw(subject: Subject, value: &Value, sets: &Sets) -> Option<Vec<(u64, u64)>> {
+pub(super) fn raw(subject: Subject, value: Node<'_>, sets: &Sets<'_>) -> Option<Vec<(u64, u64)>> {
     elements(value, sets)?.into_iter().map(|element| raw_range(subject, bare(element))).collect()
 }
 
-fn raw_range(subject: Subject, value: &Value) -> Option<(u64, u64)> {
-    match single(value) {
-        Some(("range", Value::Array(ends))) => match ends.as_slice() {
-            [first, last] => Some((raw_scalar(subject, first)?, raw_scalar(subject, last)?)),
-            _ => None,
-        },
+fn raw_range(subject: Subject, value: Node<'_>) -> Option<(u64, u64)> {
+    match value.single() {
+        Some(("range", ends)) => {
+            let (first, last) = pair(ends)?;
+            Some((raw_scalar(subject, first)?, raw_scalar(subject, last)?))
+        }
         _ => raw_scalar(subject, value).map(|n| (n, n)),
     }
 }
 
 /// A number, a word for one, or several of them with their bits put together.
-pub(super) fn raw_scalar(subject: Subject, value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(word) => subject.word(word),
-        Value::Array(list) => list.iter().try_fold(0, |bits, part| Some(bits | raw_scalar(subject, part)?)),
-        _ => match single(value)? {
-            ("|", Value::Array(list)) => list.iter().try_fold(0, |bits, part| Some(bits | raw_scalar(subject, part)?)),
-            _ => None,
-        },
+pub(super) fn raw_scalar(subject: Subject, value: Node<'_>) -> Option<u64> {
+    if let Some(word) = value.as_str() {
+        return subject.word(word);
+    }
+    let together = |mut list: Items<'_>| list.try_fold(0, |bits, part| Some(bits | raw_scalar(subject, part)?));
+    match (value.items(), value.single()) {
+        (Some(list), _) => together(list),
+        (None, Some(("|", list))) => together(list.items()?),
+        _ => value.as_u64(),
     }
 }
 
