@@ -4,8 +4,10 @@
 use super::cells::Atoms;
 use super::course::{Coming, Course, ways};
 use super::dead::{Cover, minimal};
+use super::overlap::Overlaps;
 use super::probe::Plan;
 use super::program::Unlaid;
+use super::spare::{Kept, Spare};
 use super::words::place;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
@@ -25,22 +27,40 @@ impl Default for Budget {
 
 /// Every finding, the gravest first, those of one severity in the order of the rules.
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
-    let (ways, unlaid) = ways(ruleset, &mut Atoms::default());
+    let mut atoms = Atoms::default();
+    let (ways, unlaid) = ways(ruleset, &mut atoms);
     let plans: Vec<_> = ways.iter().map(|way| Plan::new(&way.program)).collect();
     let courses = ways.iter().zip(&plans).map(|(way, plan)| Course::new(way, plan, budget.steps)).collect();
-    let mut audit = Audit { ruleset, courses, budget };
+    let mut audit = Audit { ruleset, courses, dead: Vec::new(), spares: Vec::new(), overlaps: Overlaps::default() };
     let mut findings: Vec<_> = unlaid.iter().map(|(what, why)| not_judged(what, why)).collect();
+    let mut rules = Vec::new();
     for (at, line) in ruleset.lines() {
-        findings.extend(audit.line(at, line).map(|found| Finding { rule: Some(place(ruleset, at)), ..found }));
+        rules.extend(audit.line(at, line).map(|found| (at, Finding { rule: Some(place(ruleset, at)), ..found })));
     }
+    findings.extend(audit.overlaps(&atoms));
     findings.extend(audit.too_wide());
+    let (dead, spares) = (std::mem::take(&mut audit.dead), std::mem::take(&mut audit.spares));
+    let together = audit.together(&dead, &spares);
+    findings.extend(rules.into_iter().map(|(at, found)| Finding { together: together.contains(&at), ..found }));
     findings.extend(unread(ruleset));
     findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
     findings
 }
 
 pub(super) fn finding(kind: FindingType, severity: Severity, explanation: String) -> Finding {
-    Finding { kind, dead: false, rule: None, by: Vec::new(), witness: None, explanation, fix: None, severity }
+    Finding {
+        kind,
+        dead: false,
+        rule: None,
+        by: Vec::new(),
+        witness: None,
+        explanation,
+        fix: None,
+        severity,
+        together: false,
+        count: None,
+        left: Vec::new(),
+    }
 }
 
 fn not_judged(what: &str, why: &Unlaid) -> Finding {
@@ -76,7 +96,10 @@ fn unread(ruleset: &Ruleset) -> Vec<Finding> {
 pub(super) struct Audit<'a> {
     pub(super) ruleset: &'a Ruleset,
     pub(super) courses: Vec<Course<'a>>,
-    budget: Budget,
+    /// Rules that no packet reaches, and those that others do without.
+    dead: Vec<At>,
+    spares: Vec<Spare>,
+    pub(super) overlaps: Overlaps,
 }
 
 /// What is known of a rule over all ways.
@@ -86,7 +109,10 @@ struct Life {
     open: bool,
     /// One that does: the number of the way, the step, and the packet's numbers.
     seen: Option<(usize, u32, Vec<u32>)>,
-    undecided: bool,
+    /// Without it that one has another fate.
+    needed: bool,
+    /// After so many steps it was not known.
+    undecided: Option<usize>,
     /// Some way comes past it at all.
     passed: bool,
     /// What takes the packets of its steps.
@@ -97,16 +123,28 @@ impl Audit<'_> {
     fn line(&mut self, at: At, line: &Line) -> Option<Finding> {
         let life = self.life(at);
         if life.open {
-            let spare = self.spare(at, line)?;
-            return Some(self.needless(&spare, line, life.seen));
+            let spare = if life.needed { Err(Kept::Needed) } else { self.spare(at, line) };
+            let spare = match spare {
+                Ok(spare) => spare,
+                Err(kept) => {
+                    life.seen.iter().for_each(|(course, step, _)| self.note(at, *course, *step));
+                    let Kept::Undecided(steps) = kept else { return None };
+                    let words = format!("undecided after {steps} steps whether any packet needs this rule");
+                    return Some(finding(FindingType::Unknown, Severity::Low, words));
+                }
+            };
+            let found = self.needless(&spare, line, life.seen);
+            self.spares.push(spare);
+            return Some(found);
         }
         if !life.passed {
             return None;
         }
-        if life.undecided {
-            let words = format!("undecided after {} steps whether a packet can reach this rule", self.budget.steps);
+        if let Some(steps) = life.undecided {
+            let words = format!("undecided after {steps} steps whether a packet can reach this rule");
             return Some(finding(FindingType::Unknown, Severity::Low, words));
         }
+        self.dead.push(at);
         if life.covers.is_empty() {
             let fix = Some("remove it, or correct what it asks for".to_owned());
             let words = "no packet can be what this rule asks for here".to_owned();
@@ -121,12 +159,15 @@ impl Audit<'_> {
             let Some(steps) = course.program.places.get(&at) else { continue };
             life.passed = true;
             for step in steps.iter().map(|step| *step as u32) {
+                if let Some((point, needed)) = course.probe.glance(step) {
+                    return Life { open: true, seen: Some((n, step, point)), needed, ..life };
+                }
                 match course.comes(step) {
                     Coming::Some(point) => {
                         let seen = point.map(|point| (n, step, point));
                         return Life { open: true, seen, ..life };
                     }
-                    Coming::Undecided => life.undecided = true,
+                    Coming::Undecided(steps) => life.undecided = life.undecided.max(Some(steps)),
                     Coming::None(cover) => {
                         let by = minimal(course, step, cover);
                         life.covers.push(Cover { course: n, step, by });

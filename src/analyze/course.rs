@@ -64,7 +64,8 @@ pub(super) enum Coming {
     Some(Option<Vec<u32>>),
     /// None does: these steps take them.
     None(Vec<u32>),
-    Undecided,
+    /// After so many steps.
+    Undecided(usize),
 }
 
 impl<'a> Course<'a> {
@@ -85,7 +86,7 @@ impl<'a> Course<'a> {
         match self.probe.search(&[to, other], journey) {
             Found::Witness(point) => Coming::Some(Some(point)),
             Found::Nothing(used) => Coming::None(used.into_iter().filter(|n| self.takes(*n, to)).collect()),
-            Found::Undecided => Coming::Undecided,
+            Found::Undecided => Coming::Undecided(self.probe.spent - 1),
             Found::Tangled => self.comes_slowly(to, other),
         }
     }
@@ -96,11 +97,11 @@ impl<'a> Course<'a> {
         let Some(both) = steps[to as usize].cell.and(&steps[other as usize].cell) else {
             return Coming::None(Vec::new());
         };
-        let limits = Limits { budget: self.probe.budget, pieces: 1 };
+        let limits = Limits { budget: self.probe.limit(), pieces: 1 };
         match reach(self.program, &[both], to as usize, limits) {
             Reach::Open(_) => Coming::Some(None),
             Reach::Closed(cover) => Coming::None(cover.into_iter().map(|n| n as u32).collect()),
-            Reach::Undecided(_) => Coming::Undecided,
+            Reach::Undecided(steps) => Coming::Undecided(steps),
         }
     }
 

@@ -8,12 +8,9 @@ use super::words::place;
 use crate::record::{Finding, FindingType, Place, Severity, Witness};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
-use std::ops::ControlFlow;
 
 /// Larger covers are left as they were found.
 const MINIMISED: usize = 200;
-/// As many steps with another verdict as this are tried for a packet that they take.
-const TRIED: usize = 64;
 
 /// What takes the packets of one step of a dead rule.
 #[derive(Debug)]
@@ -37,7 +34,9 @@ impl Audit<'_> {
                     by.push(rule);
                 }
             }
-            same &= cover.by.iter().any(|n| steps[*n as usize].cell == steps[cover.step as usize].cell);
+            let own = &steps[cover.step as usize];
+            let is_same = |n: &u32| steps[*n as usize].cell == own.cell && is_opposite(own.act, steps[*n as usize].act);
+            same &= cover.by.iter().any(is_same);
             if against.is_none() {
                 against = opposite(self.ruleset, course, cover, expected(line));
             }
@@ -78,7 +77,8 @@ fn taken_by(ruleset: &Ruleset, by: By) -> Place {
     }
 }
 
-/// Whether some packet of a dead rule gets another verdict than what the rule says, with such a packet where one can be shown.
+/// Whether a step of the cover gives some packet of a dead rule another verdict than what the rule says, with such a packet where
+/// one can be shown.
 fn opposite(
     ruleset: &Ruleset,
     course: &mut Course,
@@ -86,28 +86,16 @@ fn opposite(
     expected: Option<String>,
 ) -> Option<Option<Witness>> {
     let own = course.program.steps[cover.step as usize].act;
-    let is_against = |course: &Course, n: u32| is_opposite(own, course.program.steps[n as usize].act);
-    let in_cover: Vec<_> = cover.by.iter().copied().filter(|n| is_against(course, *n)).collect();
-    let mut others = Vec::new();
-    course.probe.plan.acting(course.probe.plan.grid.hull(cover.step), 0..cover.step, |n| {
-        if is_against(course, n) && !in_cover.contains(&n) && course.program.steps[n as usize].doubt.is_none() {
-            others.push(n);
-        }
-        if others.len() < TRIED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    others.sort_unstable();
-    for n in in_cover.iter().chain(&others) {
-        // A step that leads on to where the rule stands takes nothing from it.
-        if course.program.steps[*n as usize].act.target().is_some_and(|end| end <= cover.step as usize) {
+    for n in cover.by.iter().copied() {
+        if !is_opposite(own, course.program.steps[n as usize].act) {
             continue;
         }
-        match course.comes_in(*n, cover.step) {
+        match course.comes_in(n, cover.step) {
             Coming::Some(point) => {
-                return Some(point.and_then(|point| course.witness(ruleset, *n, &point, expected)));
+                return Some(point.and_then(|point| course.witness(ruleset, n, &point, expected)));
             }
             Coming::None(_) => {}
-            Coming::Undecided if in_cover.contains(n) => return Some(None),
-            Coming::Undecided => {}
+            Coming::Undecided(_) => return Some(None),
         }
     }
     None

@@ -26,8 +26,8 @@ impl Span {
         self.lo > self.hi
     }
 
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.lo <= other.hi && other.lo <= self.hi
+    pub(super) fn contains(self, other: Self) -> bool {
+        self.lo <= other.lo && other.hi <= self.hi
     }
 
     /// How many numbers are in it, less one.
@@ -121,6 +121,23 @@ impl Grid {
             || space.iter().enumerate().all(|(axis, span)| !first(self.runs(step, axis), *span).is_empty())
     }
 
+    /// Whether two steps, whose hulls meet, share packets.
+    pub(super) fn meets_step(&self, a: u32, b: u32) -> bool {
+        let apart = |axis: usize| self.runs(a, axis).iter().all(|run| first(self.runs(b, axis), *run).is_empty());
+        !self.holed[a as usize] && !self.holed[b as usize] || !(0..self.width()).any(apart)
+    }
+
+    /// Whether all packets of a step are in another.
+    pub(super) fn is_inside(&self, step: u32, other: u32) -> bool {
+        if !self.holed[other as usize] {
+            return self.hull(step).iter().zip(self.hull(other)).all(|(a, b)| b.contains(*a));
+        }
+        (0..self.width()).all(|axis| {
+            let outer = self.runs(other, axis);
+            self.runs(step, axis).iter().all(|run| first(outer, *run).contains(*run))
+        })
+    }
+
     /// The box of a step that lies first in a box that it meets: its first run on each axis. Put into `local`.
     pub(super) fn local(&self, step: u32, space: &[Span], local: &mut Vec<Span>) {
         local.clear();
@@ -130,24 +147,33 @@ impl Grid {
         }
     }
 
-    /// The parts of a box whose addresses can be: those of IPv4 end where IPv4 does.
-    pub(super) fn by_family(&self, space: &[Span], each: &mut dyn FnMut(&[Span])) {
-        let Some(family) = self.family.filter(|_| !self.addresses.is_empty()) else { return each(space) };
-        let mut part = space.to_vec();
+    /// Puts behind `parts` the parts of a box whose addresses can be: those of IPv4 end where IPv4 does. IPv4 comes last.
+    pub(super) fn by_family(&self, space: &[Span], parts: &mut Vec<Span>) {
+        let Some(family) = self.family.filter(|_| !self.addresses.is_empty()) else {
+            return parts.extend_from_slice(space);
+        };
         if space[family].hi > 0 {
-            part[family].lo = space[family].lo.max(1);
-            each(&part);
+            let start = parts.len();
+            parts.extend_from_slice(space);
+            parts[start + family].lo = space[family].lo.max(1);
         }
         if space[family].lo == 0 {
-            part.copy_from_slice(space);
-            part[family].hi = 0;
+            let start = parts.len();
+            parts.extend_from_slice(space);
+            parts[start + family].hi = 0;
             for (axis, beyond) in &self.addresses {
-                part[*axis].hi = part[*axis].hi.min(beyond.saturating_sub(1));
+                let span = &mut parts[start + axis];
+                span.hi = span.hi.min(beyond.saturating_sub(1));
             }
-            if part.iter().all(|span| !span.is_empty()) {
-                each(&part);
+            if parts[start..].iter().any(|span| span.is_empty()) {
+                parts.truncate(start);
             }
         }
+    }
+
+    /// Whether some set of a step has holes.
+    pub(super) fn is_holed(&self, step: u32) -> bool {
+        self.holed[step as usize]
     }
 
     /// The packets of a cell that have given numbers.
@@ -165,7 +191,8 @@ impl Grid {
 }
 
 fn bits(first: u128, last: u128) -> Bits {
-    (0..=255u8).filter(|n| (first..=last).contains(&u128::from(*n))).collect()
+    let value = |n: u128| u8::try_from(n).unwrap_or(u8::MAX);
+    (value(first)..=value(last)).collect()
 }
 
 fn hull(runs: &[Span]) -> Span {

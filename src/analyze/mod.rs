@@ -2,6 +2,31 @@
 //!
 //! Pure: a ruleset and rules in, answers out. Exact for what was read; what was not read makes an answer unknown, never fine. Every
 //! search has a budget of steps, so that no ruleset makes it hang: beyond it the answer is "undecided".
+//!
+//! ```
+//! use afo::analyze::{Budget, audit};
+//! use afo::backend::nftables::read;
+//! use afo::record::FindingType;
+//!
+//! let ruleset = read(r#"{"nftables": [
+//!     {"table": {"family": "inet", "name": "t"}},
+//!     {"chain": {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}},
+//!     {"rule": {"family": "inet", "table": "t", "chain": "c", "expr": [
+//!         {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"range": [1, 1023]}}},
+//!         {"accept": null}]}},
+//!     {"rule": {"family": "inet", "table": "t", "chain": "c", "expr": [
+//!         {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 23}},
+//!         {"drop": null}]}}
+//! ]}"#)?;
+//! let found = audit(&ruleset, Budget::default());
+//! // No packet reaches the second rule, and what it was to drop is accepted.
+//! assert!(found[0].dead && found[0].kind == FindingType::Shadow);
+//! assert_eq!(found[0].by[0].text, "tcp dport 1-1023 accept");
+//! let witness = found[0].witness.as_ref().expect("a packet to replay");
+//! assert_eq!(witness.packet, "input eth0 203.0.113.9:40000 > 198.51.100.10:23 tcp syn");
+//! assert_eq!(witness.expected.as_deref(), Some("drop"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod audit;
 mod ban;
@@ -20,6 +45,7 @@ mod loss;
 mod lower;
 mod matrix;
 mod near;
+mod overlap;
 mod placing;
 mod portions;
 mod probe;

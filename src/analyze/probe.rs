@@ -22,13 +22,19 @@ struct Mark {
 }
 
 const NO_RULE: u32 = u32::MAX;
+/// When all searches together took this many budgets, each of the others ends after a few steps.
+const PATIENCE: usize = 500;
+const SHORT: usize = 100;
 
 /// A program made ready for searches.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) program: &'a Program,
     pub(super) grid: Grid,
-    tree: Tree,
+    /// The steps that deny.
+    denying: Tree,
+    /// The steps that accept or lead on.
+    leading: Tree,
     marks: Vec<Mark>,
 }
 
@@ -46,15 +52,41 @@ impl<'a> Plan<'a> {
             let rule = rule.map_or(NO_RULE, |rule| rule as u32);
             marks.push(Mark { end, rule, doubt: step.doubt.is_some(), atoms });
         }
-        let acting = (0..program.steps.len() as u32).filter(|n| program.steps[*n as usize].act != Act::Pass).collect();
-        let tree = Tree::new(&grid, acting, &|n| marks[n as usize].end);
-        Self { program, grid, tree, marks }
+        let tree = |which: &dyn Fn(Act) -> bool| {
+            let steps = (0..marks.len() as u32).filter(|n| which(program.steps[*n as usize].act));
+            Tree::new(&grid, steps.collect(), &|n| marks[n as usize].end)
+        };
+        let denying = tree(&|act| act == Act::Deny);
+        let leading = tree(&|act| act.target().is_some());
+        Self { program, grid, denying, leading, marks }
     }
 
     /// Visits the steps out of a range that do something to packets in a box; some order, always the same.
     pub(super) fn acting(&self, space: &[Span], range: Range<u32>, mut visit: impl FnMut(u32) -> ControlFlow<()>) {
+        let mut going = ControlFlow::Continue(());
+        for tree in [&self.denying, &self.leading] {
+            if going.is_continue() {
+                self.visit(tree, space, &range, |n| {
+                    going = visit(n);
+                    going
+                });
+            }
+        }
+    }
+
+    /// The same for steps that deny.
+    pub(super) fn denying(&self, space: &[Span], range: Range<u32>, visit: impl FnMut(u32) -> ControlFlow<()>) {
+        self.visit(&self.denying, space, &range, visit);
+    }
+
+    /// The same for steps that accept or lead on.
+    pub(super) fn leading(&self, space: &[Span], range: Range<u32>, visit: impl FnMut(u32) -> ControlFlow<()>) {
+        self.visit(&self.leading, space, &range, visit);
+    }
+
+    fn visit(&self, tree: &Tree, space: &[Span], range: &Range<u32>, mut visit: impl FnMut(u32) -> ControlFlow<()>) {
         let open = |node: &Node| node.least < range.end && node.most >= range.start;
-        self.tree.meeting(space, open, |n| match range.contains(&n) && self.grid.meets(n, space) {
+        tree.meeting(space, open, |n| match range.contains(&n) && self.grid.meets(n, space) {
             true => visit(n),
             false => ControlFlow::Continue(()),
         });
@@ -68,7 +100,7 @@ pub(super) struct Journey<'a> {
     pub(super) legs: &'a [Range<u32>],
     /// Unread conditions that hold for the packets: numbers, sorted.
     pub(super) atoms: &'a [(u32, bool)],
-    /// A rule that is not there after the first leg.
+    /// A rule that is not there after the first leg, by its number.
     pub(super) without: Option<u32>,
     /// Whether a way that depends on other unread conditions counts as one.
     pub(super) may: bool,
@@ -118,7 +150,9 @@ pub(super) struct Probe<'a> {
     pub(super) removed: Vec<bool>,
     /// When given, only these steps take packets away: sorted.
     pub(super) only: Option<Vec<u32>>,
+    /// Steps of the present search, and of all searches.
     pub(super) spent: usize,
+    total: usize,
     /// What is not decided: for each piece the last of its leads, and its box, one after the other.
     pieces: Vec<u32>,
     spans: Vec<Span>,
@@ -141,6 +175,7 @@ impl<'a> Probe<'a> {
             removed: Vec::new(),
             only: None,
             spent: 0,
+            total: 0,
             pieces: Vec::new(),
             spans: Vec::new(),
             leads: Vec::new(),
@@ -163,15 +198,27 @@ impl<'a> Probe<'a> {
         self.leads.push(Lead { from: 0, to: 0, before: 0 });
         self.spent = 0;
         let mut used = Vec::new();
-        let mut boxes = Boxes::new(&self.plan.grid, within);
-        while let Some(space) = boxes.next() {
-            let grid = &self.plan.grid;
-            grid.by_family(space, &mut |part| {
-                self.spans.extend_from_slice(part);
-                self.pieces.push(0);
-            });
-            if let Some(found) = self.exhaust(journey, &mut used) {
-                return found;
+        let grid = &self.plan.grid;
+        if !within.iter().any(|step| grid.is_holed(*step)) {
+            self.local.clear();
+            self.local.extend_from_slice(grid.hull(within[0]));
+            for step in &within[1..] {
+                self.local.iter_mut().zip(grid.hull(*step)).for_each(|(own, other)| *own = own.and(*other));
+            }
+            if !self.local.iter().any(|span| span.is_empty()) {
+                let space = std::mem::take(&mut self.local);
+                let found = self.search_box(&space, journey, &mut used);
+                self.local = space;
+                if let Some(found) = found {
+                    return found;
+                }
+            }
+        } else {
+            let mut boxes = Boxes::new(grid, within);
+            while let Some(space) = boxes.next() {
+                if let Some(found) = self.search_box(space, journey, &mut used) {
+                    return found;
+                }
             }
         }
         used.sort_unstable();
@@ -179,31 +226,111 @@ impl<'a> Probe<'a> {
         Found::Nothing(used)
     }
 
+    fn search_box(&mut self, space: &[Span], journey: Journey, used: &mut Vec<u32>) -> Option<Found> {
+        self.plan.grid.by_family(space, &mut self.spans);
+        match self.plan.grid.width() {
+            0 => self.pieces.push(0),
+            width => self.pieces.resize(self.spans.len() / width, 0),
+        }
+        self.exhaust(journey, used)
+    }
+
     /// The numbers of a packet of a step.
     pub(super) fn corner(&self, step: u32) -> Option<Vec<u32>> {
-        let mut boxes = Boxes::new(&self.plan.grid, &[step]);
-        let mut found = None;
-        while let Some(space) = boxes.next().filter(|_| found.is_none()) {
-            self.plan.grid.by_family(space, &mut |part| found = Some(part.iter().map(|span| span.lo).collect()));
+        let grid = &self.plan.grid;
+        let mut parts = Vec::new();
+        match grid.is_holed(step) {
+            false => grid.by_family(grid.hull(step), &mut parts),
+            true => {
+                let mut boxes = Boxes::new(grid, &[step]);
+                while let Some(space) = boxes.next().filter(|_| parts.is_empty()) {
+                    grid.by_family(space, &mut parts);
+                }
+            }
         }
-        found
+        let last = parts.len().checked_sub(grid.width())?;
+        Some(parts[last..].iter().map(|span| span.lo).collect())
+    }
+
+    /// Whether some packet of a step surely comes to it, and whether without its rule that packet has another fate for sure.
+    pub(super) fn glance(&self, step: u32) -> Option<(Vec<u32>, bool)> {
+        let point = self.corner(step)?;
+        let hits = hits_of(self.plan, &point);
+        let here = &self.plan.program.steps[step as usize];
+        let atoms = here.cell.atoms();
+        let taken = |n: &u32| {
+            let other = &self.plan.program.steps[*n as usize];
+            let known = other.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
+            known && other.doubt.is_none() && self.plan.marks[*n as usize].end > step
+        };
+        if hits.iter().take_while(|n| **n < step).any(taken) {
+            return None;
+        }
+        let own = Some(self.plan.marks[step as usize].rule);
+        let with = match here.act {
+            Act::Deny => Some((false, Some(step))),
+            Act::Accept(to) => self.follow(&hits, to as u32, None, atoms),
+            Act::Pass | Act::Leave(_) => None,
+        };
+        let without = with.and_then(|_| self.follow(&hits, step + 1, own, atoms));
+        let changed = matches!((with, without), (Some((a, _)), Some((b, _))) if a != b);
+        Some((point, changed))
+    }
+
+    /// The first step from `from` on that surely accepts all packets of a step and goes on from `to`; the step's rule apart.
+    pub(super) fn accepts_all(&self, step: u32, from: u32, to: u32) -> Option<u32> {
+        let point = self.corner(step)?;
+        let (plan, atoms) = (self.plan, self.plan.program.steps[step as usize].cell.atoms());
+        let own = plan.marks[step as usize].rule;
+        let all = |n: &u32| {
+            let (mark, other) = (plan.marks[*n as usize], &plan.program.steps[*n as usize]);
+            let there = mark.rule != own && !self.is_removed(*n);
+            let known = other.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
+            there && known && other.act == Act::Accept(to as usize) && !mark.doubt && plan.grid.is_inside(step, *n)
+        };
+        let found = hits_of(plan, &point).into_iter().filter(|n| *n >= from).find(all)?;
+        let mut past = false;
+        plan.visit(&plan.leading, plan.grid.hull(step), &(from..found), |n| {
+            past |= matches!(plan.program.steps[n as usize].act, Act::Leave(end) if end > found as usize);
+            if past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        (!past).then_some(found)
+    }
+
+    /// Whether the rule of a step is taken as not there.
+    pub(super) fn is_removed(&self, step: u32) -> bool {
+        let rule = self.plan.marks[step as usize].rule;
+        self.removed.get(rule as usize).is_some_and(|removed| *removed)
+    }
+
+    /// How far the next search goes: after very many steps in all, each goes only a little way.
+    pub(super) fn limit(&self) -> usize {
+        match self.total > self.budget.saturating_mul(PATIENCE) {
+            true => self.budget.min(SHORT),
+            false => self.budget,
+        }
     }
 
     /// What becomes of a packet: whether it passes, and the step that decided last. Nothing where chance or what is unread decides.
-    pub(super) fn fate(&mut self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
-        let at: Vec<Span> = point.iter().map(|n| Span { lo: *n, hi: *n }).collect();
-        let mut hits = Vec::new();
-        self.plan.acting(&at, 0..u32::MAX, |step| {
-            hits.push(step);
-            ControlFlow::Continue(())
-        });
-        hits.sort_unstable();
-        let (mut from, mut last) = (0, None);
-        for step in hits {
-            let here = &self.plan.program.steps[step as usize];
-            if step < from {
+    pub(super) fn fate(&self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
+        let hits = hits_of(self.plan, point);
+        self.follow(&hits, 0, None, atoms)
+    }
+
+    /// Follows a packet that is in the given steps from one of them on, as if one rule were not there.
+    fn follow(
+        &self,
+        hits: &[u32],
+        mut from: u32,
+        without: Option<u32>,
+        atoms: &[(u32, bool)],
+    ) -> Option<(bool, Option<u32>)> {
+        let mut last = None;
+        for step in hits.iter().copied() {
+            if step < from || without == Some(self.plan.marks[step as usize].rule) {
                 continue;
             }
+            let here = &self.plan.program.steps[step as usize];
             let known = here.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
             if here.doubt.is_some() || !known {
                 return None;
@@ -220,10 +347,11 @@ impl<'a> Probe<'a> {
 
     /// Works until no piece is left, or an answer is found.
     fn exhaust(&mut self, journey: Journey, used: &mut Vec<u32>) -> Option<Found> {
-        let width = self.plan.grid.width();
+        let (width, limit) = (self.plan.grid.width(), self.limit());
         while let Some(led) = self.pieces.pop() {
             self.spent += 1;
-            if self.spent > self.budget {
+            self.total += 1;
+            if self.spent > limit {
                 return Some(Found::Undecided);
             }
             let start = self.spans.len() - width;
@@ -264,7 +392,7 @@ impl<'a> Probe<'a> {
         let (leg, range) = journey.legs.iter().enumerate().find(|(_, leg)| leg.contains(&step))?;
         let mark = self.plan.marks[step as usize];
         let gone = leg > 0 && journey.without == Some(mark.rule);
-        if gone || self.removed.get(mark.rule as usize).is_some_and(|removed| *removed) {
+        if gone || self.is_removed(step) {
             return None;
         }
         let own = |(atom, holds): &(u32, bool)| journey.atoms.binary_search(&(*atom, *holds)).is_ok();
@@ -287,16 +415,10 @@ impl<'a> Probe<'a> {
         hits.clear();
         self.local.clear();
         self.local.extend(self.point.iter().map(|n| Span { lo: *n, hi: *n }));
-        self.plan.tree.meeting(
-            &self.local,
-            |node| node.least < goal,
-            |step| {
-                if step < goal && self.plan.grid.meets(step, &self.local) {
-                    hits.extend(self.role(step, journey).map(|role| (step, role)));
-                }
-                ControlFlow::Continue(())
-            },
-        );
+        self.plan.acting(&self.local, 0..goal, |step| {
+            hits.extend(self.role(step, journey).map(|role| (step, role)));
+            ControlFlow::Continue(())
+        });
         if hits.iter().any(|(_, role)| *role != Role::Take) {
             hits.sort_unstable_by_key(|(step, _)| *step);
         }
@@ -341,7 +463,8 @@ impl<'a> Probe<'a> {
             self.plan.grid.local(step, &at, &mut taken);
             self.local = at;
             let share: f32 = taken.iter().zip(&self.here).map(|(own, all)| part(own.and(*all), *all)).product();
-            if share > most {
+            // Of two that take as much, the earlier: less leads past it.
+            if share > most || share == most && found.is_some_and(|before| step < before) {
                 most = share;
                 found = Some(step);
                 std::mem::swap(&mut self.best, &mut taken);
@@ -373,7 +496,7 @@ impl<'a> Probe<'a> {
         loop {
             let mut lowest: Option<(u32, Role)> = None;
             let open = |node: &Node| node.least < target && node.end <= goal;
-            self.plan.tree.meeting(&self.best, open, |step| {
+            self.plan.leading.meeting(&self.best, open, |step| {
                 let past = step < target && self.plan.marks[step as usize].end > target;
                 let lower = past && lowest.is_none_or(|(n, _)| step < n) && !self.is_led_over(led, step);
                 if lower && self.plan.grid.meets(step, &self.best) {
@@ -440,6 +563,18 @@ impl<'a> Probe<'a> {
             self.leads.push(Lead { from: step, to: *to, before: led });
         }
     }
+}
+
+/// The steps that a packet is in, in order.
+fn hits_of(plan: &Plan, point: &[u32]) -> Vec<u32> {
+    let at: Vec<Span> = point.iter().map(|n| Span { lo: *n, hi: *n }).collect();
+    let mut hits = Vec::new();
+    plan.acting(&at, 0..u32::MAX, |step| {
+        hits.push(step);
+        ControlFlow::Continue(())
+    });
+    hits.sort_unstable();
+    hits
 }
 
 fn part(own: Span, all: Span) -> f32 {

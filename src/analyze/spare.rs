@@ -22,12 +22,21 @@ pub(super) struct Spare {
     pub(super) shown_by: Vec<(usize, u32)>,
 }
 
+/// Why a rule stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Some packet may have another fate without it.
+    Needed,
+    /// After so many steps that was not known.
+    Undecided(usize),
+}
+
 impl Audit<'_> {
-    /// The steps that show that no packet has another fate without a rule; nothing where one has, or where it is not decided.
-    pub(super) fn spare(&mut self, at: At, line: &Line) -> Option<Spare> {
+    /// The steps that show that no packet has another fate without a rule.
+    pub(super) fn spare(&mut self, at: At, line: &Line) -> Result<Spare, Kept> {
         let plain = matches!(line.outcome, Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject));
         if !plain || !line.alters.is_empty() {
-            return None;
+            return Err(Kept::Needed);
         }
         let mut shown_by = Vec::new();
         for (n, course) in self.courses.iter_mut().enumerate() {
@@ -36,7 +45,26 @@ impl Audit<'_> {
                 shown_by.extend(used.into_iter().map(|step| (n, step)));
             }
         }
-        Some(Spare { at, shown_by })
+        Ok(Spare { at, shown_by })
+    }
+
+    /// Which of some rules that can go, and that no packet reaches, can go all at once: those without which nothing changes though
+    /// the ones chosen before are gone already.
+    pub(super) fn together(&mut self, dead: &[At], spares: &[Spare]) -> BTreeSet<At> {
+        let mut gone: BTreeSet<At> = dead.iter().copied().collect();
+        gone.iter().for_each(|at| remove(&mut self.courses, *at));
+        for spare in spares.iter().rev() {
+            let still = spare.shown_by.iter().all(|(course, step)| {
+                let by = self.courses[*course].program.steps[*step as usize].by;
+                !matches!(by, By::Line(at) if gone.contains(&at))
+            });
+            let line = self.ruleset.line(spare.at);
+            if still || line.is_some_and(|line| self.spare(spare.at, line).is_ok()) {
+                gone.insert(spare.at);
+                remove(&mut self.courses, spare.at);
+            }
+        }
+        gone
     }
 
     /// The finding on a rule that can go.
@@ -59,8 +87,19 @@ impl Audit<'_> {
     }
 }
 
+/// Takes a rule as not there in all that is asked from now on.
+fn remove(courses: &mut [Course], at: At) {
+    for course in courses {
+        if let Some(rule) = course.program.places.rule(at) {
+            let removed = &mut course.probe.removed;
+            removed.resize(removed.len().max(rule + 1), false);
+            removed[rule] = true;
+        }
+    }
+}
+
 /// The steps that show that no packet of a step has another fate without its rule.
-fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Option<Vec<u32>> {
+fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Result<Vec<u32>, Kept> {
     let end = course.program.steps.len() as u32;
     match course.program.steps[step as usize].act {
         Act::Deny => {
@@ -70,10 +109,17 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Optio
             used.extend(never_taken(course, at, step, step + 1..end, end, &|course, n| {
                 course.program.rejects(ruleset, n as usize) != rejects
             })?);
-            Some(used)
+            Ok(used)
         }
-        Act::Accept(to) => never_taken(course, at, step, step + 1..to as u32, to as u32, &|_, _| true),
-        Act::Pass | Act::Leave(_) => None,
+        Act::Accept(to) => {
+            let to = to as u32;
+            // What comes behind a step that accepts the same changes nothing.
+            let all = course.probe.accepts_all(step, step + 1, to);
+            let mut used = never_taken(course, at, step, step + 1..all.unwrap_or(to), to, &|_, _| true)?;
+            used.extend(all);
+            Ok(used)
+        }
+        Act::Pass | Act::Leave(_) => Err(Kept::Needed),
     }
 }
 
@@ -86,31 +132,41 @@ fn never_taken(
     range: Range<u32>,
     to: u32,
     which: &dyn Fn(&Course, u32) -> bool,
-) -> Option<Vec<u32>> {
+) -> Result<Vec<u32>, Kept> {
     let end = course.program.steps.len() as u32;
-    let own = course.program.places.get(&at)?;
-    let mut used = Vec::new();
-    let mut changed = false;
+    let own = course.program.places.get(&at).unwrap_or_default();
+    let (mut used, mut spent) = (Vec::new(), 0);
+    let mut shown = Ok(());
     let plan = course.probe.plan;
-    plan.acting(plan.grid.hull(step), range, |n| {
-        let denies = plan.program.steps[n as usize].act == Act::Deny;
-        if !denies || own.contains(&(n as usize)) || !which(course, n) {
+    plan.denying(plan.grid.hull(step), range, |n| {
+        if own.contains(&(n as usize)) || course.probe.is_removed(n) || !which(course, n) {
             return ControlFlow::Continue(());
         }
         let atoms = course.atoms(step, n);
         match never(course, at, &[step, n], &[0..step, step + 1..n, to..end], &atoms) {
-            Some(more) => used.extend(more),
-            None => changed = true,
+            Ok(more) => used.extend(more),
+            Err(kept) => shown = Err(kept),
         }
-        if changed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        spent += course.probe.spent;
+        if spent > course.probe.limit() && shown.is_ok() {
+            shown = Err(Kept::Undecided(spent));
+        }
+        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    (!changed).then_some(used)
+    shown.map(|()| used)
 }
 
-fn never(course: &mut Course, at: At, within: &[u32], legs: &[Range<u32>], atoms: &[(u32, bool)]) -> Option<Vec<u32>> {
+fn never(
+    course: &mut Course,
+    at: At,
+    within: &[u32],
+    legs: &[Range<u32>],
+    atoms: &[(u32, bool)],
+) -> Result<Vec<u32>, Kept> {
     let without = course.program.places.rule(at).map(|rule| rule as u32);
     match course.probe.search(within, Journey { legs, atoms, without, may: true }) {
-        Found::Nothing(used) => Some(used),
-        Found::Witness(_) | Found::Undecided | Found::Tangled => None,
+        Found::Nothing(used) => Ok(used),
+        Found::Witness(_) | Found::Tangled => Err(Kept::Needed),
+        Found::Undecided => Err(Kept::Undecided(course.probe.spent - 1)),
     }
 }

@@ -1,11 +1,13 @@
 //! The algebra against the plain evaluator: random small rulesets, packets aimed at the corners of what rules name.
 
+use super::audit::{Budget, audit};
 use super::cells::Atoms;
 use super::fate::fates;
 use super::probe::{Found, Journey, Plan, Probe};
 use super::program::{Act, lay_out};
 use super::search::{Limits, Reach, reach, reach_past};
 use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::record::FindingType;
 use crate::rule::evaluate::{By, evaluate};
 use crate::rule::ruleset::{
     At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
@@ -114,6 +116,15 @@ pub(super) fn packets() -> Vec<Packet> {
     all
 }
 
+/// A ruleset with some rules that do nothing.
+fn without(ruleset: &Ruleset, rules: &[At]) -> Ruleset {
+    let mut less = ruleset.clone();
+    for at in rules {
+        less.tables[at.table].chains[at.chain].lines[at.line].outcome = Outcome::Next;
+    }
+    less
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -164,6 +175,38 @@ proptest! {
                 (fast, slow) => prop_assert!(false, "step {}: {:?} and {:?}", n, fast, slow),
             }
         }
+    }
+
+    #[test]
+    fn what_an_audit_says_holds(ruleset in ruleset()) {
+        let findings = audit(&ruleset, Budget { steps: 100_000 });
+        let packets: Vec<_> = packets().into_iter().step_by(3).collect();
+        let fates = |ruleset: &Ruleset| -> Vec<_> {
+            packets.iter().map(|p| evaluate(ruleset, p, &mut |_, _| false).expect("no circles").fate).collect()
+        };
+        let traces: Vec<_> = packets.iter().map(|p| evaluate(&ruleset, p, &mut |_, _| false).expect("no circles")).collect();
+        let before = fates(&ruleset);
+        let mut together = Vec::new();
+        for finding in &findings {
+            let rule = finding.rule.as_ref().expect("each is of a rule");
+            let chain = ruleset.tables[0].chains.iter().position(|c| Some(&c.name) == rule.chain.as_ref()).expect("a chain");
+            let at = At { table: 0, chain, line: rule.index.expect("a rule") };
+            if finding.dead {
+                prop_assert!(traces.iter().all(|trace| !trace.passed.contains(&at)), "{:?} is dead", at);
+            }
+            if finding.kind == FindingType::Redundant {
+                prop_assert_eq!(&fates(&without(&ruleset, &[at])), &before, "without {:?}", at);
+            }
+            if finding.together {
+                together.push(at);
+            }
+            if let Some(witness) = &finding.witness {
+                let packet: Packet = witness.packet.parse().expect("a packet");
+                let fate = evaluate(&ruleset, &packet, &mut |_, _| false).expect("no circles").fate;
+                prop_assert!(witness.verdict.starts_with(fate.as_str()), "{:?}", finding);
+            }
+        }
+        prop_assert_eq!(&fates(&without(&ruleset, &together)), &before, "without {:?}", together);
     }
 
     #[test]

@@ -25,12 +25,16 @@ type Nears = HashMap<(usize, usize), Option<Rc<Near>>>;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     changes: Changes,
+    /// For each table the numbers of its chains by their names; of two of one name the first counts, as for the evaluator.
+    names: Vec<HashMap<String, usize>>,
     near: RefCell<Nears>,
 }
 
 impl Known {
     pub(super) fn of(ruleset: &Ruleset) -> Self {
-        Self { changes: Changes::of(ruleset), near: RefCell::default() }
+        let named = |table: &Table| table.chains.iter().enumerate().rev().map(|(n, c)| (c.name.clone(), n)).collect();
+        let names = ruleset.tables.iter().map(named).collect();
+        Self { changes: Changes::of(ruleset), names, near: RefCell::default() }
     }
 
     fn near(&self, place: (usize, usize), lines: &[Line]) -> Option<Rc<Near>> {
@@ -117,7 +121,7 @@ impl<'a> View<'a> {
 
     /// The number of the chain with this name.
     pub(super) fn named(&self, table: usize, name: &str) -> Option<usize> {
-        let there = self.there.tables.get(table).and_then(|table| table.chains.iter().position(|c| c.name == name));
+        let there = self.known.names.get(table).and_then(|names| names.get(name)).copied();
         let is_it = |patch: &Patch| patch.head.as_ref().is_some_and(|head| head.name == name);
         there.or_else(|| {
             self.patches.iter().find(|((t, _), patch)| *t == table && is_it(patch)).map(|((_, chain), _)| *chain)

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 ///   $ afo-conflicts --fail-on redundant,overlap < proposals
 ///
 /// Exit status:
-///   0  nothing that stops a deployment; with --audit: no findings
+///   0  nothing that stops a deployment; with --audit: no findings but what only informs: generalization, correlation, partial
 ///   1  conflicts that stop it (unmatchable, contradiction, shadow, ineffective as a whole, unknown, or those of --fail-on); findings
 ///   2  usage, a bad record, or a ruleset FILE that cannot be read
 ///   3  the live ruleset cannot be read: no permission, no nft
@@ -35,6 +35,9 @@ pub struct Args {
     /// Read no proposals; report every anomaly inside the ruleset
     #[arg(long)]
     pub audit: bool,
+    /// End the search for one rule after N steps: what is not found by then is undecided
+    #[arg(long, value_name = "N", default_value_t = Budget::default().steps, value_parser = steps)]
+    pub steps: usize,
     /// Exit 1 on these alone, instead of on what stops a deployment
     #[arg(long, value_name = "TYPE,...", value_delimiter = ',', value_parser = conflict_type)]
     pub fail_on: Vec<String>,
@@ -86,13 +89,26 @@ impl Args {
     fn report(&self, shell: &Shell) -> Result<Exit, Failure> {
         let ruleset = ruleset(&self.ruleset)?;
         let mut out = shell.out();
-        for finding in analyze::audit(&ruleset, Budget::default()) {
-            if self.fail_on.is_empty() || self.fail_on.iter().any(|name| *name == finding_name(finding.kind)) {
+        for finding in analyze::audit(&ruleset, self.budget()) {
+            if self.finds(finding.kind) {
                 out.ends(Exit::No);
             }
             out.record(&finding);
         }
         shell.close(&mut out)
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { steps: self.steps }
+    }
+
+    /// Whether a finding of this name is one that the audit fails on.
+    fn finds(&self, kind: FindingType) -> bool {
+        let informs = matches!(kind, FindingType::Generalization | FindingType::Correlation | FindingType::Partial);
+        match self.fail_on.is_empty() {
+            true => !informs,
+            false => self.fail_on.iter().any(|name| *name == finding_name(kind)),
+        }
     }
 
     fn fails(&self, conflict: &Conflict) -> bool {
@@ -103,13 +119,21 @@ impl Args {
     }
 }
 
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("a search takes at least 1 step".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a number of steps is meant".to_owned()),
+    }
+}
+
 fn finding_name(kind: FindingType) -> String {
     json!(kind).as_str().unwrap_or_default().to_owned()
 }
 
 /// Judges a proposal against a ruleset: the stage function, for afo-deploy too.
-pub fn conflicts(proposal: &Proposal, ruleset: &Against) -> Judgement {
-    ruleset.judge(&proposal.rules, &proposal.changes, Budget::default())
+pub fn conflicts(proposal: &Proposal, ruleset: &Against, budget: Budget) -> Judgement {
+    ruleset.judge(&proposal.rules, &proposal.changes, budget)
 }
 
 struct Conflicting<'a> {
@@ -133,7 +157,7 @@ impl Stage for Conflicting<'_> {
             Some(ruleset) => ruleset,
             None => self.ruleset.insert(Against::new(Cow::Owned(ruleset(&self.args.ruleset)?))),
         };
-        let Judgement { conflicts, effect, advice } = conflicts(&proposal, ruleset);
+        let Judgement { conflicts, effect, advice } = conflicts(&proposal, ruleset, self.args.budget());
         if conflicts.items.iter().any(|item| self.args.fails(item)) {
             out.ends(Exit::No);
         }

@@ -86,5 +86,8 @@ fn not_judged(words: &str) -> Finding {
         explanation: words.to_owned(),
         fix: None,
         severity: Severity::High,
+        together: false,
+        count: None,
+        left: Vec::new(),
     }
 }

@@ -21,6 +21,15 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
     pub severity: Severity,
+    /// Whether the rule can be removed together with all others of the audit that say so, and no packet has another fate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub together: bool,
+    /// How many rules of the chain this is said of; the rule is the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// The packets that still reach the rule, where they are few classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// The name of what is wrong (Al-Shaer and Hamed 2003, and what they do not cover).

@@ -348,8 +348,9 @@ prop_compose! {
         dead in any::<bool>(), rule in of(place()), by in few(place()),
         witness in of((text(), text(), of(text())).prop_map(|(packet, verdict, expected)| Witness { packet, verdict, expected })),
         explanation in text(), fix in of(text()), severity in severity(),
+        together in any::<bool>(), count in of(0usize..10_000), left in few(text()),
     ) -> Finding {
-        Finding { kind, dead, rule, by, witness, explanation, fix, severity }
+        Finding { kind, dead, rule, by, witness, explanation, fix, severity, together, count, left }
     }
 }
 

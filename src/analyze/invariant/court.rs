@@ -88,7 +88,19 @@ impl Court<'_> {
         };
         let explanation = format!("{}:{}: `{}`: {words}", self.file, one.line, one.text);
         let severity = Severity::High;
-        Finding { kind, dead: false, rule, by: Vec::new(), witness, explanation, fix: None, severity }
+        Finding {
+            kind,
+            dead: false,
+            rule,
+            by: Vec::new(),
+            witness,
+            explanation,
+            fix: None,
+            severity,
+            together: false,
+            count: None,
+            left: Vec::new(),
+        }
     }
 
     fn packet(&self, demand: Demand, packet: &Packet) -> Judged {
