@@ -1,5 +1,6 @@
 //! One rule: its statements in order, as conditions, alterations and an outcome.
 
+use super::field::implied;
 use super::node::{Items, Node};
 use super::value::Sets;
 use super::{condition, words};
@@ -94,13 +95,22 @@ impl Place<'_> {
             "vmap" => self.vmap(line, body),
             "mangle" => mangle(line, body),
             "notrack" => line.alters.push(Alteration::Untracked),
+            // An object that is looked up in a map and is not there ends the rule (nft_objref_map_eval).
+            "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" if body.get("map").is_some() => {
+                line.conditions.push(Condition::Chance(words::statement(kind, body)));
+            }
             "counter" | "log" | "dup" | "flow" | "last" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
             }
             // A set that is full, or an element that is not there, ends the rule (nft_dynset_eval).
             "limit" | "quota" | "ct count" | "set" | "map" | "meter" => {
                 line.conditions.push(Condition::Chance(words::statement(kind, body)));
             }
-            "tproxy" | "reset" => line.alters.push(Alteration::Field(words::statement(kind, body))),
+            // Where no socket takes the packet the rule ends (nft_tproxy_eval).
+            "tproxy" => {
+                line.conditions.push(Condition::Chance(words::statement(kind, body)));
+                line.alters.push(Alteration::Field(words::statement(kind, body)));
+            }
+            "reset" => line.alters.push(Alteration::Field(words::statement(kind, body))),
             "queue" | "fwd" | "synproxy" => line.outcome = Outcome::Unread(words::statement(kind, body)),
             "xt" => extension(line, body),
             _ => match verdict(kind, body) {
@@ -153,6 +163,9 @@ fn mangle(line: &mut Line, body: Node<'_>) {
     let name = body.get("key").map(words::expression).unwrap_or_default();
     let number = body.get("value").and_then(Node::as_u64).and_then(|n| u32::try_from(n).ok());
     let plain = body.get("value").is_some_and(Node::is_plain);
+    // Only what has such a header can be changed there; of what is no header, the rule goes on (nft_ct_set_eval).
+    let header = body.get("key").filter(|key| key.single().is_some_and(|(kind, _)| !matches!(kind, "meta" | "ct")));
+    line.conditions.extend(header.map(implied).unwrap_or_default());
     if !plain {
         // A lookup that finds nothing ends the rule.
         line.conditions.push(Condition::Chance(words::statement("mangle", body)));

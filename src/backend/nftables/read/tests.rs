@@ -1,5 +1,5 @@
 use super::*;
-use crate::packet::{Narrow, Wide};
+use crate::packet::{Bits, Narrow, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Verdict};
 use proptest::prelude::*;
 
@@ -240,6 +240,26 @@ fn nothing_is_lost() {
     let odd = r#"{"nftables":[{"gadget":{"x":1}},{"rule":{"family":"martian"}},7,{"chain":{"family":"ip","table":"t","name":"c","hook":"new","prio":0,"type":"filter"}}]}"#;
     let ruleset = read(odd).expect("a listing");
     assert_eq!(ruleset.unread.len(), 4, "{:?}", ruleset.unread);
+}
+
+/// A statement that may end its rule is a condition of it.
+#[test]
+fn what_may_end_a_rule_is_asked_of_it() {
+    let line = |statement: &str| {
+        let rule = format!(
+            r#"{{"nftables":[{{"rule":{{"family":"inet","table":"t","chain":"c","expr":[{statement},{{"accept":null}}]}}}}]}}"#
+        );
+        read(&rule).expect("a listing").tables[0].chains[0].lines[0].clone()
+    };
+    let change = line(r#"{"mangle":{"key":{"payload":{"protocol":"ip6","field":"hoplimit"}},"value":64}}"#);
+    assert_eq!(change.conditions, [Condition::Narrow(Narrow::Family, Bits::single(1))]);
+    for chance in [
+        r#"{"tproxy":{"port":1081}}"#,
+        r#"{"counter":{"map":{"key":{"payload":{"protocol":"ip","field":"saddr"}},"data":"@names"}}}"#,
+    ] {
+        assert!(matches!(line(chance).conditions[..], [Condition::Chance(_)]), "{chance}");
+    }
+    assert_eq!(line(r#"{"counter":{"packets":0,"bytes":0}}"#).conditions, []);
 }
 
 /// A change at one place of a value.
