@@ -344,7 +344,8 @@ impl Cell {
 
     /// Split by what the state of the connection says of its direction and status (nf_conntrack_in, resolve_normal_ct).
     fn by_state(&self) -> Vec<Self> {
-        let answered: Bits = HALF.iter().filter(|status| status & 2 != 0).collect();
+        // A packet of which no status is said stands for those of any.
+        let answered: Bits = HALF.iter().filter(|status| status & 2 != 0 || *status == 0).collect();
         let unanswered: Bits = HALF.iter().filter(|status| status & 6 == 0).collect();
         let (new, established) = (Bits::single(0), Bits::single(1));
         [
@@ -503,7 +504,7 @@ mod tests {
     fn a_connection_is_answered_before_it_is_established() {
         let parts = Cell::all().with_narrow(Narrow::ConnectionDirection, Bits::single(1)).by_family();
         assert!(parts.iter().all(|part| !part.narrow(Narrow::State).contains(0)), "{parts:?}");
-        let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(0)).by_family();
+        let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(8)).by_family();
         assert!(unanswered.iter().all(|part| !part.narrow(Narrow::State).contains(1)), "{unanswered:?}");
         assert_eq!((parts.len(), unanswered.len(), Cell::all().by_family().len()), (6, 6, 3));
     }
