@@ -7,8 +7,8 @@ use super::search::{Limits, Reach, reach};
 use super::words::{decider, example};
 use crate::packet::Cell;
 use crate::record::Witness;
-use crate::rule::Direction;
 use crate::rule::ruleset::{Ruleset, TableFamily};
+use crate::rule::{Direction, Packet};
 use std::collections::BTreeMap;
 
 /// A laid out way and the direction that its packets are shown in.
@@ -137,6 +137,9 @@ impl<'a> Course<'a> {
         let (passes, by) = self.probe.fate(point, cell.atoms())?;
         let verdict = if passes { "accept" } else { "drop" };
         let by = by.map(|n| format!(" by {}", decider(ruleset, self.program.steps[n as usize].by))).unwrap_or_default();
-        Some(Witness { packet: example(self.direction, &cell)?, verdict: format!("{verdict}{by}"), expected })
+        let packet = example(self.direction, &cell)?;
+        // What the text of a packet cannot say (ports of a protocol that has none) cannot be replayed.
+        packet.parse::<Packet>().ok().filter(|packet| packet.is_in(&cell))?;
+        Some(Witness { packet, verdict: format!("{verdict}{by}"), expected })
     }
 }
