@@ -35,6 +35,7 @@ impl Protocol {
     pub const ICMP: Self = Self(1);
     pub const TCP: Self = Self(6);
     pub const UDP: Self = Self(17);
+    pub const GRE: Self = Self(47);
     pub const DCCP: Self = Self(33);
     pub const ICMPV6: Self = Self(58);
     pub const SCTP: Self = Self(132);

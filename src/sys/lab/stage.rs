@@ -28,8 +28,15 @@ pub fn natural(packet: &Packet) -> ConnectionState {
         (Protocol::ICMPV6, 128 | 139) if packet.source.is_ipv6() => New,
         (Protocol::ICMPV6, 130..=136 | 143 | 151..=153) if packet.source.is_ipv6() => Untracked,
         (Protocol::ICMP | Protocol::ICMPV6, _) => Invalid,
+        // nf_conntrack_proto_gre.c: of version 1 only what carries PPP
+        (Protocol::GRE, _) if is_enhanced_gre(packet) && packet.destination_port != 0x880b => Invalid,
         _ => New,
     }
+}
+
+/// GRE of version 1 (RFC 2637, 4.1); its flags and version are bytes 0 and 1, where others have their source port.
+fn is_enhanced_gre(packet: &Packet) -> bool {
+    packet.source_port & 7 == 1
 }
 
 /// Flags without those that connection tracking does not look at: psh, ece, cwr.
@@ -100,6 +107,7 @@ fn established(packet: &Packet) -> Option<Packet> {
             first.icmp.0 = if packet.source.is_ipv4() { 8 } else { 128 };
         }
         (Protocol::ICMP | Protocol::ICMPV6, _) => return None,
+        (Protocol::GRE, _) if is_enhanced_gre(packet) => return None,
         _ => {}
     }
     Some(first)
