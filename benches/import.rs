@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench import [RULES]`; ends with an error where the reader takes more than twice as long.
 
+#![allow(clippy::disallowed_macros)] // a bench prints what it measured
+
 use afo::backend::nftables::read;
 use serde_json::{Value, json};
 use std::fmt::Write;
