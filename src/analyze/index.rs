@@ -1,6 +1,7 @@
-//! Which steps can touch a set of packets: steps by the range of one field, in a tree of ranges.
+//! Which steps can touch a set of packets: steps by the range of one field.
 
 use super::program::{Act, Step};
+use super::spans::Spans;
 use crate::packet::{Cell, Wide};
 use std::sync::OnceLock;
 
@@ -18,60 +19,32 @@ impl Index {
 #[derive(Debug)]
 struct Ordered {
     field: Wide,
-    /// Lowest and highest value, and the step.
-    ranges: Vec<(u128, u128, usize)>,
-    /// The highest value in each span of `ranges`: a tree in an array, the root at 1.
-    highest: Vec<u128>,
-    leaves: usize,
+    /// The values of each step.
+    spans: Spans,
 }
 
 impl Ordered {
     fn new(steps: &[Step]) -> Self {
         let fields = [Wide::Source, Wide::Destination, Wide::DestinationPort, Wide::SourcePort, Wide::InInterface];
         let field = fields.into_iter().min_by_key(|field| spread(steps, *field)).unwrap_or(Wide::Source);
-        let mut ranges: Vec<_> = steps
+        let ranges = steps
             .iter()
             .enumerate()
             .filter(|(_, step)| step.act != Act::Pass)
-            .filter_map(|(n, step)| step.cell.wide(field).hull().map(|(first, last)| (first, last, n)))
-            .collect();
-        ranges.sort_unstable();
-        let leaves = ranges.len().next_power_of_two();
-        let mut highest = vec![0; 2 * leaves];
-        for (n, (_, last, _)) in ranges.iter().enumerate() {
-            highest[leaves + n] = *last;
-        }
-        for n in (1..leaves).rev() {
-            highest[n] = highest[2 * n].max(highest[2 * n + 1]);
-        }
-        Self { field, ranges, highest, leaves }
+            .filter_map(|(n, step)| step.cell.wide(field).hull().map(|(first, last)| (first, last, n)));
+        Self { field, spans: Spans::new(ranges.collect()) }
     }
 
     fn touching(&self, steps: &[Step], cell: &Cell, from: usize, to: usize) -> Vec<usize> {
         let Some((first, last)) = cell.wide(self.field).hull() else { return Vec::new() };
-        let end = self.ranges.partition_point(|(start, _, _)| *start <= last);
         let mut found = Vec::new();
-        self.collect(1, 0, self.leaves, (first, end), &mut |step| {
+        self.spans.touching(first, last, &mut |step| {
             if (from..to).contains(&step) && !steps[step].cell.is_disjoint(cell) {
                 found.push(step);
             }
         });
         found.sort_unstable();
         found
-    }
-
-    /// Visits the ranges before `end` that reach `first`.
-    fn collect(&self, node: usize, start: usize, size: usize, wanted: (u128, usize), visit: &mut impl FnMut(usize)) {
-        let (first, end) = wanted;
-        if start >= end || self.highest[node] < first {
-            return;
-        }
-        if size == 1 {
-            visit(self.ranges[start].2);
-            return;
-        }
-        self.collect(2 * node, start, size / 2, wanted, visit);
-        self.collect(2 * node + 1, start + size / 2, size / 2, wanted, visit);
     }
 }
 

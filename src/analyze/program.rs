@@ -159,8 +159,7 @@ pub(super) fn lay_out_near(
     packets: &[Cell],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect();
-    lay_out_view(view, &chains, Of::Near(packets), atoms)
+    lay_out_view(view, &way_of(view, direction), Of::Near(packets), atoms)
 }
 
 /// The same with all that is left to chance decided by atoms, one for each rule: what is laid out twice, before a change and after,
@@ -171,8 +170,12 @@ pub(super) fn lay_out_lucky(
     packets: &[Cell],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect();
-    lay_out_view(view, &chains, Of::Lucky(packets), atoms)
+    lay_out_view(view, &way_of(view, direction), Of::Lucky(packets), atoms)
+}
+
+/// The base chains that a direction passes, in order.
+fn way_of(view: &View, direction: Direction) -> Vec<(usize, usize)> {
+    direction.hooks().iter().flat_map(|hook| view.at_hook(*hook)).collect()
 }
 
 /// Which packets are of interest, and whether chance is decided.

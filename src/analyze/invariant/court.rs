@@ -2,6 +2,7 @@
 
 use super::{Demand, Invariant, Subject};
 use crate::analyze::Budget;
+use crate::analyze::audit::finding;
 use crate::analyze::certain::{Known, known};
 use crate::analyze::classes::decider;
 use crate::analyze::query::Query;
@@ -87,20 +88,7 @@ impl Court<'_> {
             None => (None, None),
         };
         let explanation = format!("{}:{}: `{}`: {words}", self.file, one.line, one.text);
-        let severity = Severity::High;
-        Finding {
-            kind,
-            dead: false,
-            rule,
-            by: Vec::new(),
-            witness,
-            explanation,
-            fix: None,
-            severity,
-            together: false,
-            count: None,
-            left: Vec::new(),
-        }
+        Finding { rule, witness, ..finding(kind, Severity::High, explanation) }
     }
 
     fn packet(&self, demand: Demand, packet: &Packet) -> Judged {
