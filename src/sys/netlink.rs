@@ -13,6 +13,7 @@ const HEADER: usize = 16;
 const DONE: u16 = 3; // NLMSG_DONE, linux/netlink.h
 const ERROR: u16 = 2; // NLMSG_ERROR
 const REQUEST_DUMP: u16 = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
+const REQUEST_ACK: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
 const INTERRUPTED: u16 = 0x10; // NLM_F_DUMP_INTR: what was listed changed meanwhile
 const SEQUENCE: u32 = 1;
 const ATTRIBUTE_TYPE: u16 = 0x3fff; // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
@@ -70,15 +71,49 @@ pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-fn request(kind: u16, body: &[u8]) -> Vec<u8> {
+fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + body.len()).expect("a request is a few bytes");
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend(length.to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
-    bytes.extend(REQUEST_DUMP.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend(SEQUENCE.to_ne_bytes());
     bytes.extend(0u32.to_ne_bytes());
     bytes.extend(body);
+    bytes
+}
+
+/// A socket to the network namespace that the calling thread is in; `protocol` is none for NETLINK_ROUTE. It waits five seconds for
+/// an answer.
+///
+/// # Errors
+/// When there is no such socket.
+pub(super) fn open(protocol: Option<Protocol>) -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_secs(5)))?;
+    Ok(socket)
+}
+
+/// Has the kernel do something and waits until it is done; `flags` beside those of every request.
+///
+/// # Errors
+/// When the kernel refuses, or does not answer for five seconds.
+pub(super) fn ask(socket: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+    rustix::net::send(socket, &request(kind, REQUEST_ACK | flags, body), SendFlags::empty())?;
+    let mut buffer = [0; 4096];
+    let length = receive(socket, &mut buffer)?;
+    match messages(&buffer[..length]).find(|m| m.kind == ERROR) {
+        Some(answer) => outcome(answer.body),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// An attribute as the kernel reads it; longer ones than 65,531 bytes there are none.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
 }
 
@@ -94,9 +129,8 @@ pub(super) fn dump(
     body: &[u8],
     mut each: impl FnMut(Message<'_>) -> bool,
 ) -> io::Result<bool> {
-    let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_secs(5)))?;
-    rustix::net::send(&socket, &request(kind, body), SendFlags::empty())?;
+    let socket = open(protocol)?;
+    rustix::net::send(&socket, &request(kind, REQUEST_DUMP, body), SendFlags::empty())?;
     let mut changed = false;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -132,18 +166,9 @@ fn outcome(body: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    /// An attribute as the kernel writes it.
-    pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(4 + value.len()).expect("short");
-        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
 
     #[test]
     fn what_is_framed_is_found() {
@@ -151,7 +176,7 @@ pub(super) mod tests {
         let found: Vec<_> = attributes(&bytes).collect();
         assert_eq!(found[0], (3, &b"eth0\0"[..]));
         assert_eq!(attributes(found[1].1).next(), Some((1, &b"vlan"[..])));
-        let two = [request(16, &bytes[..4]), request(18, b"")].concat();
+        let two = [request(16, 0, &bytes[..4]), request(18, 0, b"")].concat();
         let kinds: Vec<_> = messages(&two).map(|m| (m.kind, m.body.len())).collect();
         assert_eq!(kinds, [(16, 4), (18, 0)]);
     }

@@ -113,7 +113,7 @@ fn first_version(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::netlink::tests::attribute;
+    use crate::sys::netlink::attribute;
     use proptest::prelude::*;
 
     #[test]

@@ -145,7 +145,7 @@ pub(super) fn interfaces(links: &[Link], addresses: &[Assigned]) -> Vec<Interfac
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::netlink::tests::attribute;
+    use crate::sys::netlink::attribute;
     use proptest::prelude::*;
 
     fn message(device: u16, index: u32, parts: &[Vec<u8>]) -> Vec<u8> {

@@ -102,7 +102,7 @@ pub(super) fn routes(entries: &[Entry], names: &BTreeMap<u32, String>) -> Vec<Ro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::netlink::tests::attribute;
+    use crate::sys::netlink::attribute;
     use proptest::prelude::*;
 
     fn message(length: u8, table: u8, kind: u8, parts: &[Vec<u8>]) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //! Each interface is one end of a cable; the other end lies in a namespace of its own, a *street*, that holds nothing else, so that
 //! what is sent from there comes in by that interface. Nothing of this host's network is touched. Needs root.
 
+mod arms;
 mod space;
 mod stage;
 mod street;
@@ -14,6 +15,7 @@ use super::nft::{self, NftError};
 use super::process::{Finished, run};
 use crate::rule::wire::{Form, bytes};
 use crate::rule::{ConnectionState, Direction, Packet};
+use arms::{Arms, Rack};
 use space::Space;
 pub use stage::natural;
 use stage::{Stage, settled, stage};
@@ -25,8 +27,9 @@ use std::time::Duration;
 use street::{Bounce, Street};
 pub use trace::{Event, Step};
 
-/// Packets between two looks at what came of them: below the length of the kernel's queue (net.core.netdev_max_backlog, 1000).
-const VOLLEY: usize = 200;
+/// Packets between two looks at what came of them: below the length of the kernel's queue (net.core.netdev_max_backlog, 1000), and a
+/// byte of a label tells them apart.
+const VOLLEY: usize = 250;
 /// A program that takes longer is ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The table of the lab itself.
@@ -83,7 +86,8 @@ pub struct Lab {
     way: Option<Way>,
     /// Whether a ruleset has asked for connection tracking: from then on the kernel puts fragments together.
     tracks: bool,
-    arms: Arms,
+    /// What the lab's own tables do, where they are there.
+    rack: Option<Rack>,
     buffer: Vec<u8>,
 }
 
@@ -122,7 +126,7 @@ impl Lab {
             track,
             way: None,
             tracks: false,
-            arms: Arms::default(),
+            rack: None,
             buffer: vec![0; 1 << 18],
         })
     }
@@ -141,9 +145,7 @@ impl Lab {
             nft::list_ruleset_json()
         })??;
         track::forget(&self.track)?;
-        self.arms = Arms::default();
-        let instruments = self.instruments();
-        self.inside.inside(|| nft::load(&instruments))??;
+        self.rack = None;
         Ok(listing)
     }
 
@@ -155,29 +157,6 @@ impl Lab {
         Ok(self.inside.inside(|| run(program, arguments, input, PATIENCE))?.map_err(NftError::NotRun)?)
     }
 
-    /// The lab's own tables: every packet is traced, and none that comes to its end is answered.
-    fn instruments(&self) -> String {
-        let devices: Vec<_> = self.streets.keys().map(|name| format!("\"{name}\"")).collect();
-        let first = "priority -2147483648; meta nftrace set 1;";
-        let mut text = format!(
-            "table inet {OWN} {{
-               chain marking {{ }}
-               chain untrack {{ }}
-               chain untrack_in {{ type filter hook prerouting priority -2147483648; jump untrack; }}
-               chain leave {{ type filter hook output {first} jump marking; jump untrack; }}
-               chain arrive {{ type filter hook input priority 2147483646; policy drop; }}
-             }}\n"
-        );
-        if !devices.is_empty() {
-            text += &format!(
-                "table netdev {OWN} {{ chain marking {{ }}
-                   chain enter {{ type filter hook ingress devices = {{ {} }} {first} jump marking; }}\n}}\n",
-                devices.join(", ")
-            );
-        }
-        text
-    }
-
     /// Sends packets, each as if none had come before it; nothing where one cannot be sent, or not in the state that it is described with.
     ///
     /// `tracks` says whether the ruleset has the kernel track connections; where it does not, no rule asks for their state.
@@ -187,26 +166,38 @@ impl Lab {
     pub fn send(&mut self, packets: &[Packet], tracks: bool) -> Result<Vec<Option<Seen>>, LabError> {
         self.tracks |= tracks;
         let mut seen = vec![None; packets.len()];
-        let mut ways: BTreeMap<(Way, Arms), Vec<(usize, Stage)>> = BTreeMap::new();
-        for (n, packet) in packets.iter().enumerate() {
-            if let (Some(way), Some(stage)) = (self.way_of(packet), stage(packet, tracks)) {
-                let arms = Arms { mark: packet.mark, untracked: stage.untracked };
-                ways.entry((way, arms)).or_default().push((n, stage));
-            }
-        }
         let _one = street::OneProcessor::take()?;
-        for ((way, arms), mut group) in ways {
-            self.lead(&way)?;
-            self.arm(arms)?;
-            while !group.is_empty() {
-                let volley = apart(packets, &mut group, tracks);
-                self.volley(packets, &volley, &mut seen)?;
-                if tracks {
-                    track::forget(&self.track)?;
+        for (rack, ways) in self.sorted(packets, tracks) {
+            self.arm(rack)?;
+            for (way, mut group) in ways {
+                self.lead(&way)?;
+                while !group.is_empty() {
+                    let volley = apart(packets, &mut group, tracks);
+                    self.volley(packets, &volley, &mut seen)?;
+                    if tracks {
+                        track::forget(&self.track)?;
+                    }
                 }
             }
         }
         Ok(seen)
+    }
+
+    /// The packets that can be sent, by what must be set up for them.
+    fn sorted(&self, packets: &[Packet], tracks: bool) -> Vec<(Rack, BTreeMap<Way, Vec<(usize, Stage)>>)> {
+        let mut sorted: Vec<(Rack, BTreeMap<Way, Vec<(usize, Stage)>>)> = Vec::new();
+        for (n, packet) in packets.iter().enumerate() {
+            if let (Some(way), Some(mut stage)) = (self.way_of(packet), stage(packet, tracks)) {
+                let arms = Arms { mark: packet.mark, untracked: stage.untracked };
+                if sorted.last().is_none_or(|(rack, _)| rack.is_full()) {
+                    sorted.push((Rack::default(), BTreeMap::new()));
+                }
+                let Some((rack, ways)) = sorted.last_mut() else { continue };
+                stage.form.label = rack.place(arms);
+                ways.entry(way).or_default().push((n, stage));
+            }
+        }
+        sorted
     }
 
     /// Nothing where no cable leads to where it comes from or goes to.
@@ -225,33 +216,22 @@ impl Lab {
 
     fn lead(&mut self, way: &Way) -> Result<(), LabError> {
         if self.way.as_ref() != Some(way) {
-            let route = match way {
-                Way::Here => format!("local default dev {LOOPBACK}"),
-                Way::OutBy(name) => format!("default dev '{name}'"),
-            };
-            self.inside.inside(|| street::route(&route))??;
+            self.inside.inside(|| match way {
+                Way::Here => street::route(LOOPBACK, true),
+                Way::OutBy(name) => street::route(name, false),
+            })??;
             self.way = Some(way.clone());
         }
         Ok(())
     }
 
     /// What the lab's own rules do to the packets of the next volleys.
-    fn arm(&mut self, arms: Arms) -> Result<(), LabError> {
-        if self.arms == arms {
-            return Ok(());
+    fn arm(&mut self, rack: Rack) -> Result<(), LabError> {
+        if self.rack.as_ref() != Some(&rack) {
+            let text = rack.text(self.streets.keys());
+            self.inside.inside(|| nft::load(&text))??;
+            self.rack = Some(rack);
         }
-        let mut text = format!("flush chain inet {OWN} untrack\n");
-        for family in if self.streets.is_empty() { &["inet"][..] } else { &["inet", "netdev"] } {
-            text += &format!("flush chain {family} {OWN} marking\n");
-            if arms.mark != 0 {
-                text += &format!("add rule {family} {OWN} marking meta mark set {}\n", arms.mark);
-            }
-        }
-        if arms.untracked {
-            text += &format!("add rule inet {OWN} untrack notrack\n");
-        }
-        self.inside.inside(|| nft::load(&text))??;
-        self.arms = arms;
         Ok(())
     }
 
@@ -262,7 +242,8 @@ impl Lab {
         seen: &mut [Option<Seen>],
     ) -> Result<(), LabError> {
         let mut labels = HashMap::new();
-        for (label, (n, stage)) in (1..).zip(volley) {
+        for (number, (n, stage)) in (1..).zip(volley) {
+            let label = stage.form.label | number;
             let (packet, form) = (&packets[*n], Form { label, ..stage.form.clone() });
             if let Some(connection) = &stage.connection
                 && !track::establish(&self.track, connection)?
@@ -318,13 +299,6 @@ impl Lab {
         }
         Ok(())
     }
-}
-
-/// What the lab's own rules do to a packet before any other sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Arms {
-    mark: u32,
-    untracked: bool,
 }
 
 /// Whose label, source and destination these are.

@@ -3,6 +3,7 @@
 use super::space::Space;
 use super::{LOOPBACK, LabError};
 use crate::packet::MacAddress;
+use crate::sys::netlink;
 use crate::sys::process::run;
 use rustix::io::Errno;
 use rustix::net::{
@@ -49,7 +50,7 @@ fn set(path: &str, value: &str) -> Result<(), LabError> {
 pub(super) fn prepare() -> Result<(), LabError> {
     shell(&format!(
         "ip link set lo name {LOOPBACK}; ip link set {LOOPBACK} up
-         for v in -4 -6; do ip $v rule add pref 30000 lookup local; ip $v rule del pref 0; ip $v rule add pref 10 lookup 100; done"
+         for v in -4 -6; do ip $v rule add pref 30000 lookup local; ip $v rule del pref 0; ip $v rule add pref 10 lookup {TABLE}; done"
     ))?;
     for (path, value) in [
         ("ipv4/ip_forward", "1"),
@@ -67,9 +68,24 @@ pub(super) fn prepare() -> Result<(), LabError> {
     Ok(())
 }
 
-/// Leads every packet that comes in, and every one that is sent here, by this route.
-pub(super) fn route(route: &str) -> Result<(), LabError> {
-    shell(&format!("for v in -4 -6; do ip $v route replace {route} table 100; done"))
+const NEW_ROUTE: u16 = 24; // RTM_NEWROUTE, linux/rtnetlink.h
+/// `NLM_F_REPLACE | NLM_F_CREATE`.
+const REPLACE: u16 = 0x500;
+const TABLE: u8 = 100;
+
+/// Leads every packet that comes in, and every one that is sent, out by an interface, or to this host.
+pub(super) fn route(interface: &str, here: bool) -> Result<(), LabError> {
+    let socket = netlink::open(None)?;
+    let index = rustix::net::netdevice::name_to_index(&socket, interface)?;
+    // RTPROT_BOOT; the scope of a host or of a link; RTN_LOCAL or RTN_UNICAST
+    let (scope, kind) = if here { (254, 2) } else { (253, 1) };
+    for (family, metric) in [(2, 0u32), (10, 1024)] {
+        let mut body = vec![family, 0, 0, 0, TABLE, 3, scope, kind, 0, 0, 0, 0];
+        body.extend(netlink::attribute(4, &index.to_ne_bytes())); // RTA_OIF
+        body.extend(netlink::attribute(6, &metric.to_ne_bytes())); // RTA_PRIORITY
+        netlink::ask(&socket, NEW_ROUTE, REPLACE, &body)?;
+    }
+    Ok(())
 }
 
 /// Sockets that send whole packets: IPv4, IPv6.

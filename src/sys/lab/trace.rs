@@ -134,7 +134,7 @@ fn state(bits: u32) -> Option<ConnectionState> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::netlink::tests::attribute;
+    use crate::sys::netlink::attribute;
     use proptest::prelude::*;
 
     #[test]

@@ -3,19 +3,14 @@
 use super::LabError;
 use crate::packet::Protocol;
 use crate::rule::Packet;
-use crate::sys::netlink::{messages, u32_at};
+use crate::sys::netlink::{self, attribute};
 use rustix::net::netlink::NETFILTER;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 const NEW: u16 = 1 << 8; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
 const DELETE: u16 = NEW | 2;
-const ERROR: u16 = 2; // NLMSG_ERROR
-const ACKNOWLEDGED: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
-const CREATE: u16 = ACKNOWLEDGED | 0x400;
+const CREATE: u16 = 0x400; // NLM_F_CREATE
 const NESTED: u16 = 0x8000;
 /// Seen in both directions, assured, confirmed.
 pub(super) const STATUS: u8 = 2 | 4 | 8;
@@ -34,15 +29,12 @@ pub(super) struct Connection {
 
 /// A socket to the connection tracking of the namespace that the calling thread is in.
 pub(super) fn open() -> Result<OwnedFd, LabError> {
-    let socket =
-        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_secs(5)))?;
-    Ok(socket)
+    Ok(netlink::open(Some(NETFILTER))?)
 }
 
 /// Forgets every connection.
 pub(super) fn forget(socket: &OwnedFd) -> Result<(), LabError> {
-    ask(socket, DELETE, ACKNOWLEDGED, &[0, 0, 0, 0])
+    Ok(netlink::ask(socket, DELETE, 0, &[0, 0, 0, 0])?)
 }
 
 /// Makes a connection that has been answered; false where the kernel takes none like it.
@@ -60,10 +52,10 @@ pub(super) fn establish(socket: &OwnedFd, connection: &Connection) -> Result<boo
     }
     body.extend(attribute(7, &SECONDS.to_be_bytes()));
     body.extend(attribute(8, &connection.mark.to_be_bytes()));
-    match ask(socket, NEW, CREATE, &body) {
+    match netlink::ask(socket, NEW, CREATE, &body) {
         Ok(()) => Ok(true),
-        Err(LabError::Refused(e)) if matches!(e.raw_os_error(), Some(17 | 22)) => Ok(false), // EEXIST, EINVAL
-        Err(e) => Err(e),
+        Err(e) if matches!(e.raw_os_error(), Some(17 | 22)) => Ok(false), // EEXIST, EINVAL
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -106,30 +98,4 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
 
 fn nested(kind: u16, inner: &[u8]) -> Vec<u8> {
     attribute(kind | NESTED, inner)
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
-/// Sends one request and waits until the kernel has done it.
-fn ask(socket: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> Result<(), LabError> {
-    let mut request = u32::try_from(16 + body.len()).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
-    request.extend(kind.to_ne_bytes());
-    request.extend(flags.to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend(body);
-    rustix::net::send(socket, &request, SendFlags::empty())?;
-    let mut buffer = [0; 4096];
-    let (length, _) = rustix::net::recv(socket, &mut buffer, RecvFlags::empty())?;
-    let code = messages(&buffer[..length]).find(|m| m.kind == ERROR).and_then(|m| u32_at(m.body, 0));
-    match code.map(u32::cast_signed) {
-        Some(0) => Ok(()),
-        Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg()).into()),
-        None => Err(LabError::Lost),
-    }
 }
