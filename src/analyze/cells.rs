@@ -68,9 +68,13 @@ impl Atoms {
 }
 
 /// The packets that enter a base chain by themselves, and those of them of which it is not sure.
-pub(super) fn entering(family: TableFamily, base: &Base) -> (Cell, Option<(Cell, Doubt)>) {
+pub(super) fn entering(family: TableFamily, base: &Base, changes: &Changes) -> (Cell, Option<(Cell, Doubt)>) {
     let mut cell = Cell::all().with_narrow(Narrow::Family, family.packets());
     let mut unsure = None;
+    let ip = family.packets().and(Bits::below(2));
+    if !ip.is_empty() && gathered(family, base, changes) == ip {
+        cell.keep_narrow(Narrow::Fragment, Bits::single(0));
+    }
     if base.kind == ChainKind::Nat {
         // The first packet of a connection is new, or related to another one, as not every related packet is the first.
         cell.keep_narrow(Narrow::State, Bits::single(0).with(2));
@@ -90,6 +94,19 @@ pub(super) fn entering(family: TableFamily, base: &Base) -> (Cell, Option<(Cell,
         None => {}
     }
     (cell, unsure)
+}
+
+/// The families of IP packets whose later fragments never come to a base chain.
+fn gathered(family: TableFamily, base: &Base, changes: &Changes) -> Bits {
+    family.packets().iter().filter(|family| *family < 2 && changes.gathers(base, *family)).collect()
+}
+
+/// The packets of one of the families of a table that never come to a base chain, where those of the other do.
+pub(super) fn spared(family: TableFamily, base: &Base, changes: &Changes) -> Option<Cell> {
+    let gathered = gathered(family, base, changes);
+    let one = gathered.len() == 1 && gathered != family.packets();
+    let later = Narrow::Fragment.all().minus(Bits::single(0));
+    one.then(|| Cell::all().with_narrow(Narrow::Family, gathered).with_narrow(Narrow::Fragment, later))
 }
 
 /// What a condition can say at one base chain: a packet that has no interface there has one without a name, and fields that are

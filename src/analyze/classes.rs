@@ -214,8 +214,7 @@ impl Told<'_> {
             plain = values.map_or(plain.clone(), |values| plain.with_wide(field, values));
         }
         for field in Narrow::ALL {
-            let implied =
-                field == Narrow::Fragment && plain.narrow(field).len() == 1 && plain.narrow(field).contains(0);
+            let implied = field == Narrow::Fragment && plain.narrow(field).contains(0);
             if implied || self.base.is_some_and(|base| base.narrow(field) == plain.narrow(field)) {
                 plain = plain.with_narrow(field, field.all());
             }

@@ -102,10 +102,8 @@ fn packet_class(direction: Direction, cell: &Cell, pieces: &[Piece], atoms: &Ato
 
 /// A fragment bit that follows from the ports is not worth a word.
 fn whole(cell: &Cell) -> Cell {
-    match cell.narrow(Narrow::Fragment).len() {
-        1 if cell.narrow(Narrow::Fragment).contains(0) => {
-            cell.clone().with_narrow(Narrow::Fragment, Narrow::Fragment.all())
-        }
-        _ => cell.clone(),
+    match cell.narrow(Narrow::Fragment).contains(0) {
+        true => cell.clone().with_narrow(Narrow::Fragment, Narrow::Fragment.all()),
+        false => cell.clone(),
     }
 }

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 /// The condition of a rule that holds for a time.
 pub(super) const ENDS: &str = "it ends by itself";
 
+/// What has bytes where a transport header would be: those of later fragments are read as well.
+const BYTES: Bits = Bits::below(2);
+
 fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_bits().into(),
@@ -150,7 +153,7 @@ fn rest_of_family(rule: &Rule, family: u8) -> Vec<Cell> {
     let needed = |kind: u8| NECESSARY[usize::from(family)].iter().any(|(first, last)| (*first..=*last).contains(&kind));
     let others = all.clone().with_narrow(Narrow::Protocol, Bits::ALL.minus(own));
     let rest = Bits::ALL.iter().filter(|kind| !needed(*kind)).collect();
-    let icmp = all.with_narrow(Narrow::Protocol, own).with_narrow(Narrow::Fragment, Bits::single(0));
+    let icmp = all.with_narrow(Narrow::Protocol, own).with_narrow(Narrow::Fragment, BYTES);
     vec![others, icmp.with_narrow(Narrow::IcmpType, rest)]
 }
 
@@ -203,7 +206,7 @@ fn transport(rule: &Rule) -> Vec<Condition> {
         all.push(Condition::Narrow(Narrow::Protocol, protocols));
     }
     if ports || icmp || flags {
-        all.push(Condition::Narrow(Narrow::Fragment, Bits::single(0)));
+        all.push(Condition::Narrow(Narrow::Fragment, BYTES));
     }
     for (field, list) in [(Wide::SourcePort, &rule.source_port), (Wide::DestinationPort, &rule.destination_port)] {
         let named = Ranges::of(list.items().iter().map(|p| (p.first().into(), p.last().into())));

@@ -3,7 +3,7 @@
 //! Skips only go forward and are nested like the chains that they leave, so every question about the way is a question about
 //! this list.
 
-use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering};
+use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering, spared};
 use super::index::Index;
 use super::near::Sieve;
 use super::view::{Known, View};
@@ -219,8 +219,12 @@ impl<'a> Layout<'a> {
         let view = self.view;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
         let here = Here { base, sight: Sight::of(base, view.changes()) };
-        let (cell, unsure) = entering(view.family(table), base);
+        let (cell, unsure) = entering(view.family(table), base, view.changes());
         let by = By::Policy(table, chain);
+        if let Some(cell) = spared(view.family(table), base, view.changes()) {
+            self.accepts.push(self.steps.len());
+            self.push(by, &Match { cells: vec![cell], doubt: None, too_wide: false }, Act::Accept(usize::MAX))?;
+        }
         if let Some((cell, doubt)) = unsure {
             self.accepts.push(self.steps.len());
             self.push(by, &Match { cells: vec![cell], doubt: Some(doubt), too_wide: false }, Act::Accept(usize::MAX))?;

@@ -4,7 +4,7 @@ use super::Budget;
 use super::certain::known_into;
 use super::classes::{Pieces, hull, more_words};
 use super::query::Query;
-use super::ways::{Exhausted, Laid, Meter, Terms, possible};
+use super::ways::{Exhausted, Laid, Meter, Terms, coming, possible};
 use crate::packet::Cell;
 use crate::record::Answer;
 use crate::rule::Direction;
@@ -52,7 +52,8 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
 /// The packets of a question in one direction that there can be.
 pub(super) fn asked(query: &Query, direction: Direction, ruleset: &Ruleset) -> Vec<Cell> {
     let possible = possible(direction, &[ruleset]);
-    query.cells.iter().filter(|(d, _)| *d == direction).filter_map(|(_, cell)| cell.and(&possible)).collect()
+    let own = query.cells.iter().filter(|(d, _)| *d == direction).filter_map(|(_, cell)| cell.and(&possible));
+    own.flat_map(|cell| coming(ruleset, direction, &cell)).collect()
 }
 
 fn through(laid: &Laid, cells: &[Cell], meter: &mut Meter, pieces: &mut Pieces) -> Result<(), Exhausted> {

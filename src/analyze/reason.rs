@@ -207,7 +207,9 @@ fn narrow_value(field: Narrow, value: u8) -> String {
         Narrow::Family => ["IPv4", "IPv6"].get(usize::from(value)).copied().unwrap_or("not IP").to_owned(),
         Narrow::Protocol => Protocol(value).to_string(),
         Narrow::State => ConnectionState::ALL.get(usize::from(value)).map_or(value.to_string(), |s| s.to_string()),
-        Narrow::Fragment => if value == 0 { "no" } else { "yes" }.to_owned(),
+        Narrow::Fragment => {
+            ["no", "yes"].get(usize::from(value)).copied().unwrap_or("without bytes at hand").to_owned()
+        }
         Narrow::TcpFlags => flag_words(value),
         _ => value.to_string(),
     }

@@ -10,7 +10,8 @@ use super::program::{Act, Program, Step, Unlaid, lay_out};
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use crate::rule::Direction;
 use crate::rule::evaluate::{By, Fate};
-use crate::rule::ruleset::{Condition, Hook, Outcome, Ruleset, TableFamily, Verdict};
+use crate::rule::ruleset::{Condition, Outcome, Ruleset, TableFamily, Verdict};
+use crate::rule::way::Changes;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -229,17 +230,39 @@ pub(super) fn possible(direction: Direction, rulesets: &[&Ruleset]) -> Cell {
     if direction != Direction::Input {
         cell.keep_wide(Wide::OutInterface, &named);
     }
-    // Connection tracking puts fragments together before the filters see them.
-    let whole = |ruleset: &&Ruleset| ruleset.tracks() && !sees_links(ruleset);
-    if rulesets.iter().all(whole) {
+    // Connection tracking puts fragments together before most chains see them.
+    if rulesets.iter().all(|ruleset| gathered(ruleset, direction) == Bits::below(2)) {
         cell.keep_narrow(Narrow::Fragment, Bits::single(0));
     }
     cell
 }
 
-fn sees_links(ruleset: &Ruleset) -> bool {
-    let early = |hook| matches!(hook, Hook::Ingress | Hook::Egress);
-    ruleset.chains().any(|(_, _, chain)| chain.base.as_ref().is_some_and(|base| early(base.hook)))
+/// The packets that come to a base chain of a direction, out of a cell: without fragments that are put together before.
+pub(super) fn coming(ruleset: &Ruleset, direction: Direction, cell: &Cell) -> Vec<Cell> {
+    let (gathered, all) = (gathered(ruleset, direction), Bits::below(2));
+    if !cell.narrow(Narrow::Fragment).contains(1) || gathered.is_empty() || gathered == all {
+        return vec![cell.clone()];
+    }
+    let (mut whole, mut open) = (cell.clone(), cell.clone());
+    whole.keep_narrow(Narrow::Family, gathered);
+    whole.keep_narrow(Narrow::Fragment, Bits::single(0));
+    open.keep_narrow(Narrow::Family, all.minus(gathered));
+    [whole, open].into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+/// The families (0 IPv4, 1 IPv6) of which no base chain of a direction sees later fragments.
+fn gathered(ruleset: &Ruleset, direction: Direction) -> Bits {
+    let changes = Changes::of(ruleset);
+    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
+    let sees = |family: u8| {
+        chains.iter().any(|(table, chain)| {
+            let table = &ruleset.tables[*table];
+            let base = table.chains[*chain].base.as_ref();
+            table.family.packets().contains(family) && base.is_some_and(|base| !changes.gathers(base, family))
+        })
+    };
+    let tracked = ruleset.tracked();
+    (0..2).filter(|family| tracked[usize::from(*family)] && !sees(*family)).collect()
 }
 
 /// What of a ruleset no answer about IP packets takes into account, in words.

@@ -89,13 +89,21 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     words.extend(list(cell, Wide::SourceMac, "from hardware address", &macs));
     words.extend(list(cell, Wide::DestinationMac, "to hardware address", &macs));
     words.extend(list(cell, Wide::Vlan, "on VLAN", &vlans));
-    if cell.narrow(Narrow::Fragment) == Bits::single(1) {
-        words.push("in later fragments".to_owned());
-    }
+    words.extend(fragments(cell.narrow(Narrow::Fragment)));
     for (atom, holds) in cell.atoms() {
         words.push(format!("where `{}` {}", atoms.text(*atom), if *holds { "holds" } else { "does not hold" }));
     }
     format!("{direction}: {}", words.join(" "))
+}
+
+fn fragments(kinds: Bits) -> Option<String> {
+    let words = match [0, 1, 2].map(|kind| kinds.contains(kind)) {
+        [false, true, true] => "in later fragments",
+        [false, true, false] => "in later fragments with bytes at hand",
+        [false, false, true] => "in later fragments without bytes at hand",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 pub(super) fn span(first: u128, last: u128) -> String {

@@ -11,6 +11,7 @@ mod port;
 mod protocol;
 mod set;
 mod set_bits;
+mod set_possible;
 mod set_range;
 mod widths;
 

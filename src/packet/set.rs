@@ -79,7 +79,9 @@ pub enum Narrow {
     Protocol,
     /// In the order of [`ConnectionState`](crate::rule::ConnectionState): new, established, related, invalid, untracked.
     State,
-    /// 0 the transport header is there, 1 it is not: a fragment other than the first.
+    /// 0 the transport header is there. 1 it is not: a fragment other than the first, which carries other bytes in its place; what
+    /// reads ports, flags or types without asking for fragments reads those. 2 such a fragment of which no byte is at hand,
+    /// because it ends before or lies in another page: there is nothing to read. Offsets of 8 bytes are left out.
     Fragment,
     /// The byte of control bits: fin is 1, syn 2, …, cwr 128.
     TcpFlags,
@@ -111,9 +113,9 @@ impl Narrow {
     /// Every value.
     pub fn all(self) -> Bits {
         match self {
-            Self::Family => THREE,
+            Self::Family | Self::Fragment => THREE,
             Self::State => FIVE,
-            Self::Fragment | Self::ConnectionDirection => BOTH,
+            Self::ConnectionDirection => BOTH,
             Self::ConnectionStatus => HALF,
             Self::Protocol | Self::TcpFlags | Self::IcmpType | Self::IcmpCode => Bits::ALL,
         }
@@ -330,62 +332,12 @@ impl Cell {
             _ => None,
         }
     }
-
-    /// The same packets without those that cannot be: IPv4 addresses end at 2³², a connection that is established was answered, a
-    /// packet that begins one comes from its first side. Each cell holds one family.
-    pub fn by_family(&self) -> Vec<Self> {
-        let parts = if self.asks_connection() { self.by_state() } else { vec![self.clone()] };
-        parts.iter().flat_map(Self::of_families).collect()
-    }
-
-    fn asks_connection(&self) -> bool {
-        self.asks_narrow(Narrow::ConnectionDirection) || self.asks_narrow(Narrow::ConnectionStatus)
-    }
-
-    /// Split by what the state of the connection says of its direction and status (nf_conntrack_in, resolve_normal_ct).
-    fn by_state(&self) -> Vec<Self> {
-        // A packet of which no status is said stands for those of any.
-        let answered: Bits = HALF.iter().filter(|status| status & 2 != 0 || *status == 0).collect();
-        let unanswered: Bits = HALF.iter().filter(|status| status & 6 == 0).collect();
-        let (new, established) = (Bits::single(0), Bits::single(1));
-        [
-            (new, Bits::single(0), unanswered),
-            (established, BOTH, answered),
-            (FIVE.minus(new).minus(established), BOTH, HALF),
-        ]
-        .into_iter()
-        .map(|(state, direction, status)| {
-            let mut part = self.clone();
-            part.keep_narrow(Narrow::State, state);
-            part.keep_narrow(Narrow::ConnectionDirection, direction);
-            part.keep_narrow(Narrow::ConnectionStatus, status);
-            part
-        })
-        .filter(|part| !part.is_empty())
-        .collect()
-    }
-
-    fn of_families(&self) -> Vec<Self> {
-        let v4 = Ranges::one(0, u128::from(u32::MAX));
-        (0..3)
-            .filter(|family| self.narrow(Narrow::Family).contains(*family))
-            .map(|family| {
-                let mut part = self.clone().with_narrow(Narrow::Family, Bits::single(family));
-                if family == 0 {
-                    part.keep_wide(Wide::Source, &v4);
-                    part.keep_wide(Wide::Destination, &v4);
-                }
-                part
-            })
-            .filter(|part| !part.is_empty())
-            .collect()
-    }
 }
 
-const BOTH: Bits = Bits::below(2);
+pub(super) const BOTH: Bits = Bits::below(2);
 const THREE: Bits = Bits::below(3);
-const FIVE: Bits = Bits::below(5);
-const HALF: Bits = Bits::below(128);
+pub(super) const FIVE: Bits = Bits::below(5);
+pub(super) const HALF: Bits = Bits::below(128);
 
 /// The numbers of the bits that are set, ascending.
 fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
@@ -490,22 +442,5 @@ mod tests {
                 prop_assert_eq!(cells.iter().any(|c| holds(c, point)), fewer.iter().any(|c| holds(c, point)));
             }
         }
-    }
-
-    #[test]
-    fn each_family_has_its_own_addresses() {
-        let parts = Cell::all().by_family();
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts[0].wide(Wide::Source), &Ranges::one(0, u128::from(u32::MAX)));
-        assert_eq!(parts[1].wide(Wide::Source), &Wide::Source.all());
-    }
-
-    #[test]
-    fn a_connection_is_answered_before_it_is_established() {
-        let parts = Cell::all().with_narrow(Narrow::ConnectionDirection, Bits::single(1)).by_family();
-        assert!(parts.iter().all(|part| !part.narrow(Narrow::State).contains(0)), "{parts:?}");
-        let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(8)).by_family();
-        assert!(unanswered.iter().all(|part| !part.narrow(Narrow::State).contains(1)), "{unanswered:?}");
-        assert_eq!((parts.len(), unanswered.len(), Cell::all().by_family().len()), (6, 6, 3));
     }
 }

@@ -177,6 +177,10 @@ impl Walk<'_> {
             self.tell(Seen::Spared(table, chain, "the table does not see packets of this family"));
             return false;
         }
+        if self.packet.fragment && self.changes.gathers(base, self.packet.narrow(Narrow::Family)) {
+            self.tell(Seen::Spared(table, chain, "fragments are put together before it"));
+            return false;
+        }
         let first = match self.packet.state {
             _ if base.kind != ChainKind::Nat => true,
             ConnectionState::New => true,

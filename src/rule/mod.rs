@@ -13,6 +13,7 @@ mod position;
 pub mod ruleset;
 mod schedule;
 mod spelling;
+mod tracking;
 pub mod way;
 pub mod wire;
 

@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// One packet on its way, with all that a rule can ask of it.
 ///
 /// Written `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: direction, interface (two for a forwarded packet), source,
-/// destination, protocol, then flags, ICMP type (`8` or `3/4`) or `fragment` for one without a transport header, the state of its
-/// connection unless it is new, `reply` for one from the side that did not begin it, `status assured,confirmed`, `mark 0x1`,
+/// destination, protocol, then flags, ICMP type (`8` or `3/4`), `fragment` for one without a transport header (ports, flags and type are
+/// then what stands in its place, 0 where not said; `short` where nothing stands there), the state of its connection unless it is new, `reply` for one from the side that did not begin it, `status assured,confirmed`, `mark 0x1`,
 /// `ctmark 0x1` (the connection's), `smac 52:54:00:12:34:56`, `dmac …`, `vlan 5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
@@ -27,6 +27,8 @@ pub struct Packet {
     pub state: ConnectionState,
     pub mark: u32,
     pub fragment: bool,
+    /// Of a later fragment: nothing of it is at hand where a transport header would be.
+    pub short: bool,
     /// From the side that did not begin the connection.
     pub reply: bool,
     /// What the kernel notes of the connection, as [`Narrow::ConnectionStatus`] has it.
@@ -81,6 +83,7 @@ impl Packet {
             state: ConnectionState::New,
             mark: 0,
             fragment: false,
+            short: false,
             reply: false,
             status: 0,
             connection_mark: 0,
@@ -98,6 +101,7 @@ impl Packet {
             Wide::OutInterface => name(&self.interface_out),
             Wide::Source => number(self.source),
             Wide::Destination => number(self.destination),
+            Wide::SourcePort if self.reads_version() => u128::from(0x6000 | self.source_port & 0xfff),
             Wide::SourcePort => self.source_port.into(),
             Wide::DestinationPort => self.destination_port.into(),
             Wide::Mark => self.mark.into(),
@@ -114,13 +118,21 @@ impl Packet {
             Narrow::Family => u8::from(self.source.is_ipv6()),
             Narrow::Protocol => self.protocol.0,
             Narrow::State => self.state as u8,
-            Narrow::Fragment => u8::from(self.fragment),
+            Narrow::Fragment if self.reads_version() => 1,
+            Narrow::Fragment => u8::from(self.fragment) + u8::from(self.fragment && self.short),
+            Narrow::TcpFlags if self.reads_version() => flags_of(number(self.source)),
             Narrow::TcpFlags => self.tcp_flags,
+            Narrow::IcmpType if self.reads_version() => 0x60 | self.icmp.0 & 0xf,
             Narrow::IcmpType => self.icmp.0,
             Narrow::IcmpCode => self.icmp.1,
             Narrow::ConnectionDirection => u8::from(self.reply),
             Narrow::ConnectionStatus => self.status,
         }
+    }
+
+    /// Whether what reads a transport header reads the header of IPv6: of its later fragments ([`Cell::by_family`]).
+    fn reads_version(&self) -> bool {
+        self.fragment && self.source.is_ipv6()
     }
 
     /// Whether it is in a cell, unread conditions apart.
@@ -136,7 +148,8 @@ impl Packet {
         let flags: &[u8] = if protocol == 6 { &[2, 16, 18, 24] } else { &[0] };
         let echo = if protocol == 58 { 128 } else { 8 };
         let (near, far) = addresses(family, direction);
-        Some(Self {
+        let fragment = ordinary_narrow(cell, Narrow::Fragment, &[0])?;
+        let packet = Self {
             direction,
             interface_in: interface(cell, Wide::InInterface, direction != Direction::Output),
             interface_out: interface(cell, Wide::OutInterface, direction != Direction::Input),
@@ -149,15 +162,35 @@ impl Packet {
             tcp_flags: ordinary_narrow(cell, Narrow::TcpFlags, flags)?,
             state: state_at(ordinary_narrow(cell, Narrow::State, &[0, 1])?),
             mark: ordinary(cell, Wide::Mark, 0)?.try_into().ok()?,
-            fragment: ordinary_narrow(cell, Narrow::Fragment, &[0])? == 1,
+            fragment: fragment > 0,
+            short: fragment > 1,
             reply: ordinary_narrow(cell, Narrow::ConnectionDirection, &[0])? == 1,
             status: ordinary_narrow(cell, Narrow::ConnectionStatus, &[0, 14, 10])?,
             connection_mark: ordinary(cell, Wide::ConnectionMark, 0)?.try_into().ok()?,
             source_mac: MacAddress::from_number(ordinary(cell, Wide::SourceMac, NO_MAC)?),
             destination_mac: MacAddress::from_number(ordinary(cell, Wide::DestinationMac, NO_MAC)?),
             vlan: u16::try_from(ordinary(cell, Wide::Vlan, NO_VLAN)?).ok().filter(|id| u128::from(*id) < NO_VLAN),
-        })
+        };
+        Some(packet.with_flags_in(cell))
     }
+
+    /// Of a later fragment of IPv6 the flags are a byte of its source: another source of the cell, where it has one with flags of it.
+    fn with_flags_in(mut self, cell: &Cell) -> Self {
+        if self.reads_version() && !cell.narrow(Narrow::TcpFlags).contains(self.narrow(Narrow::TcpFlags)) {
+            let (own, mask) = (number(self.source), 0xff << FLAGS_SHIFT);
+            let with = |flags: u8| own & !mask | u128::from(flags) << FLAGS_SHIFT;
+            let found = cell.narrow(Narrow::TcpFlags).iter().map(with).find(|n| cell.wide(Wide::Source).contains(*n));
+            self.source = found.map_or(self.source, |number| address_of(1, number));
+        }
+        self
+    }
+}
+
+/// Where the sixth byte of a source is, which is the fourteenth of an IPv6 header, as the flags are of a TCP header.
+const FLAGS_SHIFT: u32 = 128 - 6 * 8;
+
+fn flags_of(source: u128) -> u8 {
+    (source >> FLAGS_SHIFT & 0xff) as u8
 }
 
 /// Documentation addresses (RFC 5737, RFC 3849): of this host, and of the other side.
@@ -217,7 +250,8 @@ fn with_port(f: &mut fmt::Formatter<'_>, address: IpAddr, port: Option<u16>) -> 
 
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ports = self.protocol.has_ports() && !self.fragment;
+        let ports =
+            self.protocol.has_ports() && (!self.fragment || (self.source_port, self.destination_port) != (0, 0));
         write!(f, "{}", self.direction)?;
         for (name, there) in [
             (&self.interface_in, self.direction != Direction::Output),
@@ -233,10 +267,12 @@ impl fmt::Display for Packet {
         with_port(f, self.destination, ports.then_some(self.destination_port))?;
         write!(f, " {}", self.protocol)?;
         if self.fragment {
-            f.write_str(" fragment")?;
-        } else if self.protocol == Protocol::TCP {
+            f.write_str(if self.short { " fragment short" } else { " fragment" })?;
+        }
+        if self.protocol == Protocol::TCP && !(self.fragment && self.tcp_flags == 0) {
             write!(f, " {}", flag_words(self.tcp_flags))?;
-        } else if matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6) {
+        } else if matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6) && !(self.fragment && self.icmp == (0, 0))
+        {
             match self.icmp {
                 (kind, 0) => write!(f, " {kind}")?,
                 (kind, code) => write!(f, " {kind}/{code}")?,
@@ -360,6 +396,8 @@ impl Packet {
         let icmp = matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6);
         if word == "fragment" {
             self.fragment = true;
+        } else if word == "short" && self.fragment {
+            self.short = true;
         } else if word == "reply" {
             self.reply = true;
         } else if matches!(word, "mark" | "ctmark" | "status" | "smac" | "dmac" | "vlan") {
@@ -409,6 +447,8 @@ mod tests {
             "forward eth0 wan 10.0.0.1 > 198.51.100.10 icmp 3/4 related",
             "output eth0 [2001:db8::1]:5353 > [2001:db8::2]:53 udp established mark 0x1",
             "input - 10.0.0.1 > 10.0.0.2 tcp fragment",
+            "forward a b 10.0.0.1:5 > 10.0.0.2:22 tcp fragment syn",
+            "forward a b 10.0.0.1 > 10.0.0.2 icmp fragment short 3/4",
             "input lo 10.0.0.1:1 > 10.0.0.2:2 tcp none untracked",
             "input eth0 10.0.0.1:1 > 10.0.0.2:2 udp established reply status seen-reply,assured,confirmed mark 0x1 ctmark 0x2",
             "forward a b 10.0.0.1:1 > 10.0.0.2:2 udp smac 52:54:00:12:34:56 dmac 52:54:00:12:34:57 vlan 4095",

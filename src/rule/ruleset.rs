@@ -315,29 +315,6 @@ impl Ruleset {
         }
         fields
     }
-
-    /// Whether some rule asks for or uses connection tracking: then the kernel puts fragments together before any filter sees
-    /// them (nf_defrag).
-    pub fn tracks(&self) -> bool {
-        let connection = |cell: &Cell| {
-            cell.asks_wide(Wide::ConnectionMark)
-                || [Narrow::State, Narrow::ConnectionDirection, Narrow::ConnectionStatus]
-                    .into_iter()
-                    .any(|f| cell.asks_narrow(f))
-        };
-        let asks = |line: &Line| {
-            line.conditions.iter().any(|condition| match condition {
-                Condition::Narrow(Narrow::State | Narrow::ConnectionDirection | Narrow::ConnectionStatus, _)
-                | Condition::Wide(Wide::ConnectionMark, _) => true,
-                Condition::AnyOf(cells) => cells.iter().any(connection),
-                Condition::Chance(text) | Condition::Unread(Unread { text, .. }) => text.starts_with("ct "),
-                _ => false,
-            }) || matches!(&line.outcome, Outcome::ByKey(keys) if keys.iter().any(|(c, _)| connection(c)))
-        };
-        self.chains().any(|(_, _, chain)| {
-            chain.base.as_ref().is_some_and(|b| b.kind == ChainKind::Nat) || chain.lines.iter().any(asks)
-        })
-    }
 }
 
 /// The number that stands for an interface name in [`Wide::InInterface`] and [`Wide::OutInterface`]; longer names are cut.

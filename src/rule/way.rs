@@ -5,6 +5,7 @@
 
 use super::Direction;
 use super::ruleset::{Alteration, Base, ChainKind, Hook, Line, Outcome, Ruleset, Verdict};
+use super::tracking::asks;
 use crate::packet::{Cell, Narrow, Wide};
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ impl Direction {
 }
 
 /// Priorities of the kernel's own hooks (linux/netfilter_ipv4.h).
+const DEFRAG: i64 = -400;
 const CONNTRACK: i64 = -200;
 const DNAT: i64 = -100;
 const SNAT: i64 = 100;
@@ -28,6 +30,8 @@ const SNAT: i64 = 100;
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     translates: bool,
+    /// Whether connections of IPv4, and of IPv6, are tracked.
+    tracked: [bool; 2],
     altered: BTreeSet<String>,
 }
 
@@ -35,12 +39,14 @@ impl Changes {
     /// Those of a ruleset.
     pub fn of(ruleset: &Ruleset) -> Self {
         let translates = ruleset.lines().any(|(_, line)| translates(line));
-        Self { translates, altered: ruleset.altered().into_keys().collect() }
+        Self { translates, tracked: ruleset.tracked(), altered: ruleset.altered().into_keys().collect() }
     }
 
     /// Adds what a rule does that is put in.
     pub fn note(&mut self, line: &Line) {
         self.translates |= translates(line);
+        let asks = asks(line);
+        self.tracked.iter_mut().for_each(|tracked| *tracked |= asks);
         self.altered.extend(line.alters.iter().map(Alteration::field));
     }
 
@@ -70,6 +76,18 @@ impl Changes {
             _ => self.translates && translated(base, field),
         };
         elsewhere || names.iter().any(|name| self.alters(name))
+    }
+
+    /// Whether later fragments of a family (0 IPv4, 1 IPv6) never come to a base chain: connection tracking puts them together before.
+    /// What delivers IPv4 to this host does so too (`ip_local_deliver`), so that what is said of those at its input hook is never seen.
+    pub fn gathers(&self, base: &Base, family: u8) -> bool {
+        let early = match base.hook {
+            Hook::Ingress | Hook::Egress => true,
+            Hook::Prerouting | Hook::Output => base.priority <= DEFRAG,
+            _ => false,
+        };
+        let tracked = self.tracked.get(usize::from(family)).is_some_and(|tracked| *tracked);
+        !early && tracked
     }
 
     /// Whether the connection of a packet is not known there, or not to all.

@@ -25,7 +25,7 @@ pub struct Form {
 
 /// The bytes of a packet. The two addresses are of one family; its interfaces, its mark and the state of its connection are not in them.
 pub fn bytes(packet: &Packet, form: &Form) -> Vec<u8> {
-    let body = if packet.fragment { vec![0; 32] } else { transport(packet, form) };
+    let body = if packet.fragment { remainder(packet) } else { transport(packet, form) };
     match (packet.source, packet.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let fragment = if packet.fragment { OFFSET } else { 0 };
@@ -54,7 +54,9 @@ fn version6(packet: &Packet, label: u16, body: Vec<u8>) -> Vec<u8> {
         false => Vec::new(),
     };
     let next = if packet.fragment { FRAGMENT_HEADER } else { packet.protocol.0 };
-    let mut all = vec![0x60, 0];
+    // What is read as the source port of a later fragment.
+    let [high, low] = if packet.fragment { (0x6000 | packet.source_port & 0xfff).to_be_bytes() } else { [0x60, 0] };
+    let mut all = vec![high, low];
     all.extend(label.to_be_bytes());
     all.extend(length(extension.len() + body.len()));
     all.extend([next, HOPS]);
@@ -68,15 +70,36 @@ fn version6(packet: &Packet, label: u16, body: Vec<u8>) -> Vec<u8> {
 /// The same packet with the fields that its bytes decide: where nothing is like a port, what stands in its place.
 pub fn as_sent(packet: &Packet, form: &Form) -> Packet {
     let mut sent = packet.clone();
-    if packet.fragment {
-        (sent.source_port, sent.destination_port, sent.icmp, sent.tcp_flags) = (0, 0, (0, 0), 0);
-        return sent;
-    }
-    let body = transport(packet, form);
-    let pair = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
+    let body = match (packet.fragment, packet.source) {
+        (false, _) => transport(packet, form),
+        // There a transport header is looked for at the beginning of the packet.
+        (true, IpAddr::V6(_)) => version6(packet, form.label, Vec::new()),
+        (true, IpAddr::V4(_)) => remainder(packet),
+    };
+    let byte = |at: usize| body.get(at).copied().unwrap_or(0);
+    let pair = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
     sent.source_port = pair(0);
     sent.destination_port = pair(2);
+    if packet.fragment {
+        sent.short &= packet.source.is_ipv4();
+        sent.tcp_flags = byte(13);
+        sent.icmp = (byte(0), byte(1));
+    }
     sent
+}
+
+/// What a later fragment has where a transport header would be.
+fn remainder(packet: &Packet) -> Vec<u8> {
+    if packet.short {
+        return Vec::new();
+    }
+    let mut bytes = match packet.protocol {
+        Protocol::ICMP | Protocol::ICMPV6 => vec![packet.icmp.0, packet.icmp.1, 0, 0],
+        _ => [packet.source_port.to_be_bytes(), packet.destination_port.to_be_bytes()].concat(),
+    };
+    bytes.resize(32, 0);
+    bytes[13] = packet.tcp_flags;
+    bytes
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

@@ -113,7 +113,8 @@ impl<'a> Judge<'a> {
         let (Some(base), Some(line)) = (view.base(table, stood.base), view.line(stood.at)) else {
             return Ok(Vec::new());
         };
-        let path = Match { cells: vec![entering(view.family(table), base).0], doubt: None, too_wide: false };
+        let entering = entering(view.family(table), base, view.changes()).0;
+        let path = Match { cells: vec![entering], doubt: None, too_wide: false };
         let sight = Sight::of(base, view.changes());
         let mut reader = Reader { sight: &sight, changes: view.changes(), atoms: &mut self.found.atoms };
         let matched = reader.matched(&path, line);

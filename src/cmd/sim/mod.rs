@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 ///
 /// `trace` follows one packet through hooks, chains and rules and says why each rule matches or not. The packet is written
 /// `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: the way, the interface (two for a forwarded packet, `-` for
-/// none), from, to, protocol, then flags, an ICMP type, the connection's state, `mark 0x1`, `fragment`. Without a
+/// none), from, to, protocol, then flags, an ICMP type, the connection's state, `mark 0x1`, `fragment` (what it carries stands where ports would). Without a
 /// sub-command packets are read from standard input, one a line; of `finding` records the witness is traced.
 /// `reach` says what gets through: `from guest to 10.10.0.0/24`. `diff` and `equal` compare two rulesets for every packet there can be. `invariants` holds a ruleset to a file of lines such
 /// as `must-deny from guest to 10.0.0.0/8 proto tcp port 22`; each failure comes with a packet that shows it.

@@ -26,7 +26,7 @@ pub fn natural(packet: &Packet) -> ConnectionState {
         // nf_conntrack_proto_icmp.c, nf_conntrack_proto_icmpv6.c
         (Protocol::ICMP, 8 | 13 | 15 | 17) if packet.source.is_ipv4() => New,
         (Protocol::ICMPV6, 128 | 139) if packet.source.is_ipv6() => New,
-        (Protocol::ICMPV6, 130..=136 | 143 | 151..=153) if packet.source.is_ipv6() => Untracked,
+        (Protocol::ICMPV6, 130..=136 | 143 | 151 | 152) if packet.source.is_ipv6() => Untracked,
         (Protocol::ICMP | Protocol::ICMPV6, _) => Invalid,
         // nf_conntrack_proto_gre.c: of version 1 only what carries PPP
         (Protocol::GRE, _) if is_enhanced_gre(packet) && packet.destination_port != 0x880b => Invalid,

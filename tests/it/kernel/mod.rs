@@ -9,6 +9,7 @@ mod daemon;
 mod deploy;
 mod evaluator;
 mod export;
+mod fragments;
 mod import;
 mod invariants;
 mod iptables;

@@ -15,6 +15,21 @@ use crate::rule::ruleset::{Condition, TableFamily, Unread, name_number, name_ran
 pub(super) struct Place<'a> {
     pub(super) family: TableFamily,
     pub(super) sets: &'a Sets<'a>,
+    /// Whether its plain tests of ports and flags are nftables' own ones, which read later fragments as well.
+    pub(super) native: bool,
+}
+
+impl Place<'_> {
+    /// What a test of TCP or UDP asks of fragments. One of another option is not kept as an expression of nftables.
+    fn header(&self, extension: &Extension) -> Condition {
+        let plain = |option: &Opt| {
+            ["sport", "source-port", "dport", "destination-port", "tcp-flags", "syn"].contains(&&*option.name)
+        };
+        match self.native && !extension.options.is_empty() && extension.options.iter().all(plain) {
+            true => Condition::Narrow(Narrow::Fragment, Bits::below(2)),
+            false => first_fragment(),
+        }
+    }
 }
 
 /// A condition of a narrow field with one value.
@@ -103,8 +118,8 @@ pub(super) fn interface(name: &str) -> Ranges {
 pub(super) fn of_match(extension: &Extension, place: Place, into: &mut Vec<Condition>) {
     match &*extension.name {
         "comment" => {}
-        "tcp" => each(extension, into, &[is(Narrow::Protocol, 6), first_fragment()], tcp),
-        "udp" => each(extension, into, &[is(Narrow::Protocol, 17), first_fragment()], ports),
+        "tcp" => each(extension, into, &[is(Narrow::Protocol, 6), place.header(extension)], tcp),
+        "udp" => each(extension, into, &[is(Narrow::Protocol, 17), place.header(extension)], ports),
         "udplite" => each(extension, into, &[is(Narrow::Protocol, 136), first_fragment()], ports),
         "sctp" => each(extension, into, &[is(Narrow::Protocol, 132), first_fragment()], ports),
         "dccp" => each(extension, into, &[is(Narrow::Protocol, 33), first_fragment()], ports),

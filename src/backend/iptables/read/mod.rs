@@ -79,7 +79,7 @@ fn table(section: Section, family: TableFamily, sets: &Sets) -> Result<Table, Re
     }
     let places: HashMap<&str, usize> = section.chains.iter().enumerate().map(|(at, c)| (c.name, at)).collect();
     let targets = section.chains.iter().map(|c| c.name).filter(|name| hooks(section.table, name, false).is_none());
-    let place = Place { family, sets };
+    let place = Place { family, sets, native: section.native };
     let targets = targets.collect();
     // Each rule is given up as soon as it is understood: a hundred thousand of them take much room.
     for entry in section.entries {

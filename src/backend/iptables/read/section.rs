@@ -35,6 +35,8 @@ pub(super) struct Section<'a> {
     pub(super) table: &'a str,
     /// What the first line of the dump says.
     family: Option<TableFamily>,
+    /// Whether its plain tests of ports and flags are nftables' own ones.
+    pub(super) native: bool,
     pub(super) chains: Vec<Announced<'a>>,
     pub(super) entries: Vec<Entry<'a>>,
 }
@@ -69,11 +71,21 @@ pub(in super::super) fn hooks(table: &str, chain: &str, drops: bool) -> Option<B
 /// # Errors
 /// The first line that has no place.
 pub(super) fn taken_apart(text: &str) -> Result<Parts<'_>, ReadError> {
-    let mut reading = Reading { parts: Parts::default(), family: None, open: false, chains: HashSet::new() };
+    let mut reading =
+        Reading { parts: Parts::default(), family: None, native: false, open: false, chains: HashSet::new() };
     for (n, line) in text.lines().enumerate() {
         reading.line(n + 1, line.trim()).map_err(|cause| ReadError::at(n + 1, cause))?;
     }
     Ok(reading.parts)
+}
+
+/// Whether the program that begins a dump, `iptables-save v1.8.9 (nf_tables)`, keeps ports and flags as expressions of nftables: from
+/// 1.8.8 on.
+fn is_native(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip_while(|word| !word.starts_with('v'));
+    let version =
+        words.next().and_then(|word| word[1..].split('.').map(|n| n.parse().ok()).collect::<Option<Vec<u32>>>());
+    words.next() == Some("(nf_tables)") && version.is_some_and(|version| version >= vec![1, 8, 8])
 }
 
 /// What a text of dumps consists of.
@@ -88,6 +100,7 @@ pub(super) struct Parts<'a> {
 struct Reading<'a> {
     parts: Parts<'a>,
     family: Option<TableFamily>,
+    native: bool,
     /// Whether the last table is not committed yet.
     open: bool,
     /// The chains of the last table.
@@ -136,6 +149,7 @@ impl<'a> Reading<'a> {
         // A table that has begun stays what it was.
         if !self.open && told.is_some() {
             self.family = told;
+            self.native = is_native(line);
         }
         Ok(())
     }
@@ -145,9 +159,9 @@ impl<'a> Reading<'a> {
             let known = TABLES.map(|(name, _)| name).join(", ");
             return Err(format!("the table `{}` is none of {known}", table.escape_debug()));
         }
-        let family = self.family;
+        let (family, native) = (self.family, self.native);
         self.chains.clear();
-        self.parts.sections.push(Section { line, table, family, chains: Vec::new(), entries: Vec::new() });
+        self.parts.sections.push(Section { line, table, family, native, chains: Vec::new(), entries: Vec::new() });
         self.open = true;
         Ok(())
     }

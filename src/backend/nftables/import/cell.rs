@@ -7,9 +7,11 @@ use crate::rule::{Direction, OneOf, Rule};
 /// More products than this are not worked on: a rule of so many is none that a person reads.
 const MOST: usize = 1024;
 
-/// The packets that come to a base chain of a table: a packet has no interface where its way does not know one.
+/// The packets that come to a base chain of a table: a packet has no interface where its way does not know one. Later fragments are
+/// left out: nft looks for ports in their bytes and xtables does not, and none is of use to anybody without the first one.
 pub(super) fn entering(direction: Direction, family: TableFamily) -> Cell {
-    let all = Cell::all().with_narrow(Narrow::Family, family.packets().and(Bits::below(2)));
+    let families = family.packets().and(Bits::below(2));
+    let all = Cell::all().with_narrow(Narrow::Family, families).with_narrow(Narrow::Fragment, Bits::single(0));
     match direction {
         Direction::Input => all.with_wide(Wide::OutInterface, Ranges::single(0)),
         Direction::Output => all.with_wide(Wide::InInterface, Ranges::single(0)),
@@ -50,6 +52,9 @@ pub(super) fn narrowed(entering: &[Cell], conditions: &[Condition], rated: bool)
     });
     if let Some(text) = chances.nth(usize::from(rated)) {
         return Err(format!("`{text}` changes by itself or from packets"));
+    }
+    if conditions.iter().any(|c| matches!(c, Condition::Narrow(Narrow::Fragment, kinds) if !kinds.contains(0))) {
+        return Err("it is about later fragments, of which AFO's rules ask nothing".to_owned());
     }
     let mut cells = entering.to_vec();
     for condition in conditions {

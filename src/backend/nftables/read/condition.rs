@@ -151,7 +151,7 @@ fn narrow(op: &str, subject: Subject, mask: Option<Node<'_>>, right: Node<'_>, s
 fn fragment(op: &str, mask: u64, right: u64) -> Option<Bits> {
     match (op, mask, right) {
         ("==", 0x1fff, 0) => Some(Bits::single(0)),
-        ("!=", 0x1fff, 0) => Some(Bits::single(1)),
+        ("!=" | ">", 0x1fff, 0) => Some(Bits::below(3).minus(Bits::single(0))),
         _ => None,
     }
 }

@@ -272,8 +272,17 @@ fn meta(key: &str, family: TableFamily) -> Option<Field> {
     })
 }
 
+/// There are bytes where a transport header would be: nft reads those of later fragments as well (nft_payload_fast_eval).
+fn bytes() -> Condition {
+    Condition::Narrow(Narrow::Fragment, Bits::below(2))
+}
+
+/// There is a transport header (nft_exthdr_tcp_eval, nft_payload_set_eval).
+pub(super) fn header() -> Condition {
+    is(Narrow::Fragment, 0)
+}
+
 fn payload(protocol: &str, field: &str) -> Option<Field> {
-    let first = || is(Narrow::Fragment, 0);
     let port = match field {
         "sport" => Some(Subject::Wide(Wide::SourcePort, Kind::Port)),
         "dport" => Some(Subject::Wide(Wide::DestinationPort, Kind::Port)),
@@ -291,14 +300,14 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
         // True of what has no extension header, which the model does not know of.
         ("ip6", "nexthdr") => (Subject::Protocol, vec![is(Narrow::Family, 1), no_extension()]),
         ("ip", "frag-off") => (Subject::Fragment, vec![is(Narrow::Family, 0)]),
-        ("tcp", "flags") => (Subject::TcpFlags, vec![is(Narrow::Protocol, 6), first()]),
-        ("th", _) => (port?, vec![first()]),
-        ("icmp", "type") => (Subject::IcmpType, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), first()]),
-        ("icmp", "code") => (Subject::IcmpCode, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), first()]),
-        ("icmpv6", "type") => (Subject::Icmp6Type, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), first()]),
-        ("icmpv6", "code") => (Subject::Icmp6Code, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), first()]),
+        ("tcp", "flags") => (Subject::TcpFlags, vec![is(Narrow::Protocol, 6), bytes()]),
+        ("th", _) => (port?, vec![bytes()]),
+        ("icmp", "type") => (Subject::IcmpType, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), bytes()]),
+        ("icmp", "code") => (Subject::IcmpCode, vec![is(Narrow::Family, 0), is(Narrow::Protocol, 1), bytes()]),
+        ("icmpv6", "type") => (Subject::Icmp6Type, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), bytes()]),
+        ("icmpv6", "code") => (Subject::Icmp6Code, vec![is(Narrow::Family, 1), is(Narrow::Protocol, 58), bytes()]),
         ("tcp" | "udp" | "sctp" | "dccp" | "udplite", _) => {
-            (port?, vec![is(Narrow::Protocol, protocol.parse::<Protocol>().ok()?.0), first()])
+            (port?, vec![is(Narrow::Protocol, protocol.parse::<Protocol>().ok()?.0), bytes()])
         }
         _ => return None,
     };
@@ -312,13 +321,13 @@ pub(super) fn implied(left: Node<'_>) -> Vec<Condition> {
         ("&" | "|" | "^" | "<<" | ">>", _) => body.item(0).map(implied).unwrap_or_default(),
         ("concat", _) => body.items().into_iter().flatten().flat_map(implied).collect(),
         ("ct", _) if body.text("key") != Some("state") => vec![tracked()],
-        ("tcp option", _) => vec![is(Narrow::Protocol, 6), is(Narrow::Fragment, 0)],
+        ("tcp option", _) => vec![is(Narrow::Protocol, 6), header()],
         ("ip option", _) | ("payload", Some("ip")) => vec![is(Narrow::Family, 0)],
         ("exthdr", _) | ("payload", Some("ip6")) => vec![is(Narrow::Family, 1)],
-        ("payload", Some("th")) => vec![is(Narrow::Fragment, 0)],
+        ("payload", Some("th")) => vec![bytes()],
         ("payload", Some(name @ ("tcp" | "udp" | "sctp" | "dccp" | "udplite"))) => {
             let number = protocol(name).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
-            vec![is(Narrow::Protocol, number), is(Narrow::Fragment, 0)]
+            vec![is(Narrow::Protocol, number), bytes()]
         }
         _ => field(left, TableFamily::Inet).map(|f| f.implied).unwrap_or_default(),
     }

@@ -166,6 +166,9 @@ fn mangle(line: &mut Line, body: Node<'_>) {
     // Only what has such a header can be changed there; of what is no header, the rule goes on (nft_ct_set_eval).
     let header = body.get("key").filter(|key| key.single().is_some_and(|(kind, _)| !matches!(kind, "meta" | "ct")));
     line.conditions.extend(header.map(implied).unwrap_or_default());
+    if header.is_some_and(is_transport) {
+        line.conditions.push(super::field::header());
+    }
     if !plain {
         // A lookup that finds nothing ends the rule.
         line.conditions.push(Condition::Chance(words::statement("mangle", body)));
@@ -174,6 +177,13 @@ fn mangle(line: &mut Line, body: Node<'_>) {
         Some(mark) => Alteration::Mark(mark),
         None => Alteration::Field(name),
     });
+}
+
+/// Whether an expression is a field of a transport header.
+fn is_transport(key: Node<'_>) -> bool {
+    key.single().is_some_and(|(kind, body)| {
+        kind == "payload" && !matches!(body.text("protocol"), None | Some("ip" | "ip6" | "ether" | "vlan" | "arp"))
+    })
 }
 
 /// A match or target of iptables-nft, of which the listing shows the name alone.

@@ -1,0 +1,105 @@
+//! Which packets can be at all: what some fields say of others.
+
+use super::set::{BOTH, FIVE, HALF};
+use super::{Bits, Cell, Narrow, Ranges, Wide};
+
+impl Cell {
+    /// The same packets without those that cannot be: IPv4 addresses end at 2³², a connection that is established was answered, a
+    /// packet that begins one comes from its first side. Each cell holds one family.
+    pub fn by_family(&self) -> Vec<Self> {
+        let parts = if self.asks_connection() { self.by_state() } else { vec![self.clone()] };
+        parts.iter().flat_map(Self::of_families).collect()
+    }
+
+    fn asks_connection(&self) -> bool {
+        self.asks_narrow(Narrow::ConnectionDirection) || self.asks_narrow(Narrow::ConnectionStatus)
+    }
+
+    /// Split by what the state of the connection says of its direction and status (nf_conntrack_in, resolve_normal_ct).
+    fn by_state(&self) -> Vec<Self> {
+        // A packet of which no status is said stands for those of any.
+        let answered: Bits = HALF.iter().filter(|status| status & 2 != 0 || *status == 0).collect();
+        let unanswered: Bits = HALF.iter().filter(|status| status & 6 == 0).collect();
+        let (new, established) = (Bits::single(0), Bits::single(1));
+        [
+            (new, Bits::single(0), unanswered),
+            (established, BOTH, answered),
+            (FIVE.minus(new).minus(established), BOTH, HALF),
+        ]
+        .into_iter()
+        .map(|(state, direction, status)| {
+            let mut part = self.clone();
+            part.keep_narrow(Narrow::State, state);
+            part.keep_narrow(Narrow::ConnectionDirection, direction);
+            part.keep_narrow(Narrow::ConnectionStatus, status);
+            part
+        })
+        .filter(|part| !part.is_empty())
+        .collect()
+    }
+
+    fn of_families(&self) -> Vec<Self> {
+        let v4 = Ranges::one(0, u128::from(u32::MAX));
+        (0..3)
+            .filter(|family| self.narrow(Narrow::Family).contains(*family))
+            .map(|family| {
+                let mut part = self.clone().with_narrow(Narrow::Family, Bits::single(family));
+                if family == 0 {
+                    part.keep_wide(Wide::Source, &v4);
+                    part.keep_wide(Wide::Destination, &v4);
+                }
+                part
+            })
+            .map(|part| if part.narrow(Narrow::Family).contains(1) { part.of_fragments() } else { part })
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+
+    /// In a later fragment of IPv6 the kernel looks for a transport header at the beginning of the packet (`ipv6_find_hdr` leaves the
+    /// offset at 0), where the version, 6, comes first. It is always at hand. Of cells with other packets these are not taken out.
+    fn of_fragments(mut self) -> Self {
+        if !self.narrow(Narrow::Fragment).contains(0) {
+            self.keep_narrow(Narrow::Fragment, Bits::single(1));
+            if self.asks_wide(Wide::SourcePort) {
+                self.keep_wide(Wide::SourcePort, &Ranges::one(0x6000, 0x6fff));
+            }
+            if self.asks_narrow(Narrow::IcmpType) {
+                self.keep_narrow(Narrow::IcmpType, (0x60..=0x6f).collect());
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_has_its_own_addresses() {
+        let parts = Cell::all().by_family();
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[0].wide(Wide::Source), &Ranges::one(0, u128::from(u32::MAX)));
+        assert_eq!(parts[1].wide(Wide::Source), &Wide::Source.all());
+    }
+
+    #[test]
+    fn a_connection_is_answered_before_it_is_established() {
+        let parts = Cell::all().with_narrow(Narrow::ConnectionDirection, Bits::single(1)).by_family();
+        assert!(parts.iter().all(|part| !part.narrow(Narrow::State).contains(0)), "{parts:?}");
+        let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(8)).by_family();
+        assert!(unanswered.iter().all(|part| !part.narrow(Narrow::State).contains(1)), "{unanswered:?}");
+        assert_eq!((parts.len(), unanswered.len(), Cell::all().by_family().len()), (6, 6, 3));
+    }
+
+    #[test]
+    fn a_later_fragment_of_version_6_begins_with_its_version() {
+        let port = |n: u128| {
+            Cell::all().with_narrow(Narrow::Family, Bits::single(1)).with_wide(Wide::SourcePort, Ranges::single(n))
+        };
+        let later = |cell: Cell| cell.with_narrow(Narrow::Fragment, Bits::single(1)).by_family();
+        assert_eq!((later(port(22)), later(port(0x6001)).len()), (Vec::new(), 1));
+        assert!(port(22).with_narrow(Narrow::Fragment, Bits::single(2)).by_family().is_empty());
+        assert_eq!(port(22).by_family().len(), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether the rules of a ruleset have the kernel track connections. Where it does, it puts fragments together before most chains
+//! see them.
+//!
+//! What a rule asks for is enough: the kernel registers tracking, and with it nf_defrag, when such a rule is loaded, whether a packet
+//! comes to it or not (nf_ct_netns_get, net/netfilter/nf_conntrack_proto.c).
+
+use super::ruleset::{Alteration, ChainKind, Condition, Line, Outcome, Ruleset, TableFamily, Unread};
+use crate::packet::{Cell, Narrow, Wide};
+
+/// Words of rules that use connection tracking, in the languages of nft and iptables.
+const WORDS: [&str; 13] = [
+    "ct",
+    "synproxy",
+    "tproxy",
+    "conntrack",
+    "connmark",
+    "connbytes",
+    "connlimit",
+    "connlabel",
+    "helper",
+    "socket",
+    "TPROXY",
+    "CT",
+    "SYNPROXY",
+];
+const FIELDS: [Narrow; 3] = [Narrow::State, Narrow::ConnectionDirection, Narrow::ConnectionStatus];
+
+impl Ruleset {
+    /// Whether connections of either family are tracked.
+    pub fn tracks(&self) -> bool {
+        self.tracked().contains(&true)
+    }
+
+    /// Whether connections of IPv4, and of IPv6, are tracked.
+    pub fn tracked(&self) -> [bool; 2] {
+        let of = |family: u8| {
+            let sees =
+                |family_of: TableFamily| family_of != TableFamily::Netdev && family_of.packets().contains(family);
+            let tables = self.tables.iter().filter(|table| sees(table.family));
+            tables.flat_map(|table| &table.chains).any(|chain| {
+                chain.base.as_ref().is_some_and(|b| b.kind == ChainKind::Nat) || chain.lines.iter().any(asks)
+            })
+        };
+        [of(0), of(1)]
+    }
+}
+
+/// Whether a rule asks for or uses connection tracking.
+pub(super) fn asks(line: &Line) -> bool {
+    line.conditions.iter().any(|condition| match condition {
+        Condition::Narrow(field, _) => FIELDS.contains(field),
+        Condition::Wide(field, _) => *field == Wide::ConnectionMark,
+        Condition::AnyOf(cells) => cells.iter().any(is_of_connection),
+        Condition::Chance(text) | Condition::Unread(Unread { text, .. }) => names_it(text),
+    }) || line.alters.iter().any(|change| matches!(change, Alteration::Field(name) if names_it(name)))
+        || match &line.outcome {
+            Outcome::ByKey(keys) => keys.iter().any(|(cell, _)| is_of_connection(cell)),
+            Outcome::Unread(text) => names_it(text),
+            _ => false,
+        }
+}
+
+fn is_of_connection(cell: &Cell) -> bool {
+    cell.asks_wide(Wide::ConnectionMark) || FIELDS.into_iter().any(|field| cell.asks_narrow(field))
+}
+
+fn names_it(text: &str) -> bool {
+    text.split_whitespace().any(|word| WORDS.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Bits;
+    use crate::rule::ruleset::{Chain, Table};
+
+    fn tracked(family: TableFamily, condition: Condition) -> [bool; 2] {
+        let line = Line {
+            handle: None,
+            comment: Some("ct".to_owned()),
+            text: String::new(),
+            conditions: vec![condition],
+            alters: Vec::new(),
+            outcome: Outcome::Next,
+        };
+        let chain = Chain { name: "c".to_owned(), handle: None, base: None, lines: vec![line] };
+        let table = Table { family, name: "t".to_owned(), dormant: false, chains: vec![chain], sets: Vec::new() };
+        Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() }.tracked()
+    }
+
+    #[test]
+    fn each_family_is_tracked_by_itself() {
+        let state = || Condition::Narrow(Narrow::State, Bits::single(1));
+        assert_eq!(tracked(TableFamily::Ip, state()), [true, false]);
+        assert_eq!(
+            tracked(TableFamily::Ip6, Condition::Chance("-m connlimit --connlimit-above 3".to_owned())),
+            [false, true]
+        );
+        assert_eq!(tracked(TableFamily::Inet, state()), [true, true]);
+        let port = Condition::Narrow(Narrow::Protocol, Bits::single(6));
+        assert_eq!(tracked(TableFamily::Inet, port), [false, false]);
+        assert_eq!(tracked(TableFamily::Inet, Condition::Chance("direct".to_owned())), [false, false]);
+    }
+}
