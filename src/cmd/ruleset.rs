@@ -1,6 +1,7 @@
 //! The rulesets that flags name, for every command alike: the kernel's, or those of a file in any language that is read.
 
 use super::xtables;
+use crate::backend::nftables::Heads;
 use crate::backend::{iptables, nftables};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
@@ -21,6 +22,11 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
     let name = place.display();
     match written(place)? {
         Written::Listing(json) => nftables::read(&json).map_err(|e| Failure::undecided(format!("{name}: {e}"))),
+        Written::Text(json, heads) => {
+            let mut ruleset = nftables::read(&json).map_err(|e| Failure::undecided(format!("{name}: {e}")))?;
+            Heads::of(&heads).amend(&mut ruleset);
+            Ok(ruleset)
+        }
         Written::Dump(text) => iptables::read(&text).map_err(|e| Failure::undecided(format!("{name}:{e}"))),
     }
 }
@@ -37,8 +43,13 @@ pub fn live_ruleset() -> Result<Ruleset, Failure> {
             None => failure,
         }
     })?;
-    let ruleset =
+    let mut ruleset =
         nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))?;
+    if Heads::are_missing(&ruleset)
+        && let Ok(text) = nft::list(&["-s", "-t", "list", "ruleset"])
+    {
+        Heads::of(&text).amend(&mut ruleset);
+    }
     Ok(xtables::joined(ruleset, &listing))
 }
 
@@ -63,6 +74,8 @@ pub fn nft_json(text: &str) -> Result<Value, String> {
 enum Written {
     /// `nft -j list ruleset`.
     Listing(String),
+    /// nft's text, as the kernel lists what it made of it: JSON, and the heads in text.
+    Text(String, String),
     /// `iptables-save`.
     Dump(String),
 }
@@ -74,7 +87,10 @@ fn written(file: &Path) -> Result<Written, Failure> {
     Ok(match () {
         () if text.trim_start().starts_with('{') => Written::Listing(text),
         () if iptables::is_dump(&text) => Written::Dump(text),
-        () => Written::Listing(nft::list_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?),
+        () => {
+            let (json, heads) = nft::list_both_in_scratch(&text).map_err(|e| not_loaded(&name.to_string(), &e))?;
+            Written::Text(json, heads)
+        }
     })
 }
 
@@ -85,7 +101,7 @@ fn written(file: &Path) -> Result<Written, Failure> {
 /// When the file cannot be read or is none of these (exit 2), or nft or a namespace is needed and missing (exit 3).
 pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
     match written(file)? {
-        Written::Listing(json) => nft_json(&json)
+        Written::Listing(json) | Written::Text(json, _) => nft_json(&json)
             .map(|native| of("nftables", native))
             .map_err(|words| Failure::undecided(format!("{}: {words}", file.display()))),
         Written::Dump(text) => Ok(of("iptables", Value::String(text))),

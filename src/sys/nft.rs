@@ -122,8 +122,22 @@ pub fn version() -> Result<String, NftError> {
 /// # Errors
 /// As [`load`]; also when no namespace can be made.
 pub fn list_in_scratch(text: &str) -> Result<String, NftError> {
+    in_scratch("nft -f - && nft -j list ruleset", text)
+}
+
+/// As [`list_in_scratch`], and in nft's text without the elements of sets.
+///
+/// # Errors
+/// As [`list_in_scratch`].
+pub fn list_both_in_scratch(text: &str) -> Result<(String, String), NftError> {
+    let both = in_scratch("nft -f - && nft -j list ruleset && nft -s -t list ruleset", text)?;
+    // nft's JSON is one line.
+    let (json, heads) = both.split_once('\n').unwrap_or((&both, ""));
+    Ok((json.to_owned(), heads.to_owned()))
+}
+
+fn in_scratch(script: &str, text: &str) -> Result<String, NftError> {
     let user = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
-    let script = "nft -f - && nft -j list ruleset";
     let done = run("unshare", &[user, "sh", "-c", script], text.as_bytes(), LIMIT)?;
     match done.status.success() {
         true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),

@@ -14,22 +14,23 @@ pub fn bin(name: &str) -> PathBuf {
     tests.ancestors().nth(2).expect("target/PROFILE/deps/it-HASH").join(name)
 }
 
-/// All files below `directory` with this extension, sorted.
-pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+/// All files below `directory`, sorted.
+pub fn walk(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(next) = open.pop() {
         for entry in fs::read_dir(&next).unwrap_or_else(|e| panic!("{}: {e}", next.display())) {
             let path = entry.expect("directory entry").path();
-            match path.is_dir() {
-                true => open.push(path),
-                false if path.extension().is_some_and(|x| x == extension) => found.push(path),
-                false => {}
-            }
+            if path.is_dir() { open.push(path) } else { found.push(path) }
         }
     }
     found.sort();
     found
+}
+
+/// All files below `directory` with this extension, sorted.
+pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    walk(directory).into_iter().filter(|path| path.extension().is_some_and(|x| x == extension)).collect()
 }
 
 /// Reads a file of the tree as text.

@@ -1,12 +1,13 @@
 //! The plain evaluator against the kernel: datagrams over loopback, through rulesets of every kind of verdict and condition.
 
-use super::{Host, in_namespace};
+use super::{Host, feed, in_namespace};
 use afo::backend::nftables::read;
 use afo::rule::evaluate::{Fate, Lost, evaluate};
 use afo::rule::ruleset::{Hook, Outcome, Ruleset, Verdict};
 use afo::rule::{Direction, Packet};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SOURCES: [&str; 6] = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2", "fd00::3"];
@@ -15,7 +16,7 @@ const SOURCE_PORTS: [u16; 2] = [5000, 5001];
 const PORTS: [u16; 4] = [53, 54, 80, 81];
 
 /// Rulesets by hand, each for one corner of the kernel's semantics.
-const BY_HAND: [&str; 13] = [
+const BY_HAND: [&str; 14] = [
     // Only drop is final; an accept ends its own base chain.
     "table inet a { chain c { type filter hook input priority -10; udp dport 53 accept; udp dport 54 drop; }; }
      table ip b { chain c { type filter hook input priority 0; udp dport 53 ip saddr 10.0.0.1 drop; }; }
@@ -69,6 +70,11 @@ const BY_HAND: [&str; 13] = [
     "table netdev n { chain c { type filter hook ingress device \"lo\" priority 0; udp dport 53 ip saddr 10.0.0.1 drop; ip6 saddr fd00::2 accept; udp dport 80 drop; }; }
      table inet a { chain c { type filter hook input priority 0; ip6 saddr fd00::2 udp dport 80 drop; };
        chain d { type filter hook input priority 0; udp dport 81 accept; ip saddr 10.0.0.2 drop; }; chain e { type filter hook input priority 0; udp dport 81 ip saddr 10.0.0.3 drop; }; }",
+    // Two tables at one priority, of one family and of both: what either drops is dropped, whichever comes first.
+    "table inet a { chain c { type filter hook input priority 0; policy drop; udp dport { 53, 80 } accept; udp dport 54 ip saddr 10.0.0.1 accept; }; }
+     table inet b { chain c { type filter hook input priority 0; udp dport 80 drop; udp dport 81 accept; }; }
+     table ip a { chain c { type filter hook input priority 0; udp dport 53 ip saddr 10.0.0.2 drop; udp dport 54 accept; }; }
+     table ip6 a { chain c { type filter hook input priority 0; policy drop; ip6 saddr != fd00::3 accept; }; }",
     // Tables of one family beside one of both, each with a policy.
     "table ip a { chain c { type filter hook input priority 0; policy drop; ip saddr != 10.0.0.3 accept; }; }
      table ip6 a { chain c { type filter hook prerouting priority 10; policy accept; ip6 daddr fd00:1::2 drop; }; }
@@ -254,6 +260,37 @@ fn jumps_go_as_deep_as_the_kernel_lets_them() {
             evaluate(&deeper, &packet, &mut |_, _| false).map(|trace| trace.fate),
             Err(Lost::TooDeep("c15".to_owned()))
         );
+    });
+}
+
+/// A queue ends its base chain by whatever the program says that listens; where none does, by a drop, or with `bypass` by an accept. The
+/// rules behind it are never asked, and a later base chain still is.
+#[test]
+fn a_queue_ends_its_chain_one_way_or_the_other() {
+    in_namespace(|host| {
+        host.sh("ip addr add 10.0.0.1/32 dev lo; ip addr add 10.0.1.1/32 dev lo");
+        let end = |text: &str| text.parse::<SocketAddr>().expect("an end");
+        let way = |port: u16| (end("10.0.0.1:5000"), SocketAddr::new(end("10.0.1.1:1").ip(), port));
+        for (bypass, passes) in [("", false), (" --queue-bypass", true)] {
+            // This kernel may lack the queue of nft's language; that of iptables is the same to a packet (nf_queue).
+            let dump = format!(
+                "# for iptables-restore\n*filter\n:INPUT ACCEPT\n-A INPUT -p udp -m multiport --dports 53,54 -j NFQUEUE --queue-num 3{bypass}\n\
+                 -A INPUT -p udp -m multiport --dports 53 -j DROP\nCOMMIT\n\
+                 *security\n:INPUT ACCEPT\n-A INPUT -p udp -m multiport --dports 54 -j DROP\nCOMMIT\n"
+            );
+            host.nft("flush ruleset");
+            let out = feed(&mut Command::new("iptables-nft-restore"), dump.as_bytes());
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            let ruleset = afo::backend::iptables::read(&dump).expect("a dump");
+            let fate = |port: u16, luck: bool| {
+                let packet = packet(Direction::Input, way(port).0, way(port).1);
+                evaluate(&ruleset, &packet, &mut |_, _| luck).expect("no circle").fate.passes()
+            };
+            // Of a queue both are possible; which of them, the kernel says.
+            assert_eq!([fate(53, true), fate(53, false), fate(54, true), fate(54, false)], [true, false, false, false]);
+            let wanted = if passes { BTreeSet::from([0]) } else { BTreeSet::new() };
+            assert_eq!(sent(&[way(53), way(54)], &wanted), wanted, "{dump}");
+        }
     });
 }
 

@@ -5,6 +5,7 @@
 //! the test fails and says why; `AFO_KERNEL=0` alone leaves kernel tests out, and they say so.
 
 mod context;
+mod corpus;
 mod daemon;
 mod deploy;
 mod evaluator;
@@ -63,6 +64,8 @@ pub fn in_namespace(body: impl FnOnce(&Host)) {
     let ran = words.contains("1 passed") || words.contains("1 failed");
     assert!(ran, "no network namespace can be had (run as root, allow user namespaces, or set AFO_KERNEL=0):\n{words}");
     assert!(out.status.success(), "inside the namespace:\n{words}");
+    // Figures, for who asked for them with --nocapture.
+    print!("{words}");
 }
 
 /// Runs the test called `name` of this program in new network and mount namespaces.

@@ -3,6 +3,7 @@
 //! What nft's JSON does not say (the devices of a netdev chain, the flags of a table in nft 1.0.6) or what has no text of the same
 //! meaning is named as lost, at its place. Nothing here runs nft.
 
+use super::heads::Heads;
 use super::listing::{ReadError, Source, object};
 use super::node::{Node, Tape};
 use super::words::{Words, strings};
@@ -21,7 +22,15 @@ pub struct Exported {
 /// # Errors
 /// When it is no listing.
 pub fn export(json: &str) -> Result<Exported, ReadError> {
-    let mut all = Tables::default();
+    export_with(json, &Heads::default())
+}
+
+/// As [`export`], with what the same ruleset's text says of tables, chains and sets that the JSON leaves out.
+///
+/// # Errors
+/// When it is no listing.
+pub fn export_with(json: &str, heads: &Heads) -> Result<Exported, ReadError> {
+    let mut all = Tables { heads, all: Vec::new(), numbers: HashMap::new(), chains: HashMap::new(), lost: Vec::new() };
     Source::Text(json).each(&mut |tape| all.element(tape))?;
     Ok(all.written())
 }
@@ -36,8 +45,8 @@ struct Table {
     chains: Vec<(String, String)>,
 }
 
-#[derive(Default)]
-struct Tables {
+struct Tables<'h> {
+    heads: &'h Heads,
     all: Vec<Table>,
     numbers: HashMap<String, usize>,
     /// The number of a chain in its table.
@@ -45,7 +54,7 @@ struct Tables {
     lost: Vec<String>,
 }
 
-impl Tables {
+impl Tables<'_> {
     fn element(&mut self, tape: &mut Tape<'_>) {
         let written = match object(tape.root()) {
             Some(("metainfo", _)) => Some(()),
@@ -62,6 +71,10 @@ impl Tables {
         let family = body.text("family")?;
         if kind == "table" {
             let table = self.table(family, name);
+            if let Some(lines) = self.heads.of_place(&format!("{family} {name}")) {
+                lines.for_each(|line| put_line(&mut self.all[table].head, "\t", line));
+                return Some(());
+            }
             for flag in strings(body.get("flags")) {
                 match flag {
                     "dormant" => self.all[table].head.push_str("\tflags dormant;\n"),
@@ -77,7 +90,10 @@ impl Tables {
         match kind {
             "chain" => self.chain(table, body, &mut words),
             "rule" => self.rule(table, body, &mut words)?,
-            "set" | "map" => write_set(kind, body, &mut words),
+            "set" | "map" => write_set(kind, body, self.head(body, kind), &mut words),
+            "flowtable" | "ct timeout" | "ct expectation" if self.head(body, kind).is_some() => {
+                write_whole(kind, name, self.head(body, kind), &mut words);
+            }
             "flowtable" => write_flowtable(body, &mut words),
             _ => write_object(kind, body, &mut words)?,
         }
@@ -87,6 +103,12 @@ impl Tables {
         let place = if kind == "rule" { format!("{place}{} handle", body.text("chain")?) } else { place };
         self.lost.extend(words.lost.into_iter().map(|what| format!("{place}: {what}")));
         Some(())
+    }
+
+    /// The lines of text before the rules or elements of something in a table.
+    fn head(&self, body: Node<'_>, kind: &str) -> Option<Vec<&str>> {
+        let (family, table, name) = (body.text("family")?, body.text("table")?, body.text("name")?);
+        self.heads.of_place(&format!("{family} {table} {kind} {name}")).map(Iterator::collect)
     }
 
     fn table(&mut self, family: &str, name: &str) -> usize {
@@ -109,6 +131,10 @@ impl Tables {
 
     fn chain(&mut self, table: usize, body: Node<'_>, words: &mut Words) {
         let at = self.chain_of(table, body.text("name").unwrap_or_default());
+        if let Some(lines) = self.head(body, "chain") {
+            let lines: String = lines.into_iter().flat_map(|line| ["\t\t", line, "\n"]).collect();
+            return self.all[table].chains[at].0.push_str(&lines);
+        }
         if let (Some(kind), Some(hook)) = (body.text("type"), body.text("hook")) {
             words.put(&format!("\t\ttype {kind} hook {hook}"));
             devices(body, hook, words);
@@ -148,6 +174,21 @@ impl Tables {
     }
 }
 
+fn put_line(into: &mut String, indent: &str, line: &str) {
+    into.push_str(indent);
+    into.push_str(line);
+    into.push('\n');
+}
+
+/// An object as the text has it.
+fn write_whole(kind: &str, name: &str, head: Option<Vec<&str>>, words: &mut Words) {
+    words.put(&format!("\t{kind} {name} {{\n"));
+    // Without one there is no policy, which nft writes as an empty one and does not read.
+    let lines = head.into_iter().flatten().filter(|line| *line != "policy = {  }");
+    lines.for_each(|line| words.put(&format!("\t\t{line}\n")));
+    words.put("\t}\n");
+}
+
 fn comment(body: Node<'_>, indent: &str, words: &mut Words) {
     if let Some(text) = body.text("comment") {
         words.put(indent);
@@ -173,8 +214,23 @@ fn devices(body: Node<'_>, hook: &str, words: &mut Words) {
     words.put(" }");
 }
 
-fn write_set(kind: &str, body: Node<'_>, words: &mut Words) {
-    words.put(&format!("\t{kind} {} {{\n\t\ttype ", body.text("name").unwrap_or_default()));
+fn write_set(kind: &str, body: Node<'_>, head: Option<Vec<&str>>, words: &mut Words) {
+    words.put(&format!("\t{kind} {} {{\n", body.text("name").unwrap_or_default()));
+    match head {
+        Some(lines) => lines.into_iter().for_each(|line| words.put(&format!("\t\t{line}\n"))),
+        None => write_head(body, words),
+    }
+    if let Some(elements) = body.get("elem") {
+        words.put("\t\telements = ");
+        words.set(elements);
+        words.put("\n");
+    }
+    words.put("\t}\n");
+}
+
+/// What a set is, without the elements.
+fn write_head(body: Node<'_>, words: &mut Words) {
+    words.put("\t\ttype ");
     let types: Vec<_> = strings(body.get("type")).collect();
     if types.contains(&"integer") || types.is_empty() {
         words.lost.push("the type of its elements, which the listing does not say".to_owned());
@@ -209,12 +265,6 @@ fn write_set(kind: &str, body: Node<'_>, words: &mut Words) {
         words.put(";\n");
     }
     comment(body, "\t\t", words);
-    if let Some(elements) = body.get("elem") {
-        words.put("\t\telements = ");
-        words.set(elements);
-        words.put("\n");
-    }
-    words.put("\t}\n");
 }
 
 fn write_flowtable(body: Node<'_>, words: &mut Words) {

@@ -7,6 +7,7 @@ mod condition;
 mod export;
 mod extension;
 mod field;
+mod heads;
 mod line;
 mod listing;
 mod node;
@@ -16,8 +17,9 @@ mod value;
 mod words;
 
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, NamedSet, Ruleset, Table, TableFamily};
-pub use export::{Exported, export};
+pub use export::{Exported, export, export_with};
 pub use extension::extensions;
+pub use heads::Heads;
 pub use listing::ReadError;
 use listing::{Source, object};
 use node::{Node, Tape};

@@ -249,10 +249,16 @@ impl Words {
 
     /// `KEY map { … }`, `KEY vmap @m`.
     pub(super) fn looked_up(&mut self, word: &str, body: Node<'_>) {
-        self.expression(body.get("key").unwrap_or(Node::NULL));
+        let (key, data) = (body.get("key").unwrap_or(Node::NULL), body.get("data").unwrap_or(Node::NULL));
+        // A key that is shifted has no type of the map's to nft, whose own listing of it does not load either.
+        let shifted = key.single().is_some_and(|(kind, _)| matches!(kind, "<<" | ">>"));
+        if self.load && shifted && data.as_str().is_some() {
+            self.lose(clip(key));
+        }
+        self.expression(key);
         self.then(word);
         self.put(" ");
-        self.expression(body.get("data").unwrap_or(Node::NULL));
+        self.expression(data);
     }
 
     /// The elements of a set or map in braces.
@@ -290,6 +296,9 @@ impl Words {
                 "counter" | "limit" | "quota" | "ct count" => {
                     self.put(" ");
                     self.statement(key, value);
+                    if key != "counter" {
+                        self.lost.push(format!("what an element has beside its {key}, which the listing does not say"));
+                    }
                 }
                 other => self.lose(format!(" {other} {}", clip(value))),
             }

@@ -2,6 +2,8 @@
 
 use super::{Words, clip};
 use crate::backend::nftables::read::node::{Items, Node};
+use ipnet::IpNet;
+use std::net::IpAddr;
 
 impl Words {
     /// The statements of a rule, in order.
@@ -196,6 +198,8 @@ impl Words {
                     self.put("]");
                 }
             }
+            // nft writes a network before a port and does not read it.
+            Some(("prefix", net)) if bracket && self.load => self.put(&ends_of(net).unwrap_or_default()),
             _ if bracket && six(address) => {
                 self.put("[");
                 self.expression(address);
@@ -290,6 +294,14 @@ impl Words {
         self.put(if self.load { " set " } else { " " });
         self.expression(body);
     }
+}
+
+/// The first and the last address of a network as a range, those of IPv6 in brackets.
+fn ends_of(net: Node<'_>) -> Option<String> {
+    let length = u8::try_from(net.get("len")?.as_u64()?).ok()?;
+    let net = IpNet::new(net.text("addr")?.parse().ok()?, length).ok()?;
+    let end = |address: IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+    Some(format!("{}-{}", end(net.network()), end(net.broadcast())))
 }
 
 /// A text, or the texts of a list.
