@@ -73,6 +73,8 @@ impl Changes {
             Wide::ConnectionMark => self.is_untracked(base),
             // The tag is taken off before a packet comes to the interface of its VLAN, and put on behind it.
             Wide::Vlan => matches!(base.hook, Hook::Ingress | Hook::Egress),
+            // There a packet has the header that it leaves with.
+            Wide::SourceMac | Wide::DestinationMac => base.hook == Hook::Egress,
             _ => self.translates && translated(base, field),
         };
         elsewhere || names.iter().any(|name| self.alters(name))

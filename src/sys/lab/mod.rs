@@ -184,8 +184,8 @@ impl Lab {
     }
 
     /// The packets that can be sent, by what must be set up for them.
-    fn sorted(&self, packets: &[Packet], tracks: bool) -> Vec<(Rack, BTreeMap<Way, Vec<(usize, Stage)>>)> {
-        let mut sorted: Vec<(Rack, BTreeMap<Way, Vec<(usize, Stage)>>)> = Vec::new();
+    fn sorted(&self, packets: &[Packet], tracks: bool) -> Vec<Load> {
+        let mut sorted: Vec<Load> = Vec::new();
         for (n, packet) in packets.iter().enumerate() {
             if let (Some(way), Some(mut stage)) = (self.way_of(packet), stage(packet, tracks)) {
                 let arms = Arms { mark: packet.mark, untracked: stage.untracked };
@@ -300,6 +300,9 @@ impl Lab {
         Ok(())
     }
 }
+
+/// Packets that one load of the lab's own tables is for, by where they go.
+type Load = (Rack, BTreeMap<Way, Vec<(usize, Stage)>>);
 
 /// Whose label, source and destination these are.
 type Labels = HashMap<(u16, IpAddr, IpAddr), usize>;

@@ -289,9 +289,12 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
         _ => None,
     };
     let (subject, implied) = match (protocol, field) {
-        ("ether", "saddr") => (Subject::Wide(Wide::SourceMac, Kind::Mac), Vec::new()),
-        ("ether", "daddr") => (Subject::Wide(Wide::DestinationMac, Kind::Mac), Vec::new()),
-        ("vlan", "id") => (Subject::Wide(Wide::Vlan, Kind::Vlan), Vec::new()),
+        // What has no such header does not match, whatever is asked of it.
+        ("ether", "saddr") => (Subject::Wide(Wide::SourceMac, Kind::Mac), vec![any(Wide::SourceMac, Kind::Mac)]),
+        ("ether", "daddr") => {
+            (Subject::Wide(Wide::DestinationMac, Kind::Mac), vec![any(Wide::DestinationMac, Kind::Mac)])
+        }
+        ("vlan", "id") => (Subject::Wide(Wide::Vlan, Kind::Vlan), vec![any(Wide::Vlan, Kind::Vlan)]),
         ("ip", "saddr") => (Subject::Wide(Wide::Source, Kind::V4), vec![is(Narrow::Family, 0)]),
         ("ip", "daddr") => (Subject::Wide(Wide::Destination, Kind::V4), vec![is(Narrow::Family, 0)]),
         ("ip6", "saddr") => (Subject::Wide(Wide::Source, Kind::V6), vec![is(Narrow::Family, 1)]),
@@ -312,6 +315,11 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
         _ => return None,
     };
     Some(Field { subject, implied })
+}
+
+/// Any value that is one.
+fn any(field: Wide, kind: Kind) -> Condition {
+    Condition::Wide(field, kind.all())
 }
 
 /// What is implied by looking at a field that the model does not have.

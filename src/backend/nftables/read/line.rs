@@ -22,12 +22,12 @@ pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Line
     for statement in statements.clone().into_iter().flatten() {
         let place = Place { family, sets };
         place.take(&mut line, statement);
-        if matches!(line.alters.last(), Some(Alteration::Mark(_))) {
+        if line.alters.last().is_some_and(marks) {
             asked.get_or_insert(line.conditions.len());
         }
     }
     if asked.is_some_and(|asked| asked < line.conditions.len()) {
-        line.alters.iter_mut().filter(|a| matches!(a, Alteration::Mark(_))).for_each(|a| *a = Alteration::EarlyMark);
+        line.alters.iter_mut().filter(|a| marks(a)).for_each(|a| *a = Alteration::EarlyMark);
     }
     if statements.is_some_and(merged) {
         line.conditions.retain(|c| !matches!(c, Condition::Wide(Wide::SourcePort | Wide::DestinationPort, _)));
@@ -38,14 +38,20 @@ pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Line
     line
 }
 
+/// Whether it sets the mark of the packet, to whatever.
+fn marks(change: &Alteration) -> bool {
+    matches!(change, Alteration::Mark(_)) || *change == Alteration::Field("meta mark".to_owned())
+}
+
 /// What can be rejected in this way; nft leaves the test for it out of its listing.
 fn rejected(body: Node<'_>) -> Option<Condition> {
-    let family = match body.text("type")? {
-        "icmp" => 0,
-        "icmpv6" => 1,
+    let (field, value) = match body.text("type")? {
+        "icmp" => (Narrow::Family, 0),
+        "icmpv6" => (Narrow::Family, 1),
+        "tcp reset" => (Narrow::Protocol, 6),
         _ => return None,
     };
-    Some(Condition::Narrow(Narrow::Family, Bits::single(family)))
+    Some(Condition::Narrow(field, Bits::single(value)))
 }
 
 /// nft 1.0.6 loads `tcp sport != 1 tcp dport != 2` as one comparison of both fields, which holds where either differs; later ones do

@@ -42,7 +42,7 @@ impl Aims {
         let mut cell = aimed.clone().unwrap_or_else(Cell::all);
         settle_family(draw, &mut cell);
         for field in Wide::ALL {
-            let own = aimed.as_ref().map(|cell| cell.wide(field)).filter(|own| **own != field.all());
+            let own = aimed.as_ref().filter(|cell| cell.asks_wide(field)).map(|cell| cell.wide(field));
             let value = match own {
                 Some(own) => near(draw, field, own),
                 None if draw.chance(60) => self.other(draw, field),
@@ -53,16 +53,20 @@ impl Aims {
             cell = cell.with_wide(field, value);
         }
         for field in [Narrow::Protocol, Narrow::TcpFlags, Narrow::IcmpType, Narrow::IcmpCode, Narrow::Fragment] {
-            let own = cell.narrow(field);
-            if own != field.all() && draw.chance(15) {
-                cell = cell.with_narrow(field, field.all().minus(own));
+            if !cell.asks_narrow(field) {
+                if field == Narrow::TcpFlags && draw.chance(30) {
+                    cell = cell.with_narrow(field, Bits::single(u8::try_from(draw.below(256)).expect("a byte")));
+                }
+                continue;
             }
-            let values: Vec<_> = cell.narrow(field).iter().collect();
-            if !values.is_empty() && (own != field.all() || field == Narrow::TcpFlags && draw.chance(30)) {
+            let own = cell.narrow(field);
+            let own = if draw.chance(15) { field.all().minus(own) } else { own };
+            let values: Vec<_> = own.iter().collect();
+            if !values.is_empty() {
                 cell = cell.with_narrow(field, Bits::single(draw.one(&values)));
             }
         }
-        if cell.narrow(Narrow::Fragment) == Narrow::Fragment.all() {
+        if !cell.asks_narrow(Narrow::Fragment) {
             cell = cell.with_narrow(Narrow::Fragment, Bits::single(0));
         }
         cell
@@ -70,8 +74,8 @@ impl Aims {
 
     /// A corner of what some other rule asks of a field.
     fn other(&self, draw: &mut Draw, field: Wide) -> Option<u128> {
-        let own = draw.one(self.boxes.get(..).filter(|all| !all.is_empty())?).wide(field).clone();
-        if own == field.all() { None } else { near(draw, field, &own) }
+        let own = self.boxes.get(draw.below(self.boxes.len().max(1)))?;
+        if own.asks_wide(field) { near(draw, field, own.wide(field)) } else { None }
     }
 
     fn in_a_state(&self, draw: &mut Draw, mut packet: Packet, cell: &Cell) -> Packet {

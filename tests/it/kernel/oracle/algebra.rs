@@ -55,12 +55,11 @@ impl Algebra {
         found
     }
 
-    /// What is not agreed about a packet, if anything is.
-    pub fn judge(&self, ruleset: &Ruleset, seen: &Seen) -> Result<(), String> {
+    /// Whether the fate of a packet is known for sure, or what is not agreed about it.
+    pub fn judge(&self, ruleset: &Ruleset, seen: &Seen) -> Result<bool, String> {
         let (_, portions) = self.portions.iter().find(|(d, _)| *d == seen.sent.direction).expect("every direction");
-        if let Some(fates) = portions.fates(&seen.sent)
-            && fates.iter().all(|fate| fate.passes() != seen.passed)
-        {
+        let fates = portions.fates(&seen.sent).ok_or("algebra: the budget ended before one packet was judged")?;
+        if fates.iter().all(|fate| fate.passes() != seen.passed) {
             return Err(format!("algebra: {fates:?}"));
         }
         let dead: BTreeSet<Named<'_>> = self.dead.iter().map(|at| named(ruleset, *at)).collect();
@@ -78,7 +77,7 @@ impl Algebra {
                 return Err(format!("algebra: {:?} makes no difference", named(ruleset, *at)));
             }
         }
-        Ok(())
+        Ok(fates.len() == 1)
     }
 }
 
@@ -91,7 +90,7 @@ pub fn is_of(portion: &Portion, seen: &Seen) -> Result<(), String> {
 /// Kernel, evaluator and algebra of one packet, the algebra made anew.
 pub fn judge_all(ruleset: &Ruleset, seen: &Seen) -> Result<(), String> {
     judge(ruleset, seen)?;
-    Algebra::of(ruleset).judge(ruleset, seen)
+    Algebra::of(ruleset).judge(ruleset, seen).map(drop)
 }
 
 fn place(ruleset: &Ruleset, finding: &Finding) -> Option<At> {

@@ -52,7 +52,9 @@ fn ways(ruleset: &Ruleset, seen: &Seen) -> impl Iterator<Item = Trace> {
 
 /// The way on which chance is what the kernel says it was, and whether it was asked at all.
 fn guided(ruleset: &Ruleset, seen: &Seen) -> (Trace, bool) {
-    let there: HashSet<_> = matched(seen).into_iter().collect();
+    // Of where a chain begins, that any rule or the policy of it was met.
+    let mut there: HashSet<_> = matched(seen).into_iter().collect();
+    there.extend(seen.events.iter().map(|e| (e.table.as_str(), e.chain.as_str(), None)));
     let mut asked = false;
     let mut luck = |at: At, _: &str| {
         asked = true;
@@ -79,8 +81,12 @@ pub fn matched(seen: &Seen) -> Vec<Named<'_>> {
 
 fn agrees(ruleset: &Ruleset, trace: &Trace, seen: &Seen) -> bool {
     let passed: Vec<_> = trace.passed.iter().map(|at| named(ruleset, *at)).collect();
-    let denied =
-        seen.events.last().filter(|e| e.step == Step::Drop).map(|e| (e.table.as_str(), e.chain.as_str(), e.handle));
+    // A packet that is handed on to a program that is not there is gone too.
+    let denied = seen
+        .events
+        .last()
+        .filter(|e| matches!(e.step, Step::Drop | Step::Other(_)))
+        .map(|e| (e.table.as_str(), e.chain.as_str(), e.handle));
     let by = match trace.by {
         By::Line(at) => Some(named(ruleset, at)),
         By::Policy(table, chain) => Some(named(ruleset, At { table, chain, line: usize::MAX })),

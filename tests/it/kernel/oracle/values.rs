@@ -12,10 +12,14 @@ pub enum Kind {
     Mark,
     Name,
     Protocol,
+    Mac,
 }
 
 pub const INTERFACES: [&str; 4] = ["eth0", "eth1", "wan0", "lo"];
 const PORTS: [u64; 12] = [0, 1, 22, 53, 80, 443, 1023, 1024, 8080, 32768, 65534, 65535];
+/// The first is that of every packet that comes in to a lab.
+const MACS: [&str; 5] =
+    ["02:00:00:00:00:01", "02:00:00:00:00:01", "02:00:00:00:00:00", "02:00:00:00:00:02", "52:54:00:12:34:56"];
 const MARKS: [u64; 6] = [0, 1, 7, 8, 0x10, 0xffff_ffff];
 const PROTOCOLS: [&str; 6] = ["tcp", "udp", "icmp", "ipv6-icmp", "sctp", "47"];
 const V4: [(Ipv4Addr, u64); 5] = [
@@ -63,6 +67,7 @@ fn points(draw: &mut Draw, kind: Kind, count: usize) -> Vec<String> {
         }
         Kind::Name => names(draw, &INTERFACES, count),
         Kind::Protocol => names(draw, &PROTOCOLS, count),
+        Kind::Mac => names(draw, &MACS, count),
     }
 }
 
@@ -147,6 +152,10 @@ pub fn comparison(draw: &mut Draw, kind: Kind, sets: &[(String, Kind)]) -> Strin
         3..=5 => format!("{not}{{ {} }}", elements(draw, kind, true).join(", ")),
         6 if matches!(kind, Kind::V4 | Kind::V6) => format!("{not}{}", prefix(draw, kind)),
         6 if kind == Kind::Name => format!("{not}\"{}*\"", draw.pick(&["e", "eth", "w", "eth0", "l"])),
+        6 if kind == Kind::Mac => {
+            let mask = draw.pick(&["ff:ff:ff:ff:ff:f0", "ff:00:00:00:00:00"]);
+            format!("& {mask} {} 02:00:00:00:00:00", draw.pick(&["==", "!="]))
+        }
         7 if has_ranges(kind) => format!("{} {}", draw.pick(&["<", ">", "<=", ">="]), inner(draw, kind)),
         8 if kind == Kind::Mark => {
             format!("and {} == {}", draw.pick(&["0xf", "0xfffffff0", "0xff"]), draw.pick(&["0", "1", "0x10"]))

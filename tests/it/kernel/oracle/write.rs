@@ -1,23 +1,26 @@
 //! Random rulesets over the whole model, as text that nft loads.
 
+use super::conditions::{self, About, Transport};
 use super::draw::Draw;
 use super::text::{Chain, Rule, Table, Text};
-use super::values::{INTERFACES, Kind, comparison, elements, equality, value};
+use super::values::{INTERFACES, Kind, elements, value};
 
 /// What a table offers to its rules.
 #[derive(Debug, Default)]
-struct Offer {
-    sets: Vec<(String, Kind)>,
+pub struct Offer {
+    pub sets: Vec<(String, Kind)>,
     /// Names of sets and maps whose keys are IPv4 address and port.
-    pairs: Vec<String>,
+    pub pairs: Vec<String>,
     verdict_maps: Vec<(String, Kind)>,
     pair_maps: Vec<String>,
 }
 
 /// Where a rule stands.
 #[derive(Debug, Clone)]
-struct Place {
-    family: &'static str,
+pub struct Place {
+    pub family: &'static str,
+    /// Whether it is before routing and connection tracking.
+    pub early: bool,
     /// Chains that it may jump to.
     targets: Vec<String>,
     /// Whether a rejection may stand there.
@@ -48,7 +51,13 @@ fn table(draw: &mut Draw, number: usize, size: Size, odd: bool) -> Table {
     let (sets, offer) = sets(draw, family, &regular[regular.len().saturating_sub(1)..]);
     let mut chains = Vec::new();
     for (n, name) in regular.iter().enumerate() {
-        let place = Place { family, targets: regular[n + 1..].to_vec(), rejects: false, maps: n + 1 < regular.len() };
+        let place = Place {
+            family,
+            targets: regular[n + 1..].to_vec(),
+            rejects: false,
+            maps: n + 1 < regular.len(),
+            early: family == "netdev",
+        };
         chains.push(Chain {
             name: name.clone(),
             base: String::new(),
@@ -56,38 +65,44 @@ fn table(draw: &mut Draw, number: usize, size: Size, odd: bool) -> Table {
         });
     }
     for n in 0..1 + draw.below(3) {
-        let hook = if family == "netdev" {
-            "ingress"
-        } else {
-            draw.pick(&["prerouting", "input", "input", "forward", "forward", "output", "postrouting"])
+        let hook = match family {
+            "netdev" => draw.pick(&["ingress", "ingress", "egress"]),
+            "inet" if draw.chance(5) => "ingress",
+            _ => draw.pick(&["prerouting", "input", "input", "forward", "forward", "output", "postrouting"]),
         };
         let place = Place {
             family,
+            early: hook == "ingress" || hook == "egress",
             targets: regular.clone(),
             rejects: matches!(hook, "input" | "forward" | "output"),
             maps: true,
         };
-        let base = base(draw, hook);
+        let base = base(draw, hook, family == "netdev");
         chains.push(Chain { name: format!("b{n}_{hook}"), base, rules: rules(draw, size.rules, &place, &offer, odd) });
     }
     Table { family, name: format!("t{number}"), sets, chains }
 }
 
-fn base(draw: &mut Draw, hook: &str) -> String {
+fn base(draw: &mut Draw, hook: &str, several: bool) -> String {
     let kind = if hook == "output" && draw.chance(20) { "route" } else { "filter" };
-    let device = if hook == "ingress" { format!("device \"{}\" ", draw.pick(&INTERFACES)) } else { String::new() };
+    let device = match hook {
+        "ingress" | "egress" if several && draw.chance(25) => "devices = { eth0, wan0 } ".to_owned(),
+        "ingress" | "egress" => format!("device \"{}\" ", draw.pick(&INTERFACES)),
+        _ => String::new(),
+    };
     let priority = draw.pick(&["-150", "-10", "0", "0", "1", "50", "200"]);
     let policy = if draw.chance(25) { "drop" } else { "accept" };
     format!("type {kind} hook {hook} {device}priority {priority}; policy {policy};")
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("ipv4_addr", Kind::V4),
     ("ipv6_addr", Kind::V6),
     ("inet_service", Kind::Port),
     ("mark", Kind::Mark),
     ("ifname", Kind::Name),
     ("inet_proto", Kind::Protocol),
+    ("ether_addr", Kind::Mac),
 ];
 
 fn sets(draw: &mut Draw, family: &str, targets: &[String]) -> (Vec<String>, Offer) {
@@ -155,204 +170,24 @@ fn rules(draw: &mut Draw, most: usize, place: &Place, offer: &Offer, odd: bool) 
     (0..1 + draw.below(most.max(1))).map(|_| rule(draw, place, offer, odd)).collect()
 }
 
-/// The transport protocol that a rule is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Any,
-    Tcp,
-    Udp,
-    Either,
-    Icmp,
-    Icmp6,
-}
-
 fn rule(draw: &mut Draw, place: &Place, offer: &Offer, odd: bool) -> Rule {
-    let version = match place.family {
-        "ip" => 4,
-        "ip6" => 6,
-        _ => draw.one(&[4, 4, 6, 0]),
-    };
-    let transport = draw.one(&[
-        Transport::Any,
-        Transport::Any,
-        Transport::Tcp,
-        Transport::Tcp,
-        Transport::Udp,
-        Transport::Either,
-        Transport::Icmp,
-        Transport::Icmp6,
-    ]);
-    let transport = match (transport, version) {
-        (Transport::Icmp, 6) => Transport::Icmp6,
-        (Transport::Icmp6, 4) => Transport::Icmp,
-        (other, _) => other,
-    };
-    let mut words = Vec::new();
-    network(draw, &mut words, place.family, version, transport, offer);
-    transport_words(draw, &mut words, transport, offer);
-    around(draw, &mut words, place, offer);
-    if version == 4 && matches!(transport, Transport::Tcp | Transport::Udp) && draw.chance(20) {
-        words.push(concatenation(draw, transport, offer));
-    }
-    if odd && draw.chance(15) {
-        let any = ["limit rate 1000000/second", "meta length > 60", "fib saddr type local"];
-        let own: &[&str] = if version == 4 { &["ip dscp 0", "ip ttl 64"] } else { &any };
-        let from = if draw.chance(50) { own } else { &any };
-        words.push(draw.pick(from).to_owned());
-    }
-    words.truncate(4);
-    statements(draw, &mut words);
-    words.extend(verdict(draw, place, offer, version, transport));
+    let about = About::draw(draw, place.family);
+    let mut words = conditions::words(draw, place, offer, about, odd);
+    statements(draw, &mut words, place, about);
+    words.extend(verdict(draw, place, offer, about));
     words
 }
 
-fn network(draw: &mut Draw, words: &mut Vec<String>, family: &str, version: u8, transport: Transport, offer: &Offer) {
-    let (name, kind) = match version {
-        4 => ("ip", Kind::V4),
-        6 => ("ip6", Kind::V6),
-        _ => {
-            if family == "inet" && transport != Transport::Icmp && transport != Transport::Icmp6 && draw.chance(15) {
-                words.push(
-                    draw.pick(&[
-                        "meta nfproto ipv4",
-                        "meta nfproto ipv6",
-                        "meta protocol ip",
-                        "meta protocol ip6",
-                        "meta protocol { ip, ip6 }",
-                    ])
-                    .to_owned(),
-                );
-            }
-            return;
-        }
-    };
-    for (side, percent) in [("saddr", 55), ("daddr", 35)] {
-        if draw.chance(percent) {
-            let other = if side == "saddr" { comparison } else { equality };
-            words.push(format!("{name} {side} {}", other(draw, kind, &offer.sets)));
-        }
-    }
-    if version == 4 && draw.chance(4) {
-        words.push(draw.pick(&["ip frag-off & 0x1fff != 0", "ip frag-off & 0x1fff == 0"]).to_owned());
-    }
-}
-
-const FLAGS: [&str; 10] = [
-    "tcp flags syn",
-    "tcp flags & (fin|syn|rst|ack) == syn",
-    "tcp flags & (fin | syn) != 0",
-    "tcp flags { syn, ack, syn | ack }",
-    "tcp flags != syn",
-    "tcp flags == syn",
-    "tcp flags syn / syn,ack",
-    "tcp flags != syn / syn,ack",
-    "tcp flags syn,ack",
-    "tcp flags ! syn,rst",
-];
-const ICMP: [&str; 6] = [
-    "icmp type echo-request",
-    "icmp type { echo-request, destination-unreachable }",
-    "icmp type != 8",
-    "icmp type 3 icmp code 1-4",
-    "icmp code != 0",
-    "icmp type destination-unreachable icmp code { 1, 3 }",
-];
-const ICMP6: [&str; 5] = [
-    "icmpv6 type echo-request",
-    "icmpv6 type { echo-request, nd-neighbor-solicit, destination-unreachable }",
-    "icmpv6 type != 128",
-    "icmpv6 type 1 icmpv6 code 1-4",
-    "icmpv6 code != 0",
-];
-
-fn transport_words(draw: &mut Draw, words: &mut Vec<String>, transport: Transport, offer: &Offer) {
-    let name = match transport {
-        Transport::Any => {
-            if draw.chance(20) {
-                words.push(format!("meta l4proto {}", comparison(draw, Kind::Protocol, &offer.sets)));
-            }
-            return;
-        }
-        Transport::Icmp => return words.push(draw.pick(&ICMP).to_owned()),
-        Transport::Icmp6 => return words.push(draw.pick(&ICMP6).to_owned()),
-        Transport::Either => {
-            words.push("meta l4proto { tcp, udp }".to_owned());
-            "th"
-        }
-        Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
-    };
-    if draw.chance(65) {
-        words.push(format!("{name} dport {}", comparison(draw, Kind::Port, &offer.sets)));
-    }
-    if draw.chance(25) {
-        words.push(format!("{name} sport {}", equality(draw, Kind::Port, &offer.sets)));
-    }
-    if transport == Transport::Tcp && draw.chance(25) {
-        words.push(draw.pick(&FLAGS).to_owned());
-    }
-}
-
-const STATES: [&str; 10] = [
-    "ct state new",
-    "ct state established,related",
-    "ct state { new, established }",
-    "ct state != new",
-    "ct state invalid",
-    "ct state untracked",
-    "ct state related",
-    "ct state != { established, related }",
-    "ct state != established,related",
-    "ct state ! invalid,new",
-];
-const CONNECTIONS: [&str; 8] = [
-    "ct direction original",
-    "ct direction reply",
-    "ct status assured",
-    "ct status seen-reply",
-    "ct status != assured",
-    "ct mark 0",
-    "ct mark != 0",
-    "ct status confirmed",
-];
-
-/// Interfaces, marks, connections.
-fn around(draw: &mut Draw, words: &mut Vec<String>, place: &Place, offer: &Offer) {
-    if draw.chance(18) {
-        words.push(format!("iifname {}", comparison(draw, Kind::Name, &offer.sets)));
-    }
-    if draw.chance(4) {
-        words.push(format!("iif {}", draw.pick(&INTERFACES)));
-    }
-    if place.family != "netdev" && draw.chance(12) {
-        words.push(format!("oifname {}", comparison(draw, Kind::Name, &offer.sets)));
-    }
-    if draw.chance(12) {
-        words.push(format!("meta mark {}", comparison(draw, Kind::Mark, &offer.sets)));
-    }
-    if place.family != "netdev" && draw.chance(20) {
-        words.push(draw.pick(&STATES).to_owned());
-    }
-    if place.family != "netdev" && draw.chance(5) {
-        words.push(draw.pick(&CONNECTIONS).to_owned());
-    }
-}
-
-fn concatenation(draw: &mut Draw, transport: Transport, offer: &Offer) -> String {
-    let name = if transport == Transport::Tcp { "tcp" } else { "udp" };
-    let not = if draw.chance(25) { "!= " } else { "" };
-    let right = match offer.pairs.first().filter(|_| draw.chance(60)) {
-        Some(set) => format!("@{set}"),
-        None => format!("{{ {} }}", pairs(draw, true).1.join(", ")),
-    };
-    format!("ip {} . {name} dport {not}{right}", draw.pick(&["saddr", "daddr"]))
-}
-
-fn statements(draw: &mut Draw, words: &mut Vec<String>) {
+fn statements(draw: &mut Draw, words: &mut Vec<String>, place: &Place, about: About) {
+    let tcp = about.transport == Transport::Tcp;
     for (percent, text) in [
         (15, "counter".to_owned()),
         (5, "log group 5".to_owned()),
         (10, format!("meta mark set {}", value(draw, Kind::Mark))),
+        (1, "meta mark set meta mark or 0x10".to_owned()),
+        (if tcp { 2 } else { 0 }, "meta mark set tcp dport map { 22 : 1, 80-443 : 7 }".to_owned()),
+        (if place.early { 0 } else { 1 }, format!("ct mark set {}", value(draw, Kind::Mark))),
+        (if about.version == 4 { 1 } else { 0 }, "ip dscp set 8".to_owned()),
     ] {
         if draw.chance(percent) {
             // What stands before a condition happens whether that holds or not.
@@ -362,52 +197,75 @@ fn statements(draw: &mut Draw, words: &mut Vec<String>) {
     }
 }
 
-fn verdict(draw: &mut Draw, place: &Place, offer: &Offer, version: u8, transport: Transport) -> Option<String> {
-    if draw.chance(10) {
-        return map(draw, place, offer, version, transport);
+fn verdict(draw: &mut Draw, place: &Place, offer: &Offer, about: About) -> Option<String> {
+    if draw.chance(12) {
+        return map(draw, place, offer, about);
     }
     Some(match draw.below(20) {
         0..=5 => "accept".to_owned(),
         6..=10 => "drop".to_owned(),
         11 => "return".to_owned(),
-        12..=14 if !place.targets.is_empty() => format!("jump {}", place.targets[draw.below(place.targets.len())]),
-        15 if !place.targets.is_empty() => format!("goto {}", place.targets[draw.below(place.targets.len())]),
-        16 if place.rejects => "reject".to_owned(),
+        12..=14 if !place.targets.is_empty() => format!("jump {}", draw.one(&place.targets)),
+        15 if !place.targets.is_empty() => format!("goto {}", draw.one(&place.targets)),
+        16 if place.rejects => rejection(draw, place, about).to_owned(),
         17 => "continue".to_owned(),
         _ => return None,
     })
 }
 
+fn rejection(draw: &mut Draw, place: &Place, about: About) -> &'static str {
+    match (draw.below(4), about) {
+        (0, About { transport: Transport::Tcp, .. }) => "reject with tcp reset",
+        (1, _) if place.family == "inet" => "reject with icmpx admin-prohibited",
+        (2, About { version: 4, .. }) => "reject with icmp host-prohibited",
+        (2, About { version: 6, .. }) => "reject with icmpv6 no-route",
+        _ => "reject",
+    }
+}
+
 /// A verdict by a map.
-fn map(draw: &mut Draw, place: &Place, offer: &Offer, version: u8, transport: Transport) -> Option<String> {
-    let port = match transport {
-        Transport::Tcp => Some("tcp dport"),
-        Transport::Udp => Some("udp dport"),
-        Transport::Either => Some("th dport"),
-        _ => None,
-    };
+fn map(draw: &mut Draw, place: &Place, offer: &Offer, about: About) -> Option<String> {
+    let port = about.port("dport");
     let key = |kind: Kind| match kind {
-        Kind::V4 if version == 4 => Some("ip saddr"),
-        Kind::V6 if version == 6 => Some("ip6 daddr"),
+        Kind::V4 if about.version == 4 => Some("ip saddr"),
+        Kind::V6 if about.version == 6 => Some("ip6 daddr"),
         Kind::Port => port,
         Kind::Mark => Some("meta mark"),
         Kind::Name => Some("iifname"),
+        Kind::Mac => Some("ether saddr"),
         _ => None,
     };
-    let pair = port.filter(|port| version == 4 && *port != "th dport");
+    let pair = port.filter(|port| about.version == 4 && *port != "th dport");
     if let (Some(port), Some(name), true) = (pair, offer.pair_maps.first(), place.maps && draw.chance(60)) {
         return Some(format!("ip saddr . {port} vmap @{name}"));
     }
     if let Some((name, kind)) = offer.verdict_maps.first().filter(|_| place.maps && draw.chance(50)) {
         return key(*kind).map(|key| format!("{key} vmap @{name}"));
     }
-    if place.family != "netdev" && draw.chance(25) {
-        let (a, b) = (target(draw, &place.targets), target(draw, &place.targets));
-        return Some(format!("ct state vmap {{ established : {a}, invalid : drop, new : {b} }}"));
+    if draw.chance(30) {
+        return named_values(draw, place, about);
     }
-    let kind = draw.one(&[Kind::V4, Kind::V6, Kind::Port, Kind::Mark, Kind::Name]);
-    let key = key(kind)?;
-    let body: Vec<_> =
-        elements(draw, kind, true).into_iter().map(|e| format!("{e} : {}", target(draw, &place.targets))).collect();
+    let (key, keys) = match draw.chance(25) {
+        true => conditions::several(draw, about)?,
+        false => {
+            let kind = draw.one(&[Kind::V4, Kind::V6, Kind::Port, Kind::Mark, Kind::Name, Kind::Mac]);
+            (key(kind)?.to_owned(), elements(draw, kind, true))
+        }
+    };
+    let body: Vec<_> = keys.into_iter().map(|e| format!("{e} : {}", target(draw, &place.targets))).collect();
     Some(format!("{key} vmap {{ {} }}", body.join(", ")))
+}
+
+/// A map whose keys are words.
+fn named_values(draw: &mut Draw, place: &Place, about: About) -> Option<String> {
+    let (a, b) = (target(draw, &place.targets), target(draw, &place.targets));
+    Some(match draw.below(4) {
+        0 if about.transport == Transport::Tcp => {
+            format!("tcp flags vmap {{ syn : {a}, syn | ack : {b}, ack : drop }}")
+        }
+        1 => format!("meta l4proto vmap {{ tcp : {a}, udp : {b} }}"),
+        2 if !place.early => format!("ct direction vmap {{ original : {a}, reply : {b} }}"),
+        _ if !place.early => format!("ct state vmap {{ established : {a}, invalid : drop, new : {b} }}"),
+        _ => return None,
+    })
 }
