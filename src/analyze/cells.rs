@@ -125,6 +125,7 @@ impl Sight {
     pub(super) fn of(base: &Base, changes: &Changes) -> Self {
         let (comes, leaves) = (base.hook.has_in(), base.hook.has_out());
         let absent = |field, there: bool, none| (!there).then_some((field, none));
+        let framed = comes || base.hook == Hook::Egress;
         Self {
             wide: Wide::ALL.map(|field| changes.blurs_wide(base, field)),
             narrow: Narrow::ALL.map(|field| changes.blurs_narrow(base, field)),
@@ -132,8 +133,8 @@ impl Sight {
             absent: [
                 absent(Wide::InInterface, comes, 0),
                 absent(Wide::OutInterface, leaves, 0),
-                absent(Wide::SourceMac, comes, NO_MAC),
-                absent(Wide::DestinationMac, comes, NO_MAC),
+                absent(Wide::SourceMac, framed, NO_MAC),
+                absent(Wide::DestinationMac, framed, NO_MAC),
             ],
         }
     }

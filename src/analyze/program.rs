@@ -58,9 +58,17 @@ pub(super) struct Program {
     pub(super) index: Index,
     /// Rules that stand for too many combinations of values: their steps are more than what they match, with a doubt.
     pub(super) too_wide: Vec<At>,
+    /// The first step of each rule that changes what others ask for.
+    altering: Vec<usize>,
 }
 
 impl Program {
+    /// Whether what others ask for may be changed between two steps.
+    pub(super) fn alters(&self, from: usize, to: usize) -> bool {
+        let first = self.altering.partition_point(|step| *step < from);
+        self.altering.get(first).is_some_and(|step| *step < to)
+    }
+
     /// Whether a step that denies tells the sender.
     pub(super) fn rejects(&self, ruleset: &Ruleset, step: usize) -> bool {
         let By::Line(at) = self.steps[step].by else { return false };
@@ -187,14 +195,22 @@ enum Of<'a> {
 }
 
 fn lay_out_view(view: &View, chains: &[(usize, usize)], of: Of, atoms: &mut Atoms) -> Result<Program, Unlaid> {
-    let mut layout =
-        Layout { view, of, atoms, steps: Vec::new(), passed: Vec::new(), too_wide: Vec::new(), accepts: Vec::new() };
+    let mut layout = Layout {
+        view,
+        of,
+        atoms,
+        steps: Vec::new(),
+        passed: Vec::new(),
+        too_wide: Vec::new(),
+        altering: Vec::new(),
+        accepts: Vec::new(),
+    };
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
-    let Layout { steps, passed, too_wide, .. } = layout;
+    let Layout { steps, passed, too_wide, altering, .. } = layout;
     let places = Places::new(passed, &steps);
-    Ok(Program { steps, places, index: Index::default(), too_wide })
+    Ok(Program { steps, places, index: Index::default(), too_wide, altering })
 }
 
 /// A base chain while it is laid out.
@@ -210,6 +226,7 @@ struct Layout<'a> {
     steps: Vec<Step>,
     passed: Vec<At>,
     too_wide: Vec<At>,
+    altering: Vec<usize>,
     /// Steps of the present base chain whose skip ends where it ends.
     accepts: Vec<usize>,
 }
@@ -266,6 +283,9 @@ impl<'a> Layout<'a> {
             let matched = reader.matched(path, rule);
             if matched.too_wide {
                 self.too_wide.push(at);
+            }
+            if !rule.alters.is_empty() {
+                self.altering.push(self.steps.len());
             }
             self.outcome(at, rule, &matched, here, depth, &mut leaving)?;
         }

@@ -111,6 +111,8 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
             })?);
             Ok(used)
         }
+        // What it leads past may change what later rules ask for, and so what becomes of a packet.
+        Act::Accept(to) if course.program.alters(step as usize + 1, to) => Err(Kept::Needed),
         Act::Accept(to) => {
             let to = to as u32;
             // What comes behind a step that accepts the same changes nothing.

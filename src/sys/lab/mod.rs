@@ -283,7 +283,8 @@ impl Lab {
         for raw in trace::drain(&self.trace, &mut self.buffer)? {
             // Only the first event of each base chain says whose it is; a rejection is traced between two events of what it rejects.
             if let Some(header) = &raw.header {
-                whose.insert(raw.id, label(header).and_then(|key| labels.get(&key)).copied());
+                let known = label(header).and_then(|key| labels.get(&key)).copied();
+                whose.insert(raw.id, known.or_else(|| begun(header, labels)));
             }
             let whose = whose.get(&raw.id).copied().flatten();
             let Some(seen) = whose.and_then(|n| seen[n].as_mut()) else { continue };
@@ -317,6 +318,16 @@ fn label(header: &[u8]) -> Option<(u16, IpAddr, IpAddr)> {
         6 => Some((pair(2)?, sixteen(8)?, sixteen(24)?)),
         _ => None,
     }
+}
+
+/// Whose the first 20 bytes of an IPv6 packet are: label and twelve bytes of the source.
+fn begun(bytes: &[u8], labels: &Labels) -> Option<usize> {
+    let (own, start) = (bytes.get(2..4)?, bytes.get(8..20).filter(|_| bytes.len() == 20)?);
+    let is = |(number, source, _): &(u16, IpAddr, IpAddr)| match source {
+        IpAddr::V6(v6) => own == number.to_be_bytes() && v6.octets().starts_with(start),
+        IpAddr::V4(_) => false,
+    };
+    labels.iter().find(|(key, _)| is(key)).map(|(_, n)| *n)
 }
 
 /// Takes from a group as many as can go together: of one connection one packet, where connections are tracked.
@@ -360,6 +371,10 @@ mod tests {
             assert_eq!(label(&sent), Some((258, packet.source, packet.destination)), "{text}");
         }
         assert_eq!([label(b""), label(&[0x45; 12]), label(&[0x10; 60])], [None, None, None]);
+        let later: Packet = "forward a b 2001:db8::1 > 2001:db8::2 udp fragment".parse().expect("a packet");
+        let sent = bytes(&later, &Form { label: 258, ..Form::default() });
+        let labels = Labels::from([((258, later.source, later.destination), 7)]);
+        assert_eq!((begun(&sent[..20], &labels), begun(&sent, &labels), begun(b"", &labels)), (Some(7), None, None));
     }
 
     #[test]

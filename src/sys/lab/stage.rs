@@ -108,6 +108,8 @@ fn established(packet: &Packet) -> Option<Packet> {
         }
         (Protocol::ICMP | Protocol::ICMPV6, _) => return None,
         (Protocol::GRE, _) if is_enhanced_gre(packet) => return None,
+        // What is sent asks for an association, which who was asked does not (sctp_conntracks).
+        (Protocol::SCTP, _) if packet.reply => return None,
         _ => {}
     }
     Some(first)

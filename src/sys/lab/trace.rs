@@ -41,7 +41,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Raw {
     pub event: Event,
-    /// The first 40 bytes from the IP header on, in the first event of each base chain.
+    /// The first 40 bytes from the IP header on, in the first event of each base chain; 20 of a later fragment of IPv6.
     pub header: Option<Vec<u8>>,
     pub state: Option<ConnectionState>,
     /// The same for all events of one packet, and seldom for those of another.
@@ -95,7 +95,11 @@ fn raw(body: &[u8]) -> Option<Raw> {
             3 => event.handle = value.try_into().ok().map(u64::from_be_bytes),
             5 => event.step = attributes(value).find(|(kind, _)| *kind == 1).and_then(|(_, code)| step(code))?,
             6 => found.2 = be32(value)?,
-            8 => found.0 = Some(value.to_vec()),
+            8 if !value.is_empty() => found.0 = Some(value.to_vec()),
+            // Of a later fragment of IPv6 the kernel takes the beginning of the packet for a transport header.
+            9 if found.0.is_none() && value.first().is_some_and(|byte| byte >> 4 == 6) => {
+                found.0 = Some(value.to_vec())
+            }
             16 => event.step = step(value)?,
             21 => found.1 = be32(value).and_then(state),
             _ => {}

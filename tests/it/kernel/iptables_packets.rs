@@ -1,10 +1,11 @@
-//! What iptables' rules do to packets: the kernel, by both kinds of iptables, against the evaluator on what was read of the dump.
+//! What iptables' rules do to packets: the kernel, by both kinds of iptables, against evaluator and algebra on what was read of the dump.
 //!
 //! `AFO_ORACLE_SEED` says from which seed the random rules are drawn. Of legacy tables the kernel tells no more than whether a packet
 //! came through, so only that is compared.
 
 use super::in_namespace;
 use super::oracle::aim::Aims;
+use super::oracle::algebra::Algebra;
 use super::oracle::draw::Draw;
 use super::oracle::values::INTERFACES;
 use afo::backend::iptables::read;
@@ -71,6 +72,7 @@ impl Tables {
     /// Sends packets through what is loaded; how many were compared.
     fn compare(&mut self, ruleset: &Ruleset, packets: &[Packet], dump: &str) -> usize {
         let seen = self.lab.send(packets, ruleset.tracks()).expect("packets are sent");
+        let algebra = Algebra::of(ruleset);
         let mut compared = 0;
         for seen in seen.iter().flatten() {
             let (sent, mut asked) = (&seen.sent, Vec::new());
@@ -88,6 +90,8 @@ impl Tables {
             let words =
                 || format!("{}: {sent}\n{dump}\nevaluator: {trace:?}\nkernel: {:?}", self.programs[0], seen.events);
             assert_eq!(trace.fate.passes(), seen.passed, "{}", words());
+            let judged = algebra.judge(ruleset, seen);
+            assert!(judged.is_ok(), "{judged:?}: {}", words());
         }
         compared
     }

@@ -112,11 +112,13 @@ fn what_the_kernel_notes_of_connections() {
 fn hardware_addresses_vlans_and_masked_marks() {
     let ether = |field: &str| format!(r#"{{"payload":{{"protocol":"ether","field":"{field}"}}}}"#);
     let mac = 0x5254_0012_3456;
-    let from = matched(&ether("saddr"), "!=", r#""52:54:00:12:34:56""#);
+    // What has no such header does not match, and so each is asked for twice.
+    let from = [matched(&ether("saddr"), "!=", r#""52:54:00:12:34:56""#).remove(1)];
     assert_eq!(wide(&from, Wide::SourceMac), [(0, mac - 1), (mac + 1, (1 << 48) - 1)]);
-    assert_eq!(wide(&matched(&ether("daddr"), "==", r#""52:54:00:12:34:56""#), Wide::DestinationMac), [(mac, mac)]);
+    let to = [matched(&ether("daddr"), "==", r#""52:54:00:12:34:56""#).remove(1)];
+    assert_eq!(wide(&to, Wide::DestinationMac), [(mac, mac)]);
     let vlan = r#"{"payload":{"protocol":"vlan","field":"id"}}"#;
-    assert_eq!(wide(&matched(vlan, "!=", "5"), Wide::Vlan), [(0, 4), (6, 4095)]);
+    assert_eq!(wide(&[matched(vlan, "!=", "5").remove(1)], Wide::Vlan), [(0, 4), (6, 4095)]);
     let mark = |mask: u32| format!(r#"{{"&":[{{"meta":{{"key":"mark"}}}},{mask}]}}"#);
     assert_eq!(wide(&matched(&mark(0xc000_0000), "==", "1073741824"), Wide::Mark), [(1 << 30, (1 << 31) - 1)]);
     assert_eq!(wide(&matched(&mark(0x0100_0000), "!=", "0"), Wide::Mark).len(), 128);

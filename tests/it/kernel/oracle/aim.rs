@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use super::values::INTERFACES;
 use afo::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
-use afo::rule::ruleset::{Condition, Line, Outcome, Ruleset, name_number};
+use afo::rule::ruleset::{Condition, Hook, Line, Outcome, Ruleset, name_number};
 use afo::rule::{ConnectionState, Direction, Packet};
 use afo::sys::lab::natural;
 use std::net::IpAddr;
@@ -13,12 +13,15 @@ use std::net::IpAddr;
 pub struct Aims {
     boxes: Vec<Cell>,
     tracks: bool,
+    /// Whether a chain stands where a packet has the header of its frame again.
+    egress: bool,
 }
 
 impl Aims {
     pub fn of(ruleset: &Ruleset) -> Self {
         let boxes = ruleset.lines().flat_map(|(_, line)| boxes(line)).collect();
-        Self { boxes, tracks: ruleset.tracks() }
+        let egress = ruleset.chains().any(|(_, _, chain)| chain.base.as_ref().is_some_and(|b| b.hook == Hook::Egress));
+        Self { boxes, tracks: ruleset.tracks(), egress }
     }
 
     /// A packet that can be sent.
@@ -29,7 +32,7 @@ impl Aims {
             interfaces(draw, &mut cell, direction);
             if let Some(packet) = Packet::from_cell(direction, &cell) {
                 let packet = self.in_a_state(draw, packet, &cell);
-                if can_be_sent(&packet) {
+                if self.can_be_sent(&packet) {
                     return packet;
                 }
             }
@@ -66,8 +69,12 @@ impl Aims {
                 cell = cell.with_narrow(field, Bits::single(draw.one(&values)));
             }
         }
-        if !cell.asks_narrow(Narrow::Fragment) {
+        // What is put together before a rule sees it is no fragment; of others some are, whether a rule asks for that or not.
+        let whole = self.tracks || !cell.asks_narrow(Narrow::Fragment) && !draw.chance(6);
+        if whole {
             cell = cell.with_narrow(Narrow::Fragment, Bits::single(0));
+        } else if !cell.asks_narrow(Narrow::Fragment) {
+            cell = cell.with_narrow(Narrow::Fragment, Bits::single(draw.one(&[1, 1, 2])));
         }
         cell
     }
@@ -100,6 +107,24 @@ impl Aims {
             (packet.protocol, packet.icmp) = (Protocol::ICMPV6, (1, draw.one(&[0, 1, 3])));
         }
         packet
+    }
+
+    /// Whether it can be sent, and the model says what is read of it.
+    pub fn can_be_sent(&self, packet: &Packet) -> bool {
+        let unicast = |address: IpAddr| match address {
+            IpAddr::V4(v4) => !matches!(v4.octets()[0], 0 | 127 | 224..),
+            IpAddr::V6(v6) => matches!(v6.segments()[0], 0x2000..=0x3fff | 0xfc00..=0xfdff),
+        };
+        // What is for this host is put together before the input hook. Of a later fragment of IPv6 at egress the header of its frame
+        // is read for ports and flags.
+        let foreign = packet.direction == Direction::Input || self.egress && packet.source.is_ipv6();
+        // Of which side a packet is that has the same address on both is not said.
+        let turned = self.tracks && packet.source == packet.destination;
+        !(packet.fragment && foreign)
+            && !turned
+            && unicast(packet.source)
+            && unicast(packet.destination)
+            && !ODD.contains(&packet.protocol.0)
     }
 }
 
@@ -178,11 +203,3 @@ fn interfaces(draw: &mut Draw, cell: &mut Cell, direction: Direction) {
 
 /// Headers of IPv6 that are no transport, and protocols that not every kernel tracks in the same way.
 const ODD: [u8; 12] = [0, 33, 43, 44, 50, 51, 59, 60, 135, 136, 139, 140];
-
-pub fn can_be_sent(packet: &Packet) -> bool {
-    let unicast = |address: IpAddr| match address {
-        IpAddr::V4(v4) => !matches!(v4.octets()[0], 0 | 127 | 224..),
-        IpAddr::V6(v6) => matches!(v6.segments()[0], 0x2000..=0x3fff | 0xfc00..=0xfdff),
-    };
-    !packet.fragment && unicast(packet.source) && unicast(packet.destination) && !ODD.contains(&packet.protocol.0)
-}

@@ -1,6 +1,6 @@
 //! What the algebra says of a ruleset, held against what became of packets.
 
-use super::aim::can_be_sent;
+use super::aim::Aims;
 use super::draw::Draw;
 use super::judge::{Named, judge, matched, named};
 use afo::analyze::{Budget, Portion, Portions, audit};
@@ -42,14 +42,14 @@ impl Algebra {
     }
 
     /// Packets out of some of the portions, each with what the algebra says of it.
-    pub fn probes(&self, draw: &mut Draw) -> Vec<(Packet, Portion)> {
+    pub fn probes(&self, aims: &Aims, draw: &mut Draw) -> Vec<(Packet, Portion)> {
         let mut found = Vec::new();
         for (direction, portions) in &self.portions {
             let Some(all) = portions.all().filter(|all| !all.is_empty()) else { continue };
             for _ in 0..PROBES.min(all.len()) {
                 let portion = draw.one(&all);
                 let packet = Packet::from_cell(*direction, &portion.cell);
-                found.extend(packet.filter(can_be_sent).map(|packet| (packet, portion)));
+                found.extend(packet.filter(|packet| aims.can_be_sent(packet)).map(|packet| (packet, portion)));
             }
         }
         found

@@ -5,7 +5,7 @@
 //! before it is told: the fewest rules, the plainest packet.
 
 pub mod aim;
-mod algebra;
+pub mod algebra;
 mod cases;
 mod conditions;
 pub mod draw;
@@ -90,7 +90,7 @@ fn round(lab: &mut Lab, text: &Text, draw: &mut Draw, each: usize, count: &mut C
         return None;
     };
     let (aims, algebra) = (Aims::of(&ruleset), Algebra::of(&ruleset));
-    let probes = algebra.probes(draw);
+    let probes = algebra.probes(&aims, draw);
     let aimed = (0..each).map(|_| aims.packet(draw));
     let packets: Vec<_> = probes.iter().map(|(packet, _)| packet.clone()).chain(aimed).collect();
     for (n, seen) in lab.send(&packets, ruleset.tracks()).expect("packets are sent").into_iter().enumerate() {
