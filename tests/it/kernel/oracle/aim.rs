@@ -120,8 +120,7 @@ impl Aims {
         let foreign = packet.direction == Direction::Input || self.egress && packet.source.is_ipv6();
         // Of which side a packet is that has the same address on both is not said.
         let turned = self.tracks && packet.source == packet.destination;
-        !(packet.fragment && foreign)
-            && !turned
+        !(turned || packet.fragment && foreign)
             && unicast(packet.source)
             && unicast(packet.destination)
             && !ODD.contains(&packet.protocol.0)
