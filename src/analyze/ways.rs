@@ -240,7 +240,7 @@ pub(super) fn possible(direction: Direction, rulesets: &[&Ruleset]) -> Cell {
 /// The packets that come to a base chain of a direction, out of a cell: without fragments that are put together before.
 pub(super) fn coming(ruleset: &Ruleset, direction: Direction, cell: &Cell) -> Vec<Cell> {
     let (gathered, all) = (gathered(ruleset, direction), Bits::below(2));
-    if !cell.narrow(Narrow::Fragment).contains(1) || gathered.is_empty() || gathered == all {
+    if !cell.narrow(Narrow::Fragment).contains(1) || gathered.is_empty() {
         return vec![cell.clone()];
     }
     let (mut whole, mut open) = (cell.clone(), cell.clone());

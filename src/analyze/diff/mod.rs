@@ -10,7 +10,7 @@ mod tests;
 use super::Budget;
 use super::classes::{Pieces, more_words};
 use super::program::Unlaid;
-use super::ways::{Exhausted, Fated, Flow, Laid, Meter, Terms, left_out, possible};
+use super::ways::{Exhausted, Fated, Flow, Laid, Meter, Terms, coming, left_out, possible};
 use crate::packet::Cell;
 use crate::record::Answer;
 use crate::rule::Direction;
@@ -58,7 +58,10 @@ fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, te
             Err(why) => open.push(not_laid(direction, &why)),
             Ok(_) if comparing.is_done(terms) => {}
             Ok((a, b)) => {
-                if comparing.way(&possible, &a, &b, terms).is_err() {
+                // What one of the two puts together and the other does not is no packet of both.
+                let there = coming(before, direction, &possible);
+                let there: Vec<_> = there.iter().flat_map(|cell| coming(after, direction, cell)).collect();
+                if comparing.way(&there, &a, &b, terms).is_err() {
                     open.push(format!("{direction} packets: undecided after {} steps what else differs", budget.steps));
                 }
             }
@@ -102,11 +105,12 @@ impl Comparing {
         self.wanted == Wanted::Witness && self.pieces.has_sure(terms)
     }
 
-    fn way(&mut self, possible: &Cell, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
+    fn way(&mut self, there: &[Cell], a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
         let (only_a, only_b) = align::unlike(a, b);
         let cells =
             only_a.iter().map(|n| &a.program.steps[*n].cell).chain(only_b.iter().map(|n| &b.program.steps[*n].cell));
-        let regions: Vec<Cell> = cells.filter_map(|cell| stripped(cell).and(possible)).collect();
+        let both = |cell: &Cell| -> Vec<Cell> { there.iter().filter_map(|own| stripped(cell).and(own)).collect() };
+        let regions: Vec<Cell> = cells.flat_map(both).collect();
         for region in apart(regions, &mut self.meter)? {
             self.region(&region, a, b, terms)?;
             if self.is_done(terms) {
