@@ -2,8 +2,9 @@
 
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
 use crate::rule::evaluate::By;
-use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, name_number};
+use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, Unread, name_number};
 use crate::rule::way::Changes;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// More products than this out of one rule are not multiplied out.
@@ -28,7 +29,7 @@ pub(super) struct Match {
 }
 
 /// Numbers for unread conditions, the same for the same text.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Atoms {
     numbers: HashMap<String, u32>,
     texts: Vec<String>,
@@ -39,7 +40,7 @@ pub(super) struct Atoms {
 const LUCK: &str = "\0luck of ";
 
 impl Atoms {
-    fn number(&mut self, text: &str) -> u32 {
+    pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
@@ -109,9 +110,20 @@ pub(super) fn spared(family: TableFamily, base: &Base, changes: &Changes) -> Opt
     one.then(|| Cell::all().with_narrow(Narrow::Family, gathered).with_narrow(Narrow::Fragment, later))
 }
 
+/// What a field of a packet is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// What the packet says.
+    Own,
+    /// None: it has the value that stands for none.
+    Absent(u128),
+    /// Another one than at the filter.
+    Other,
+}
+
 /// What a condition can say at one base chain: a packet that has no interface there has one without a name, and fields that are
 /// other ones there say nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sight {
     wide: [bool; Wide::ALL.len()],
     narrow: [bool; Narrow::ALL.len()],
@@ -139,7 +151,45 @@ impl Sight {
         }
     }
 
-    fn is_blurred(&self, cell: &Cell) -> bool {
+    /// What a wide field is there.
+    pub(super) fn wide(&self, field: Wide) -> Seen {
+        match self.absent.iter().flatten().find(|(absent, _)| *absent == field) {
+            _ if self.wide[field as usize] => Seen::Other,
+            Some((_, none)) => Seen::Absent(*none),
+            None => Seen::Own,
+        }
+    }
+
+    /// What a narrow field is there.
+    pub(super) fn narrow(&self, field: Narrow) -> Seen {
+        if self.narrow[field as usize] { Seen::Other } else { Seen::Own }
+    }
+
+    /// Whether a condition that was not understood gives the same answer there for the same packet.
+    pub(super) fn is_steady(&self, unread: &Unread, changes: &Changes) -> bool {
+        !self.unread && unread.field.as_ref().is_some_and(|field| !changes.alters(field))
+    }
+
+    /// A product as it is there; nothing where no packet is in it.
+    pub(super) fn seen<'c>(&self, cell: &'c Cell) -> Option<Cow<'c, Cell>> {
+        let mut here = Cow::Borrowed(cell);
+        for (field, none) in self.absent.into_iter().flatten().filter(|(field, _)| cell.asks_wide(*field)) {
+            if !cell.wide(field).contains(none) {
+                return None;
+            }
+            here = Cow::Owned(here.into_owned().with_wide(field, field.all()));
+        }
+        for field in Wide::ALL.into_iter().filter(|f| self.wide[*f as usize] && cell.asks_wide(*f)) {
+            here = Cow::Owned(here.into_owned().with_wide(field, field.all()));
+        }
+        for field in Narrow::ALL.into_iter().filter(|f| self.narrow[*f as usize] && cell.asks_narrow(*f)) {
+            here = Cow::Owned(here.into_owned().with_narrow(field, field.all()));
+        }
+        (!here.is_empty()).then_some(here)
+    }
+
+    /// Whether a product asks for a field that is another one there.
+    pub(super) fn is_blurred(&self, cell: &Cell) -> bool {
         Wide::ALL.into_iter().any(|f| self.wide[f as usize] && *cell.wide(f) != f.all())
             || Narrow::ALL.into_iter().any(|f| self.narrow[f as usize] && cell.narrow(f) != f.all())
     }
@@ -173,16 +223,13 @@ impl Reader<'_> {
     fn narrow(&mut self, found: &mut Match, condition: &Condition) {
         match condition {
             Condition::Chance(_) => doubt(found, Doubt::Chance),
-            Condition::Unread(unread) => {
-                let steady = !self.sight.unread && unread.field.as_ref().is_some_and(|f| !self.changes.alters(f));
-                match steady {
-                    true => {
-                        let atom = self.atoms.number(&unread.text);
-                        found.cells.retain_mut(|cell| cell.keep_atom(atom, true));
-                    }
-                    false => doubt(found, Doubt::Unread),
+            Condition::Unread(unread) => match self.sight.is_steady(unread, self.changes) {
+                true => {
+                    let atom = self.atoms.number(&unread.text);
+                    found.cells.retain_mut(|cell| cell.keep_atom(atom, true));
                 }
-            }
+                false => doubt(found, Doubt::Unread),
+            },
             Condition::Wide(field, values) => self.wide(found, *field, values),
             Condition::Narrow(field, values) => match self.sight.narrow[*field as usize] {
                 true if *values == field.all() => {}
@@ -223,26 +270,8 @@ impl Reader<'_> {
             found.too_wide = true;
             return doubt(found, Doubt::Unread);
         }
-        let here: Vec<_> = cells.iter().filter_map(|cell| self.seen(cell)).collect();
+        let here: Vec<_> = cells.iter().filter_map(|cell| self.sight.seen(cell)).collect();
         found.cells = found.cells.iter().flat_map(|own| here.iter().filter_map(|cell| own.and(cell))).collect();
-    }
-
-    /// A product as it is at this base chain.
-    fn seen(&self, cell: &Cell) -> Option<Cell> {
-        let mut here = cell.clone();
-        for (field, none) in self.sight.absent.into_iter().flatten() {
-            if !cell.wide(field).contains(none) {
-                return None;
-            }
-            here = here.with_wide(field, field.all());
-        }
-        for field in Wide::ALL.into_iter().filter(|f| self.sight.wide[*f as usize]) {
-            here = here.with_wide(field, field.all());
-        }
-        for field in Narrow::ALL.into_iter().filter(|f| self.sight.narrow[*f as usize]) {
-            here = here.with_narrow(field, field.all());
-        }
-        (!here.is_empty()).then_some(here)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cells::Atoms;
 use super::words::{class, example};
-use crate::packet::{Cell, Narrow, Wide, joined};
+use crate::packet::{Bits, Cell, Narrow, Wide, joined};
 use crate::record::{Effect, PacketClass};
 use crate::rule::Direction;
 
@@ -11,7 +11,7 @@ const CLASSES: usize = 12;
 /// More cells than this are not tried for joining, which takes the square of their number.
 const JOINED: usize = 600;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Piece {
     direction: Direction,
     cell: Cell,
@@ -19,12 +19,25 @@ struct Piece {
     after: String,
 }
 
+impl Piece {
+    /// Its packets of connections that are established.
+    fn established(&self) -> Option<Self> {
+        let mut own = self.clone();
+        own.cell.keep_narrow(Narrow::State, Bits::single(1));
+        (!own.cell.is_empty()).then_some(own)
+    }
+}
+
 /// What was found so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Changed {
     dropped: Vec<Piece>,
     accepted: Vec<Piece>,
     undecided: Vec<(bool, String)>,
+    /// Sets that are told as they are, and what is left out.
+    told: Vec<(bool, Cell, PacketClass)>,
+    rest: Vec<(bool, PacketClass)>,
+    cut: Vec<PacketClass>,
 }
 
 impl Changed {
@@ -39,11 +52,32 @@ impl Changed {
         self.undecided.push((accepts, words));
     }
 
+    /// Notes a set of packets, less what its text leaves out, with an example and the rules that decide.
+    pub(super) fn tell(&mut self, accepts: bool, cell: Cell, class: PacketClass) {
+        // A rule in the place of another may be told of twice.
+        if !self.told.iter().any(|(a, _, told)| *a == accepts && told.text == class.text) {
+            self.told.push((accepts, cell, class));
+        }
+    }
+
+    /// Notes what was not looked at.
+    pub(super) fn tell_rest(&mut self, accepts: bool, class: PacketClass) {
+        self.rest.push((accepts, class));
+    }
+
+    /// Notes packets of connections that are there, which end.
+    pub(super) fn cut(&mut self, class: PacketClass) {
+        self.cut.push(class);
+    }
+
     /// The cells of packets that are dropped newly, and of those that are accepted newly.
     #[cfg(test)]
     pub(super) fn cells(&self) -> (Vec<Cell>, Vec<Cell>) {
-        let of = |list: &[Piece]| list.iter().map(|piece| piece.cell.clone()).collect();
-        (of(&self.dropped), of(&self.accepted))
+        let of = |list: &[Piece], accepts: bool| {
+            let told = self.told.iter().filter(|(a, _, _)| *a == accepts).map(|(_, cell, _)| cell.clone());
+            list.iter().map(|piece| piece.cell.clone()).chain(told).collect()
+        };
+        (of(&self.dropped, false), of(&self.accepted, true))
     }
 
     /// The classes, the largest first.
@@ -52,15 +86,22 @@ impl Changed {
             let words = self.undecided.iter().filter(move |(a, _)| *a == accepts).map(|(_, words)| words.clone());
             words.map(|text| PacketClass { text, example: None, before: None, after: None })
         };
-        Effect {
-            newly_dropped: classes(&self.dropped, atoms).into_iter().chain(open(false)).collect(),
-            newly_accepted: classes(&self.accepted, atoms).into_iter().chain(open(true)).collect(),
-        }
+        let told = |accepts: bool| {
+            let sets = self.told.iter().filter(move |(a, _, _)| *a == accepts).map(|(_, _, class)| class.clone());
+            sets.chain(self.rest.iter().filter(move |(a, _)| *a == accepts).map(|(_, class)| class.clone()))
+        };
+        let all = |accepts: bool, pieces: &[Piece]| {
+            classes(pieces, atoms).into_iter().chain(told(accepts)).chain(open(accepts)).collect()
+        };
+        let established: Vec<_> = self.dropped.iter().filter_map(Piece::established).collect();
+        let mut cut = classes(&established, atoms);
+        cut.extend(self.cut.iter().cloned());
+        Effect { newly_dropped: all(false, &self.dropped), newly_accepted: all(true, &self.accepted), cut }
     }
 }
 
 /// Without the bound that each IPv4 address has, so that both families can be one class.
-fn whole_families(mut cell: Cell) -> Cell {
+pub(super) fn whole_families(mut cell: Cell) -> Cell {
     for field in [Wide::Source, Wide::Destination] {
         if cell.wide(field).hull() == Some((0, u128::from(u32::MAX))) && cell.wide(field).as_slice().len() == 1 {
             cell = cell.with_wide(field, field.all());
@@ -79,9 +120,9 @@ fn classes(pieces: &[Piece], atoms: &Atoms) -> Vec<PacketClass> {
     }
     let more = found.len().saturating_sub(CLASSES);
     let mut all: Vec<_> = found.iter().take(CLASSES).map(|(d, cell)| packet_class(*d, cell, pieces, atoms)).collect();
-    if more > 0 {
-        let text = format!("and {more} smaller classes");
-        all.push(PacketClass { text, example: None, before: None, after: None });
+    if let Some((direction, cell)) = found.get(CLASSES) {
+        let text = format!("and {more} smaller classes, one of them as the example");
+        all.push(PacketClass { text, ..packet_class(*direction, cell, pieces, atoms) });
     }
     all
 }

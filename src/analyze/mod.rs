@@ -55,11 +55,13 @@ mod query;
 mod reach;
 mod reason;
 mod search;
+mod sift;
 mod spans;
 mod spare;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod travel;
 mod tree;
 mod view;
 mod ways;

@@ -13,8 +13,8 @@ use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
-const MOST: usize = 400_000;
-const DEPTH: usize = 15;
+pub(super) const MOST: usize = 400_000;
+pub(super) const DEPTH: usize = 15;
 
 /// One step: the packets of its cell, and what becomes of them.
 #[derive(Debug, Clone)]

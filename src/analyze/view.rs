@@ -9,7 +9,7 @@ use crate::record::Place;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, Table, TableFamily};
 use crate::rule::way::Changes;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -17,9 +17,29 @@ use std::rc::Rc;
 pub(super) const OWN: &str = "afo";
 /// The number of the first rule that is put into a chain.
 const NEW: usize = usize::MAX / 2;
+/// Looking through all rules this often costs less than to put them in order.
+const SOON: usize = 12;
 
 /// For chains by table and number how their rules are told apart, where that was worth it.
 type Nears = HashMap<(usize, usize), Option<Rc<Near>>>;
+
+/// Where a rule is: before a change and after, or only there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Both,
+    Before,
+    After,
+}
+
+impl Side {
+    /// Whether what is here is there too.
+    pub(super) fn is_on(self, side: Self) -> bool {
+        self == Self::Both || self == side
+    }
+}
+
+/// For chains by table and number the numbers of rules, ascending.
+pub(super) type Hand = BTreeMap<(usize, usize), Vec<usize>>;
 
 /// What is found out about a ruleset once, for all changes that are judged against it.
 #[derive(Debug, Default)]
@@ -28,13 +48,29 @@ pub(super) struct Known {
     /// For each table the numbers of its chains by their names; of two of one name the first counts, as for the evaluator.
     names: Vec<HashMap<String, usize>>,
     near: RefCell<Nears>,
+    /// How often rules were looked for.
+    asked: Cell<usize>,
+    /// For the packets at hand the rules of each chain that may match some: all that are told apart are looked for among these.
+    hand: RefCell<Option<Hand>>,
 }
 
 impl Known {
     pub(super) fn of(ruleset: &Ruleset) -> Self {
         let named = |table: &Table| table.chains.iter().enumerate().rev().map(|(n, c)| (c.name.clone(), n)).collect();
         let names = ruleset.tables.iter().map(named).collect();
-        Self { changes: Changes::of(ruleset), names, near: RefCell::default() }
+        Self {
+            changes: Changes::of(ruleset),
+            names,
+            near: RefCell::default(),
+            asked: Cell::new(0),
+            hand: RefCell::default(),
+        }
+    }
+
+    /// How the rules of a chain are told apart, from when it was worth it: the first few questions are answered sooner without.
+    fn near_later(&self, place: (usize, usize), lines: &[Line]) -> Option<Rc<Near>> {
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() > SOON { self.near(place, lines) } else { None }
     }
 
     fn near(&self, place: (usize, usize), lines: &[Line]) -> Option<Rc<Near>> {
@@ -152,8 +188,13 @@ impl<'a> View<'a> {
     /// The numbers of those rules of a chain that some packets may match, in order.
     pub(super) fn order_near(&self, table: usize, chain: usize, sieve: &Sieve) -> Vec<usize> {
         let lines = self.there(table, chain);
-        let near = self.known.near((table, chain), lines);
-        let there = chosen(near.as_deref(), lines, sieve);
+        let there = match &*self.known.hand.borrow() {
+            Some(hand) => {
+                let own = hand.get(&(table, chain)).into_iter().flatten().copied();
+                own.filter(|n| sieve.lets(&lines[*n])).collect()
+            }
+            None => chosen(self.known.near((table, chain), lines).as_deref(), lines, sieve),
+        };
         let Some(patch) = self.patches.get(&(table, chain)) else { return there };
         let ranks = patch.ranks(lines.len());
         let new = chosen(ranks.near.as_deref(), &patch.new, sieve);
@@ -161,6 +202,51 @@ impl<'a> View<'a> {
         all.extend(new.into_iter().filter_map(|n| ranks.new[n]));
         all.sort_unstable();
         all.into_iter().map(|rank| patch.order[rank]).collect()
+    }
+
+    /// Looks for rules only among these until told otherwise.
+    pub(super) fn look_among(&self, by: Option<&mut dyn Iterator<Item = By>>) {
+        let hand = by.map(|by| {
+            let mut hand = Hand::new();
+            for by in by {
+                if let By::Line(At { table, chain, line }) = by
+                    && line < NEW
+                {
+                    hand.entry((table, chain)).or_default().push(line);
+                }
+            }
+            hand.values_mut().for_each(|lines| {
+                lines.sort_unstable();
+                lines.dedup();
+            });
+            hand
+        });
+        self.known.hand.replace(hand);
+    }
+
+    /// The numbers of a chain's rules as they are here and as they were, in an order that holds for both; of those that are not put in,
+    /// as far as it is easily told, only what some packets may match.
+    pub(super) fn order_of_both(&self, table: usize, chain: usize, sieve: &Sieve) -> Vec<(usize, Side)> {
+        let lines = self.there(table, chain);
+        let Some(patch) = self.patches.get(&(table, chain)) else {
+            let near = self.known.near_later((table, chain), lines);
+            return match near.and_then(|near| near.find(sieve)) {
+                Some(found) => found.into_iter().map(|n| (n, Side::Both)).collect(),
+                None => (0..lines.len()).map(|n| (n, Side::Both)).collect(),
+            };
+        };
+        let (mut all, mut next) = (Vec::with_capacity(lines.len() + patch.new.len()), 0);
+        for number in &patch.order {
+            if *number >= NEW {
+                all.push((*number, Side::After));
+                continue;
+            }
+            all.extend((next..*number).map(|gone| (gone, Side::Before)));
+            all.push((*number, Side::Both));
+            next = number + 1;
+        }
+        all.extend((next..lines.len()).map(|gone| (gone, Side::Before)));
+        all
     }
 
     /// The base chains at a hook that IP packets pass, in order.

@@ -245,6 +245,7 @@ fn findings_of(r: &Proposal, s: Style) -> String {
         };
         lines.extend(classes("newly dropped:", &effect.newly_dropped));
         lines.extend(classes("newly accepted:", &effect.newly_accepted));
+        lines.extend(classes("open connections end:", &effect.cut));
     }
     lines.extend(r.advice.iter().map(|a| format!("{} {}", s.dim("advice:"), s.plain(a))));
     lines.into_iter().map(|line| format!("\n  {line}")).collect()

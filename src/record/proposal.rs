@@ -270,6 +270,9 @@ pub struct Effect {
     pub newly_dropped: Vec<PacketClass>,
     #[serde(default)]
     pub newly_accepted: Vec<PacketClass>,
+    /// Of what is newly dropped the packets of connections that are established: those that are open now end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<PacketClass>,
 }
 
 /// A set of packets in words, with one of them.

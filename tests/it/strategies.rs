@@ -481,8 +481,11 @@ mod proposal {
     }
 
     fn effect() -> impl Strategy<Value = Effect> {
-        (few(class()), few(class()))
-            .prop_map(|(newly_dropped, newly_accepted)| Effect { newly_dropped, newly_accepted })
+        (few(class()), few(class()), few(class())).prop_map(|(newly_dropped, newly_accepted, cut)| Effect {
+            newly_dropped,
+            newly_accepted,
+            cut,
+        })
     }
 
     fn approval() -> impl Strategy<Value = Approval> {

@@ -49,7 +49,7 @@ impl Judge<'_> {
             let program = lay_out_near(view, stand.way.direction, packets, &mut self.found.atoms).ok()?;
             for step in program.places.get(&at)? {
                 let Act::Accept(end) = program.steps[*step].act else { continue };
-                let parts = follow(&program, packets, end, self.budget)?;
+                let parts = follow(&program, packets, end, self.most())?;
                 let stops = |part: &&crate::analyze::fate::Part| {
                     !part.passes && part.doubt != Some(Doubt::Chance) && !only_invalid(&part.cell)
                 };

@@ -1,9 +1,12 @@
 //! Changes to rules that are there: taken out, replaced, put back, and blocks that end.
 
 use super::difference::Told;
-use super::judge::{Judge, Way, not_laid};
+use super::judge::{Judge, Way};
+use super::post::Post;
 use crate::analyze::placing::{Made, Stood};
 use crate::analyze::program::{Unlaid, lay_out_near};
+use crate::analyze::sift::{Move, Route};
+use crate::analyze::view::View;
 use crate::packet::{AddressSpec, Cell, Narrow, Ranges, Wide};
 use crate::record::{Change, Conflict, ConflictType};
 use crate::rule::Direction;
@@ -37,10 +40,7 @@ impl Judge<'_> {
             }
         }
         if let Some(rule) = change.rule.as_ref().filter(|_| !made.new.is_empty()) {
-            match self.ways(&made.new) {
-                Ok(ways) => self.rule(rule, &ways, &made.new),
-                Err(why) => self.found.items.push(not_laid(rule, &why)),
-            }
+            self.placed(rule, &made.new);
         }
     }
 
@@ -51,9 +51,9 @@ impl Judge<'_> {
             let own = self.before.decider(By::Line(stood.at));
             for direction in self.directions(self.before, stood) {
                 let packets = self.packets(self.before, stood)?;
-                let way = self.way(direction, &packets)?;
                 let told = Told { before: Some(own.clone()), after: None };
-                changed = changed.zip(self.difference(self.after, &way, &packets, &told)).map(|(a, b)| a || b);
+                let lost = Lost { direction, packets: &packets, lines: std::slice::from_ref(stood), told };
+                changed = changed.zip(self.lost(self.after, &lost)?).map(|(a, b)| a || b);
                 self.seen.extend(packets.into_iter().map(|cell| (direction, cell)));
             }
         }
@@ -66,21 +66,68 @@ impl Judge<'_> {
         for stood in lines {
             view.take(stood.at);
         }
-        let told = Told { before: Some(format!("the block of {address}")), after: None };
         let mut changed = Some(false);
         for direction in Direction::ALL.iter().copied() {
             if !lines.iter().any(|stood| self.directions(self.before, stood).contains(&direction)) {
                 continue;
             }
             let field = if direction == Direction::Output { Wide::Destination } else { Wide::Source };
-            let packets = vec![of_address(address, field)];
-            let before = lay_out_near(self.before, direction, &packets, &mut self.found.atoms)?;
-            let after = lay_out_near(&view, direction, &packets, &mut self.found.atoms)?;
-            let way = Way { direction, packets, before, after };
-            changed = changed.zip(self.difference(&view, &way, &way.packets, &told)).map(|(a, b)| a || b);
+            let packets = [of_address(address, field)];
+            let told = Told { before: Some(format!("the block of {address}")), after: None };
+            let lost = Lost { direction, packets: &packets, lines, told };
+            changed = changed.zip(self.lost(&view, &lost)?).map(|(a, b)| a || b);
         }
         Ok(changed)
     }
+
+    /// Notes the packets that lose what decided about them, part by part or as whole sets.
+    fn lost(&mut self, view: &View, lost: &Lost) -> Result<Option<bool>, Unlaid> {
+        let packets = self.unseen(lost.direction, lost.packets);
+        let route = Route::new(self.before, view, lost.direction, &packets, &mut self.found.atoms)?;
+        if route.hops.len() <= self.fine.hops {
+            self.before.look_among(Some(&mut route.rules()));
+            let changed = self.lost_parts(view, lost, &packets);
+            self.before.look_among(None);
+            if let Some(changed) = changed? {
+                return Ok(Some(changed));
+            }
+        }
+        let mut changed = Some(false);
+        for hop in lost.lines.iter().flat_map(|stood| route.of(stood.at)) {
+            let mut post = Post::new(&route, hop, self.budget);
+            post.name = lost.told.before.clone();
+            let own = match route.hops[hop].act {
+                Move::Deny => {
+                    self.accepts = false;
+                    self.newly_denied(&mut post).map(|_| false).or(post.told.then_some(true))
+                }
+                Move::Accept(end) => {
+                    self.accepts = true;
+                    self.newly_accepted(&mut post, end)
+                }
+                _ => Some(false),
+            };
+            changed = changed.zip(own).map(|(a, b)| a || b);
+        }
+        Ok(changed)
+    }
+}
+
+impl Judge<'_> {
+    fn lost_parts(&mut self, view: &View, lost: &Lost, packets: &[Cell]) -> Result<Option<bool>, Unlaid> {
+        let before = lay_out_near(self.before, lost.direction, packets, &mut self.found.atoms)?;
+        let after = lay_out_near(view, lost.direction, packets, &mut self.found.atoms)?;
+        let way = Way { direction: lost.direction, packets: packets.to_vec(), before, after };
+        Ok(self.difference(view, &way, packets, &lost.told))
+    }
+}
+
+/// Lines that are gone for some packets.
+struct Lost<'l> {
+    direction: Direction,
+    packets: &'l [Cell],
+    lines: &'l [Stood],
+    told: Told,
 }
 
 fn found(change: &Change, kind: ConflictType, explanation: String) -> Conflict {

@@ -4,7 +4,6 @@ use super::judge::{Judge, Way, follow};
 use crate::analyze::fate::Part;
 use crate::analyze::program::{Program, lay_out_lucky};
 use crate::analyze::view::View;
-use crate::analyze::words::class;
 use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
@@ -20,15 +19,14 @@ impl Judge<'_> {
     /// Notes which of some packets have another fate in `view`, a ruleset after the change; nothing where that was too much to
     /// follow.
     pub(super) fn difference(&mut self, view: &View, way: &Way, packets: &[Cell], told: &Told) -> Option<bool> {
-        let packets = self.unseen(way, packets);
+        let packets = self.unseen(way.direction, packets);
         let chance = |program: &Program| program.steps.iter().any(|step| step.doubt.is_some());
         let found = match chance(&way.before) || chance(&way.after) {
             true => self.lucky(view, way, &packets).and_then(|lucky| self.compared(&lucky, &packets)),
             false => self.compared(way, &packets),
         };
-        match &found {
-            Some(pairs) => pairs.iter().for_each(|pair| self.note(way.direction, pair, told)),
-            None => self.unfollowed(way, &packets),
+        for pair in found.iter().flatten() {
+            self.note(way.direction, pair, told);
         }
         found.map(|pairs| !pairs.is_empty())
     }
@@ -41,9 +39,9 @@ impl Judge<'_> {
     }
 
     /// The packets that were not compared before, for another part of the same change.
-    fn unseen(&self, way: &Way, packets: &[Cell]) -> Vec<Cell> {
+    pub(super) fn unseen(&self, direction: Direction, packets: &[Cell]) -> Vec<Cell> {
         let mut left = packets.to_vec();
-        for (_, seen) in self.seen.iter().filter(|(direction, _)| *direction == way.direction) {
+        for (_, seen) in self.seen.iter().filter(|(own, _)| *own == direction) {
             left = left.iter().flat_map(|cell| cell.minus(seen)).collect();
         }
         left
@@ -53,8 +51,8 @@ impl Judge<'_> {
     fn compared(&self, way: &Way, packets: &[Cell]) -> Option<Vec<Pair>> {
         let by = |program: &Program, part: &Part| part.by.map_or(By::Nothing, |n| program.steps[n].by);
         let mut pairs = Vec::new();
-        for was in follow(&way.before, packets, 0, self.budget)? {
-            let after = follow(&way.after, std::slice::from_ref(&was.cell), 0, self.budget)?;
+        for was in follow(&way.before, packets, 0, self.most())? {
+            let after = follow(&way.after, std::slice::from_ref(&was.cell), 0, self.most())?;
             for is in after.iter().filter(|is| is.passes != was.passes) {
                 let (before, after) = (by(&way.before, &was), by(&way.after, is));
                 pairs.push(Pair { cell: is.cell.clone(), accepted: is.passes, before, after });
@@ -69,13 +67,6 @@ impl Judge<'_> {
         let was = told.before.clone().unwrap_or_else(|| self.before.decider(pair.before));
         let is = told.after.clone().unwrap_or_else(|| self.after.decider(pair.after));
         self.found.changed.add(pair.accepted, direction, cell, was, is);
-    }
-
-    fn unfollowed(&mut self, way: &Way, packets: &[Cell]) {
-        let Some(largest) = packets.iter().max_by_key(|cell| cell.magnitude()) else { return };
-        let whole = class(way.direction, largest, &self.found.atoms);
-        let words = format!("a part of {whole} (undecided after {} steps which)", self.budget.steps);
-        self.found.changed.undecided(self.accepts, words);
     }
 }
 

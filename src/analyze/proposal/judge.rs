@@ -1,13 +1,14 @@
 //! One rule of a proposal: where it stands, what reaches it, what becomes of what it decides.
 
-use super::Found;
 use super::difference::Told;
+use super::{Fine, Found};
 use crate::analyze::Budget;
 use crate::analyze::cells::{Doubt, Match, Reader, Sight, entering};
 use crate::analyze::fate::{Part, fates, settled};
 use crate::analyze::placing::Stood;
 use crate::analyze::program::{Act, Program, Unlaid, lay_out_near};
 use crate::analyze::search::{Limits, Reach, reach};
+use crate::analyze::sift::Route;
 use crate::analyze::view::View;
 use crate::analyze::words::example;
 use crate::packet::{Bits, Cell, Narrow};
@@ -17,8 +18,6 @@ use crate::rule::{Action, Direction, Rule};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// More pieces of a rule's packets than this are not followed one by one.
-const PIECES: usize = 512;
 /// More rules than this are counted, not named.
 const NAMED: usize = 8;
 
@@ -26,7 +25,7 @@ pub(super) fn not_laid(rule: &Rule, why: &Unlaid) -> Conflict {
     item(rule, ConflictType::Unknown, format!("the way of its packets was not judged: {why}"))
 }
 
-fn item(rule: &Rule, kind: ConflictType, explanation: String) -> Conflict {
+pub(super) fn item(rule: &Rule, kind: ConflictType, explanation: String) -> Conflict {
     Conflict { kind, rule: Some(rule.id.clone()), with: Vec::new(), explanation, example: None, dead: false }
 }
 
@@ -48,6 +47,10 @@ pub(super) struct Judge<'a> {
     pub(super) seen: Vec<(Direction, Cell)>,
     /// Whether what is judged lets through rather than denies.
     pub(super) accepts: bool,
+    /// How far a rule is judged part by part.
+    pub(super) fine: Fine,
+    /// Whether that was too much for the present rule.
+    too_much: bool,
 }
 
 /// One step of a rule, and what is known of it.
@@ -60,19 +63,76 @@ pub(super) struct Stand<'w> {
 }
 
 /// What becomes of packets from a step on; nothing when that was too much to follow.
-pub(super) fn follow(program: &Program, cells: &[Cell], from: usize, budget: Budget) -> Option<Vec<Part>> {
+pub(super) fn follow(
+    program: &Program,
+    cells: &[Cell],
+    from: usize,
+    (steps, most): (usize, usize),
+) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
-    let done = fates(program, cells, from, budget.steps, &mut |part| {
+    let done = fates(program, cells, from, steps, &mut |part| {
         parts.push(part);
-        if parts.len() < 8 * PIECES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if parts.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    done.ok().filter(|()| parts.len() < 8 * PIECES)?;
+    done.ok().filter(|()| parts.len() < most)?;
     Some(settled(parts))
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(before: &'a View<'a>, after: &'a View<'a>, budget: Budget) -> Self {
-        Self { before, after, budget, found: Found::default(), seen: Vec::new(), accepts: false }
+    pub(super) fn new(before: &'a View<'a>, after: &'a View<'a>, budget: Budget, fine: Fine) -> Self {
+        let found = Found::default();
+        Self { before, after, budget, found, seen: Vec::new(), accepts: false, fine, too_much: false }
+    }
+
+    /// Judges a rule where it is put: part by part where few others are on its way, else as a whole.
+    pub(super) fn placed(&mut self, rule: &Rule, places: &[Stood]) {
+        if let Err(why) = self.on_routes(rule, places) {
+            self.found.items.push(not_laid(rule, &why));
+        }
+    }
+
+    fn on_routes(&mut self, rule: &Rule, places: &[Stood]) -> Result<(), Unlaid> {
+        let (before, after) = (self.before, self.after);
+        let mut routes = Vec::new();
+        for (direction, packets) in self.packets_by_way(places)? {
+            routes.push(Route::new(before, after, direction, &packets, &mut self.found.atoms)?);
+        }
+        if routes.iter().all(|route| route.hops.len() <= self.fine.hops) {
+            let found = self.found.clone();
+            self.too_much = false;
+            before.look_among(Some(&mut routes.iter().flat_map(Route::rules)));
+            let judged = self.ways(places).map(|ways| self.rule(rule, &ways, places));
+            before.look_among(None);
+            judged?;
+            if !self.too_much {
+                return Ok(());
+            }
+            self.found = found;
+        }
+        self.wide(rule, &routes, places);
+        Ok(())
+    }
+
+    /// The packets of a rule in each direction that it stands in.
+    fn packets_by_way(&mut self, places: &[Stood]) -> Result<Vec<(Direction, Vec<Cell>)>, Unlaid> {
+        let mut found = Vec::new();
+        for direction in Direction::ALL.iter().copied() {
+            let on_way = |stood: &&Stood| self.directions(self.after, stood).contains(&direction);
+            let stood: Vec<_> = places.iter().filter(on_way).collect();
+            let mut packets = Vec::new();
+            for one in &stood {
+                packets.extend(self.packets(self.after, one)?);
+            }
+            if !stood.is_empty() {
+                found.push((direction, packets));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Steps of a search, and parts of packets that it may come to.
+    pub(super) fn most(&self) -> (usize, usize) {
+        (self.budget.steps, 2 * self.fine.parts)
     }
 
     /// The directions whose packets pass a line.
@@ -84,20 +144,8 @@ impl<'a> Judge<'a> {
 
     /// The ways that a rule stands on, as far as its packets go them.
     pub(super) fn ways(&mut self, places: &[Stood]) -> Result<Vec<Way>, Unlaid> {
-        let mut ways = Vec::new();
-        for direction in Direction::ALL.iter().copied() {
-            let on_way = |stood: &&Stood| self.directions(self.after, stood).contains(&direction);
-            let stood: Vec<_> = places.iter().filter(on_way).collect();
-            if stood.is_empty() {
-                continue;
-            }
-            let mut packets = Vec::new();
-            for one in stood {
-                packets.extend(self.packets(self.after, one)?);
-            }
-            ways.push(self.way(direction, &packets)?);
-        }
-        Ok(ways)
+        let packets = self.packets_by_way(places)?;
+        packets.into_iter().map(|(direction, packets)| self.way(direction, &packets)).collect()
     }
 
     /// The way of some packets before and after the change.
@@ -127,12 +175,8 @@ impl<'a> Judge<'a> {
     /// Judges a rule where it stands.
     pub(super) fn rule(&mut self, rule: &Rule, ways: &[Way], places: &[Stood]) {
         self.accepts = rule.action == Action::Accept;
-        let unread: Vec<_> = rule.extra.keys().cloned().collect();
-        if !unread.is_empty() {
-            let words = format!("what the rule asks by `{}` is not understood", unread.join("`, `"));
-            self.found.items.push(item(rule, ConflictType::Unknown, words));
-        }
-        let Some(stands) = self.stands(rule, ways, places) else { return };
+        self.not_understood(rule);
+        let Some(stands) = self.stands(ways, places) else { return };
         if stands.is_empty() {
             let words = "no packet can match this rule".to_owned();
             self.found.items.push(Conflict { dead: true, ..item(rule, ConflictType::Unmatchable, words) });
@@ -148,28 +192,32 @@ impl<'a> Judge<'a> {
             Action::Accept => self.accept(rule, &stands),
             Action::Drop | Action::Reject => self.deny(rule, &stands),
             Action::Log => None,
-            _ => Some(item(
-                rule,
-                ConflictType::Unknown,
-                format!("what becomes of packets that `{}` translates is not judged", rule.action),
-            )),
+            _ => Some(translated(rule)),
         };
         let kept = named.or_else(|| self.earlier(rule, &stands));
         self.found.items.extend(kept);
     }
 
+    pub(super) fn not_understood(&mut self, rule: &Rule) {
+        let unread: Vec<_> = rule.extra.keys().cloned().collect();
+        if !unread.is_empty() {
+            let words = format!("what the rule asks by `{}` is not understood", unread.join("`, `"));
+            self.found.items.push(item(rule, ConflictType::Unknown, words));
+        }
+    }
+
     /// The steps of a rule; nothing where a search came to its end, which is then said.
-    fn stands<'w>(&mut self, rule: &Rule, ways: &'w [Way], places: &[Stood]) -> Option<Vec<Stand<'w>>> {
-        let limits = Limits { budget: self.budget.steps, pieces: PIECES };
+    fn stands<'w>(&mut self, ways: &'w [Way], places: &[Stood]) -> Option<Vec<Stand<'w>>> {
+        let limits = Limits { budget: self.budget.steps, pieces: self.fine.parts };
         let mut all = Vec::new();
         for way in ways {
             for step in places.iter().filter_map(|stood| way.after.places.get(&stood.at)).flatten().copied() {
                 let cells = std::slice::from_ref(&way.after.steps[step].cell);
                 let (open, cover) = match reach(&way.after, cells, step, limits) {
-                    Reach::Open(open) if open.len() < PIECES => (open, BTreeSet::new()),
+                    Reach::Open(open) if open.len() < self.fine.parts => (open, BTreeSet::new()),
                     Reach::Closed(cover) => (Vec::new(), cover),
                     Reach::Open(_) | Reach::Undecided(_) => {
-                        self.undecided(rule);
+                        self.too_much = true;
                         return None;
                     }
                 };
@@ -179,14 +227,19 @@ impl<'a> Judge<'a> {
         Some(all)
     }
 
-    fn undecided(&mut self, rule: &Rule) {
+    pub(super) fn undecided(&mut self, rule: &Rule) {
         let words = format!("undecided after {} steps which of its packets reach this rule", self.budget.steps);
         self.found.items.push(item(rule, ConflictType::Unknown, words));
     }
 
     /// Steps as text, the first few of them.
     fn named(&self, program: &Program, steps: impl IntoIterator<Item = usize>) -> Vec<String> {
-        let by: BTreeSet<By> = steps.into_iter().map(|n| program.steps[n].by).collect();
+        self.named_by(steps.into_iter().map(|n| program.steps[n].by))
+    }
+
+    /// What decides as text, the first few.
+    pub(super) fn named_by(&self, by: impl IntoIterator<Item = By>) -> Vec<String> {
+        let by: BTreeSet<By> = by.into_iter().collect();
         let mut with: Vec<_> = by.iter().take(NAMED).map(|by| self.after.decider(*by)).collect();
         if by.len() > NAMED {
             with.push(format!("and {} more", by.len() - NAMED));
@@ -202,16 +255,7 @@ impl<'a> Judge<'a> {
             let own = &stand.way.after.steps[stand.step].cell;
             stand.cover.iter().any(|n| stand.way.after.steps[*n].cell == *own && opposite(stand, n))
         });
-        let (kind, words) = match (against, same) {
-            (true, true) => (
-                ConflictType::Contradiction,
-                "an earlier rule matches the same packets and decides otherwise, so this rule never does anything",
-            ),
-            (true, false) => {
-                (ConflictType::Shadow, "earlier rules take all its packets, and not all get what this rule says")
-            }
-            (false, _) => (ConflictType::Redundant, "earlier rules already decide the same for all its packets"),
-        };
+        let (kind, words) = closed_words(against, same);
         let mut found = item(rule, kind, words.to_owned());
         for stand in stands {
             found.with.extend(self.named(&stand.way.after, stand.cover.iter().copied()));
@@ -226,7 +270,7 @@ impl<'a> Judge<'a> {
 
     /// Follows what reaches a stand through the rest of the way; nothing when that was too much.
     fn follow(&self, stand: &Stand, from: usize) -> Option<Vec<Part>> {
-        follow(&stand.way.after, &stand.open, from, self.budget)
+        follow(&stand.way.after, &stand.open, from, self.most())
     }
 
     fn accept(&mut self, rule: &Rule, stands: &[Stand]) -> Option<Conflict> {
@@ -234,7 +278,7 @@ impl<'a> Judge<'a> {
         for stand in stands {
             let Act::Accept(end) = stand.way.after.steps[stand.step].act else { continue };
             let Some(parts) = self.follow(stand, end) else {
-                self.undecided(rule);
+                self.too_much = true;
                 return None;
             };
             for part in parts {
@@ -251,6 +295,7 @@ impl<'a> Judge<'a> {
                 }
             }
             let without = self.follow(stand, stand.step + 1);
+            self.too_much |= without.is_none();
             same &= without.as_ref().is_some_and(|parts| {
                 parts.iter().all(|p| only_invalid(&p.cell) || p.passes && p.doubt.is_none() && known(stand, &p.cell))
             });
@@ -270,11 +315,7 @@ impl<'a> Judge<'a> {
 
     fn unknown(&self, rule: &Rule, way: &Way, part: &Part) -> Conflict {
         let by = part.by.map(|n| self.after.decider(way.after.steps[n].by)).unwrap_or_default();
-        let words = format!(
-            "whether what this rule accepts goes through is not known: `{by}` may drop it, depending on what is not understood"
-        );
-        let found = item(rule, ConflictType::Unknown, words);
-        Conflict { with: vec![by], example: example(way.direction, &part.cell), ..found }
+        maybe_dropped(rule, by, example(way.direction, &part.cell))
     }
 
     fn ineffective(&self, rule: &Rule, mut stopped: Vec<(&Way, Part)>, whole: bool) -> Conflict {
@@ -287,13 +328,9 @@ impl<'a> Judge<'a> {
                 with.push(words);
             }
         }
-        let first = with.first().cloned().unwrap_or_default();
-        let part = if whole { "everything" } else { "a part of what" };
-        let words =
-            format!("a later base chain drops {part} this rule accepts: an accept ends only its own chain (`{first}`)");
         let familiar = stopped.iter().find(|(_, p)| p.cell.narrow(Narrow::Family).contains(0)).or(stopped.first());
         let example = familiar.and_then(|(way, p)| example(way.direction, &p.cell));
-        Conflict { with, example, dead: whole, ..item(rule, ConflictType::Ineffective, words) }
+        ineffective(rule, with, example, whole)
     }
 
     fn deny(&mut self, rule: &Rule, stands: &[Stand]) -> Option<Conflict> {
@@ -302,8 +339,8 @@ impl<'a> Judge<'a> {
         for stand in stands {
             self.newly(stand);
             let Some(parts) = self.follow(stand, stand.step + 1) else {
-                same = false;
-                continue;
+                self.too_much = true;
+                return None;
             };
             same &= parts.iter().all(|p| !p.passes && p.doubt.is_none() && known(stand, &p.cell));
             instead.extend(parts.iter().filter_map(|p| p.by).map(|n| stand.way.after.steps[n].by));
@@ -355,7 +392,44 @@ impl<'a> Judge<'a> {
     /// Notes the packets whose fate a stand changes.
     fn newly(&mut self, stand: &Stand) {
         let own = self.after.decider(stand.way.after.steps[stand.step].by);
-        self.difference(self.after, stand.way, &stand.open, &Told { before: None, after: Some(own) });
+        let told = Told { before: None, after: Some(own) };
+        self.too_much |= self.difference(self.after, stand.way, &stand.open, &told).is_none();
+    }
+}
+
+/// A rule that accepts what later chains drop.
+pub(super) fn ineffective(rule: &Rule, with: Vec<String>, example: Option<String>, whole: bool) -> Conflict {
+    let first = with.first().cloned().unwrap_or_default();
+    let part = if whole { "everything" } else { "a part of what" };
+    let words =
+        format!("a later base chain drops {part} this rule accepts: an accept ends only its own chain (`{first}`)");
+    Conflict { with, example, dead: whole, ..item(rule, ConflictType::Ineffective, words) }
+}
+
+/// A rule that accepts what may be dropped, depending on what is not understood.
+pub(super) fn maybe_dropped(rule: &Rule, by: String, example: Option<String>) -> Conflict {
+    let words = format!(
+        "whether what this rule accepts goes through is not known: `{by}` may drop it, depending on what is not understood"
+    );
+    Conflict { with: vec![by], example, ..item(rule, ConflictType::Unknown, words) }
+}
+
+pub(super) fn translated(rule: &Rule) -> Conflict {
+    let words = format!("what becomes of packets that `{}` translates is not judged", rule.action);
+    item(rule, ConflictType::Unknown, words)
+}
+
+/// What a rule is that nothing reaches; whether some of its packets get another verdict, and whether by a rule of the same packets.
+pub(super) fn closed_words(against: bool, same: bool) -> (ConflictType, &'static str) {
+    match (against, same) {
+        (true, true) => (
+            ConflictType::Contradiction,
+            "an earlier rule matches the same packets and decides otherwise, so this rule never does anything",
+        ),
+        (true, false) => {
+            (ConflictType::Shadow, "earlier rules take all its packets, and not all get what this rule says")
+        }
+        (false, _) => (ConflictType::Redundant, "earlier rules already decide the same for all its packets"),
     }
 }
 

@@ -8,10 +8,14 @@ mod advice;
 mod change;
 mod difference;
 mod judge;
+mod newly;
+mod post;
 #[cfg(test)]
 mod tests;
+mod trial;
+mod wide;
 
-use self::judge::{Judge, not_laid};
+use self::judge::Judge;
 use super::Budget;
 use super::cells::Atoms;
 use super::effect::Changed;
@@ -22,6 +26,17 @@ use crate::rule::Rule;
 use crate::rule::ruleset::Ruleset;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+/// How far a rule is judged part by part; beyond it as a whole.
+#[derive(Debug, Clone, Copy)]
+struct Fine {
+    /// Rules on its way.
+    hops: usize,
+    /// Parts of its packets.
+    parts: usize,
+}
+
+const FINE: Fine = Fine { hops: 48, parts: 64 };
 
 /// What is to be said of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,27 +80,28 @@ impl<'a> Against<'a> {
     }
 
     fn find(&self, rules: &[Rule], changes: &[Change], budget: Budget) -> Found {
+        self.find_as(rules, changes, budget, FINE)
+    }
+
+    fn find_as(&self, rules: &[Rule], changes: &[Change], budget: Budget, fine: Fine) -> Found {
         let before = View::of(&self.live, &self.known);
         let mut placing = Placing::new(before.clone());
         let made: Vec<_> = changes.iter().map(|change| placing.change(change)).collect();
         let places: Vec<_> = rules.iter().map(|rule| placing.put(rule)).collect();
         let after = placing.view();
-        let mut judge = Judge::new(&before, &after, budget);
+        let mut judge = Judge::new(&before, &after, budget, fine);
         for (change, made) in changes.iter().zip(&made) {
             judge.change(change, made);
         }
         for (rule, places) in rules.iter().zip(&places).filter(|(rule, _)| rule.enabled) {
-            match judge.ways(places) {
-                Ok(ways) => judge.rule(rule, &ways, places),
-                Err(why) => judge.found.items.push(not_laid(rule, &why)),
-            }
+            judge.placed(rule, places);
         }
         judge.found
     }
 }
 
 /// What was found so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Found {
     items: Vec<Conflict>,
     advice: BTreeSet<String>,

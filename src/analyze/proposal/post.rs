@@ -1,0 +1,199 @@
+//! A rule where it stands on the way of its packets, and what is asked of that way.
+
+use crate::analyze::Budget;
+use crate::analyze::cells::Doubt;
+use crate::analyze::sift::{Move, Route, Test};
+use crate::analyze::travel::{Leg, Point, Travel, Trust};
+use crate::analyze::view::Side;
+use crate::packet::Cell;
+use crate::rule::Direction;
+use crate::rule::evaluate::By;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// More rules than this are counted, not named.
+pub(super) const NAMED: usize = 8;
+/// So many rules are tried one by one where some were found that do what is asked.
+pub(super) const TRIED: usize = 24;
+/// Looks at rules for each step of the budget.
+const LOOKS: usize = 100;
+
+/// A rule where it stands on a way.
+#[derive(Debug)]
+pub(super) struct Post<'r, 'v> {
+    pub(super) travel: Travel<'r, 'v>,
+    pub(super) hop: usize,
+    /// Its packets.
+    pub(super) cells: Vec<Cell>,
+    /// What takes all of them before, where nothing comes to it.
+    pub(super) cover: Option<BTreeSet<usize>>,
+    /// What it is called, where that is not the rule.
+    pub(super) name: Option<String>,
+    /// Whether packets of another fate were told.
+    pub(super) told: bool,
+    /// Other hops that are only before the change, or only after: the first and where the base chain of the last ends.
+    others: Option<(usize, usize)>,
+}
+
+impl<'r, 'v> Post<'r, 'v> {
+    pub(super) fn new(route: &'r Route<'v>, hop: usize, budget: Budget) -> Self {
+        let travel = Travel::new(route, budget.steps.saturating_mul(LOOKS));
+        let cells = travel.all_within(hop, &route.packets);
+        let other = |n: &usize| *n != hop && route.hops[*n].side != Side::Both && route.hops[*n].act != Move::Stay;
+        let mut changed = (0..route.hops.len()).filter(other);
+        let first = changed.next();
+        let others = first.map(|first| (first, route.end(changed.next_back().unwrap_or(first))));
+        Self { travel, hop, cells, cover: None, name: None, told: false, others }
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.travel.route.direction
+    }
+
+    pub(super) fn by(&self, hop: usize) -> By {
+        self.travel.route.hops[hop].by
+    }
+
+    /// Where packets go on that it accepts.
+    pub(super) fn end(&self) -> Option<usize> {
+        match self.travel.route.hops[self.hop].act {
+            Move::Accept(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Which side the rule is on: gone, or new.
+    pub(super) fn side(&self) -> Side {
+        self.travel.route.hops[self.hop].side
+    }
+
+    /// The way to the rule.
+    pub(super) fn coming(&self) -> Leg {
+        Leg { side: self.side(), from: 0, to: self.hop }
+    }
+
+    /// The way from a hop to the end.
+    pub(super) fn leg(&self, side: Side, from: usize) -> Leg {
+        Leg { side, from, to: self.travel.route.hops.len() }
+    }
+
+    /// Where the way of the rule's packets without it parts from that with it, and where both surely are one again.
+    pub(super) fn apart(&self) -> (usize, usize) {
+        let own = (self.hop + 1, self.travel.route.end(self.hop));
+        self.others.map_or(own, |(_, last)| (0, own.1.max(last)))
+    }
+
+    /// What of the way there comes before anything that changed: what denies here does so on both sides.
+    pub(super) fn first_change(&self) -> usize {
+        self.others.map_or(self.hop, |(first, _)| first.min(self.hop))
+    }
+
+    /// The rules that take packets of a set off its legs, those that ask least first.
+    pub(super) fn rivals(&self, cell: &Cell, legs: &[Leg]) -> Vec<By> {
+        let route = self.travel.route;
+        let mut found = Vec::new();
+        for leg in legs {
+            for hop in leg.from..leg.to {
+                let own = &route.hops[hop];
+                let takes = match own.act {
+                    Move::Deny => true,
+                    Move::Accept(end) | Move::Leave(end) => end > leg.to,
+                    Move::Enter(_) | Move::Stay => false,
+                };
+                if takes && own.side.is_on(leg.side) && self.touches(hop, cell) {
+                    found.push((route.tests(hop).len(), own.by));
+                }
+            }
+        }
+        found.sort_unstable();
+        let mut seen = BTreeSet::new();
+        found.into_iter().map(|(_, by)| by).filter(|by| seen.insert(*by)).collect()
+    }
+
+    /// The hops that take its packets before.
+    pub(super) fn covered(&self) -> impl Iterator<Item = usize> {
+        self.cover.iter().flatten().copied()
+    }
+
+    /// Whether a hop acts on all of its packets.
+    pub(super) fn takes_all(&self, hop: usize) -> bool {
+        self.cells.iter().all(|cell| self.acts_on(hop, cell))
+    }
+
+    /// Whether a hop acts on all of some packets that come to its base chain.
+    pub(super) fn acts_on(&self, hop: usize, cell: &Cell) -> bool {
+        let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
+        way.all(|hop| self.travel.holds(hop, cell, Trust::All))
+    }
+
+    /// Whether a hop acts on some of them.
+    pub(super) fn touches(&self, hop: usize, cell: &Cell) -> bool {
+        let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
+        way.all(|hop| self.travel.touches(hop, cell))
+    }
+
+    /// Whether conditions decide about a hop that the packet does not, beyond those of some packets.
+    pub(super) fn depends(&self, hop: usize, cells: &[Cell]) -> bool {
+        let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
+        way.any(|hop| cells.iter().any(|cell| self.travel.is_open(hop, Trust::Nothing, cell.atoms())))
+    }
+
+    /// Whether something that was not understood may decide about a packet from a hop on.
+    pub(super) fn meets_unread(&self, point: &Point, from: usize) -> bool {
+        let route = self.travel.route;
+        let unread = |hop: &usize| {
+            let luck = route.hops[*hop].luck.is_some_and(|(_, doubt)| doubt == Doubt::Unread);
+            luck || route.tests(*hop).iter().any(|test| matches!(test, Test::Atom(_)))
+        };
+        (from..route.hops.len()).filter(unread).any(|hop| self.travel.hits(hop, point, Trust::Nothing))
+    }
+
+    /// Whether a hop surely denies or accepts all of its packets that come to it.
+    fn closes(&self, hop: usize, side: Side) -> bool {
+        let own = &self.travel.route.hops[hop];
+        matches!(own.act, Move::Deny | Move::Accept(_))
+            && hop != self.hop
+            && own.side.is_on(side)
+            && own.luck.is_none()
+            && self.cells.iter().all(|cell| self.travel.holds(hop, cell, Trust::All))
+    }
+
+    /// Whether all packets that come to a hop come to another before.
+    pub(super) fn is_behind(&self, first: usize, hop: usize) -> bool {
+        let route = self.travel.route;
+        let mut outer = std::iter::successors(route.inside(hop), |outer| route.inside(*outer));
+        let same = first < hop && route.inside(first).is_some_and(|inside| outer.any(|outer| outer == inside));
+        // What returns out of a base chain comes to its policy.
+        let returns = |n: usize| matches!(route.hops[n].act, Move::Leave(end) if end > first && end <= hop);
+        same && (!matches!(route.hops[hop].by, By::Policy(..)) || !(0..first).any(returns))
+    }
+
+    /// The hops of a stretch that deny some of its packets, those that are likely to take most first.
+    pub(super) fn deniers(&self, side: Side, from: usize, to: usize) -> Vec<usize> {
+        self.broad(side, from, to, |act| act == Move::Deny)
+    }
+
+    /// The hops of a stretch that do something to its packets, those that are likely to take most first.
+    pub(super) fn broad(&self, side: Side, from: usize, to: usize, does: impl Fn(Move) -> bool) -> Vec<usize> {
+        let route = self.travel.route;
+        let is_it = |hop: &usize| does(route.hops[*hop].act) && route.hops[*hop].side.is_on(side);
+        let to = to.min(route.hops.len());
+        let mut all: Vec<_> = (from..to).filter(is_it).collect();
+        let closing = (from..to).find(|hop| self.closes(*hop, side));
+        all.retain(|hop| {
+            let over = |closing: usize| route.hops[closing].act.target().is_none_or(|end| *hop < end);
+            closing.is_none_or(|closing| *hop <= closing || !over(closing) || !self.is_behind(closing, *hop))
+        });
+        if self.cells.len() < route.packets.len() {
+            all.retain(|hop| self.cells.iter().any(|cell| self.touches(*hop, cell)));
+        }
+        all.sort_by_key(|hop| (route.tests(*hop).len(), *hop));
+        let first = all.len().min(2 * TRIED);
+        let share = |hop: &usize| {
+            let each = self.cells.iter().filter_map(|cell| self.travel.within(*hop, cell, None, Trust::All));
+            each.map(|cell| cell.magnitude()).max().unwrap_or(0)
+        };
+        all[..first].sort_by_cached_key(|hop| (Reverse(share(hop)), *hop));
+        all
+    }
+}
