@@ -79,7 +79,9 @@ pub(super) fn entering(family: TableFamily, base: &Base, changes: &Changes) -> (
     if base.kind == ChainKind::Nat {
         // The first packet of a connection is new, or related to another one, as not every related packet is the first.
         cell.keep_narrow(Narrow::State, Bits::single(0).with(2));
-        unsure = Some((cell.clone().with_narrow(Narrow::State, Bits::single(2)), Doubt::Chance));
+        let tracked = (0..2).all(|family| !ip.contains(family) || changes.tracks(family));
+        let doubted = if tracked { Bits::single(2) } else { Bits::single(0).with(2) };
+        unsure = Some((cell.clone().with_narrow(Narrow::State, doubted), Doubt::Chance));
     }
     let device = match base.hook {
         Hook::Ingress => Some(Wide::InInterface),

@@ -183,8 +183,8 @@ impl Walk<'_> {
         }
         let first = match self.packet.state {
             _ if base.kind != ChainKind::Nat => true,
-            ConnectionState::New => true,
-            ConnectionState::Related => (self.luck)(start, "the first packet of its connection"),
+            ConnectionState::New if self.changes.tracks(self.packet.narrow(Narrow::Family)) => true,
+            ConnectionState::New | ConnectionState::Related => (self.luck)(start, "the first packet of its connection"),
             _ => false,
         };
         if !first {

@@ -4,7 +4,7 @@
 //! What a rule asks for is enough: the kernel registers tracking, and with it nf_defrag, when such a rule is loaded, whether a packet
 //! comes to it or not (nf_ct_netns_get, net/netfilter/nf_conntrack_proto.c).
 
-use super::ruleset::{Alteration, ChainKind, Condition, Line, Outcome, Ruleset, TableFamily, Unread};
+use super::ruleset::{Alteration, Condition, Line, Outcome, Ruleset, TableFamily, Unread, Verdict};
 use crate::packet::{Cell, Narrow, Wide};
 
 /// Words of rules that use connection tracking, in the languages of nft and iptables.
@@ -37,9 +37,7 @@ impl Ruleset {
             let sees =
                 |family_of: TableFamily| family_of != TableFamily::Netdev && family_of.packets().contains(family);
             let tables = self.tables.iter().filter(|table| sees(table.family));
-            tables.flat_map(|table| &table.chains).any(|chain| {
-                chain.base.as_ref().is_some_and(|b| b.kind == ChainKind::Nat) || chain.lines.iter().any(asks)
-            })
+            tables.flat_map(|table| &table.chains).any(|chain| chain.lines.iter().any(asks))
         };
         [of(0), of(1)]
     }
@@ -54,9 +52,13 @@ pub(super) fn asks(line: &Line) -> bool {
         Condition::Chance(text) | Condition::Unread(Unread { text, .. }) => names_it(text),
     }) || line.alters.iter().any(|change| matches!(change, Alteration::Field(name) if names_it(name)))
         || match &line.outcome {
-            Outcome::ByKey(keys) => keys.iter().any(|(cell, _)| is_of_connection(cell)),
+            // A nat chain alone does not, and sees no packet then (nf_nat_inet_fn).
+            Outcome::Verdict(verdict) => matches!(verdict, Verdict::Translate(_)),
+            Outcome::ByKey(keys) => {
+                keys.iter().any(|(cell, verdict)| is_of_connection(cell) || matches!(verdict, Verdict::Translate(_)))
+            }
             Outcome::Unread(text) => names_it(text),
-            _ => false,
+            Outcome::Next => false,
         }
 }
 

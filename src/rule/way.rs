@@ -88,8 +88,12 @@ impl Changes {
             Hook::Prerouting | Hook::Output => base.priority <= DEFRAG,
             _ => false,
         };
-        let tracked = self.tracked.get(usize::from(family)).is_some_and(|tracked| *tracked);
-        !early && tracked
+        !early && self.tracks(family)
+    }
+
+    /// Whether connections of a family (0 IPv4, 1 IPv6) are known to be tracked. Where they are not, nat chains see no packet.
+    pub fn tracks(&self, family: u8) -> bool {
+        self.tracked.get(usize::from(family)).is_some_and(|tracked| *tracked)
     }
 
     /// Whether the connection of a packet is not known there, or not to all.

@@ -253,7 +253,7 @@ impl Lab {
             let raw =
                 packet.interface_in.as_ref().and_then(|name| self.streets.get(name)).map_or(&self.own, Street::raw);
             if street::launch(raw, &bytes(packet, &form), packet.destination)? {
-                labels.insert((label, packet.source, packet.destination), *n);
+                labels.insert(label, (packet.source, packet.destination, *n));
                 let sent = settled(packet, &Stage { form, ..stage.clone() });
                 seen[*n] = Some(Seen { sent, passed: false, events: Vec::new(), state: None });
             }
@@ -268,8 +268,7 @@ impl Lab {
         for (name, street) in &self.streets {
             let out = self.way == Some(Way::OutBy(name.clone()));
             street.heard(&mut self.buffer, |bytes| {
-                let known = label(bytes).and_then(|key| labels.get(&key));
-                if let Some(seen) = known.and_then(|n| seen[*n].as_mut()) {
+                if let Some(seen) = whose(bytes, labels).and_then(|n| seen[n].as_mut()) {
                     seen.passed |= out;
                 }
             })?;
@@ -279,15 +278,14 @@ impl Lab {
 
     /// What the rules were that they met.
     fn follow(&mut self, labels: &Labels, seen: &mut [Option<Seen>]) -> Result<(), LabError> {
-        let mut whose = HashMap::new();
+        let mut by_trace = HashMap::new();
         for raw in trace::drain(&self.trace, &mut self.buffer)? {
             // Only the first event of each base chain says whose it is; a rejection is traced between two events of what it rejects.
             if let Some(header) = &raw.header {
-                let known = label(header).and_then(|key| labels.get(&key)).copied();
-                whose.insert(raw.id, known.or_else(|| begun(header, labels)));
+                by_trace.insert(raw.id, whose(header, labels));
             }
-            let whose = whose.get(&raw.id).copied().flatten();
-            let Some(seen) = whose.and_then(|n| seen[n].as_mut()) else { continue };
+            let known = by_trace.get(&raw.id).copied().flatten();
+            let Some(seen) = known.and_then(|n| seen[n].as_mut()) else { continue };
             if raw.event.table != OWN {
                 // The end of a chain that is no verdict is told as well.
                 if raw.event.handle.is_some() || raw.event.step != Step::Continue {
@@ -305,29 +303,26 @@ impl Lab {
 /// Packets that one load of the lab's own tables is for, by where they go.
 type Load = (Rack, BTreeMap<Way, Vec<(usize, Stage)>>);
 
-/// Whose label, source and destination these are.
-type Labels = HashMap<(u16, IpAddr, IpAddr), usize>;
+/// By label: source, destination, and whose they are.
+type Labels = HashMap<u16, (IpAddr, IpAddr, usize)>;
 
-/// The label, source and destination of what begins with an IP header.
-fn label(header: &[u8]) -> Option<(u16, IpAddr, IpAddr)> {
-    let pair = |at: usize| Some(u16::from_be_bytes(header.get(at..at + 2)?.try_into().ok()?));
-    let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(header.get(at..at + 4)?).ok()?));
-    let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?));
-    match header.first()? >> 4 {
-        4 => Some((pair(4)?, four(12)?, four(16)?)),
-        6 => Some((pair(2)?, sixteen(8)?, sixteen(24)?)),
+/// Whose packet begins with these bytes: its label and one of its addresses, as the other may have been translated. Of a later
+/// fragment of IPv6 20 bytes are told, which end within its source.
+fn whose(bytes: &[u8], labels: &Labels) -> Option<usize> {
+    let pair = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?));
+    let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?));
+    let of = |label: u16| labels.get(&label).copied();
+    let either = |from: IpAddr, to: IpAddr| move |known: &(IpAddr, IpAddr, usize)| known.0 == from || known.1 == to;
+    let begins =
+        |known: &(IpAddr, IpAddr, usize)| matches!(known.0, IpAddr::V6(v6) if v6.octets().starts_with(&bytes[8..]));
+    let found = match bytes.first()? >> 4 {
+        4 => of(pair(4)?).filter(either(four(12)?, four(16)?)),
+        6 if bytes.len() == 20 => of(pair(2)?).filter(begins),
+        6 => of(pair(2)?).filter(either(sixteen(8)?, sixteen(24)?)),
         _ => None,
-    }
-}
-
-/// Whose the first 20 bytes of an IPv6 packet are: label and twelve bytes of the source.
-fn begun(bytes: &[u8], labels: &Labels) -> Option<usize> {
-    let (own, start) = (bytes.get(2..4)?, bytes.get(8..20).filter(|_| bytes.len() == 20)?);
-    let is = |(number, source, _): &(u16, IpAddr, IpAddr)| match source {
-        IpAddr::V6(v6) => own == number.to_be_bytes() && v6.octets().starts_with(start),
-        IpAddr::V4(_) => false,
     };
-    labels.iter().find(|(key, _)| is(key)).map(|(_, n)| *n)
+    found.map(|(_, _, n)| n)
 }
 
 /// Takes from a group as many as can go together: of one connection one packet, where connections are tracked.
@@ -364,17 +359,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_come_back_from_bytes() {
+    fn packets_are_known_by_their_bytes() {
         for text in ["input a 192.0.2.1:1 > 192.0.2.2:2 tcp syn", "input a 2001:db8::1 > 2001:db8::2 icmpv6 128"] {
             let packet: Packet = text.parse().expect(text);
             let sent = bytes(&packet, &Form { label: 258, ..Form::default() });
-            assert_eq!(label(&sent), Some((258, packet.source, packet.destination)), "{text}");
+            let known = |label, from, to| whose(&sent, &Labels::from([(label, (from, to, 7))]));
+            let other = "203.0.113.9".parse().expect("an address");
+            assert_eq!(known(258, packet.source, packet.destination), Some(7), "{text}");
+            assert_eq!(known(258, packet.source, other), Some(7), "a translated destination: {text}");
+            assert_eq!(known(258, packet.destination, packet.source), None, "an answer: {text}");
+            assert_eq!(known(259, packet.source, packet.destination), None, "{text}");
         }
-        assert_eq!([label(b""), label(&[0x45; 12]), label(&[0x10; 60])], [None, None, None]);
         let later: Packet = "forward a b 2001:db8::1 > 2001:db8::2 udp fragment".parse().expect("a packet");
         let sent = bytes(&later, &Form { label: 258, ..Form::default() });
-        let labels = Labels::from([((258, later.source, later.destination), 7)]);
-        assert_eq!((begun(&sent[..20], &labels), begun(&sent, &labels), begun(b"", &labels)), (Some(7), None, None));
+        let labels = Labels::from([(258, (later.source, later.destination, 7))]);
+        assert_eq!([whose(&sent[..20], &labels), whose(&sent[..12], &labels)], [Some(7), None]);
+        assert_eq!([whose(b"", &labels), whose(&[0x45; 12], &labels), whose(&[0x10; 60], &labels)], [None; 3]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `scripts/corpus DIR` runs it over a directory; by itself it takes the samples of the source tree. What is not understood must be
 //! named; a difference that nothing names is wrong, and one is too many.
 
-mod gather;
+pub mod gather;
 mod round;
 
 use super::in_namespace;

@@ -13,15 +13,23 @@ use std::net::IpAddr;
 pub struct Aims {
     boxes: Vec<Cell>,
     tracks: bool,
+    /// The interfaces that are there.
+    names: Vec<String>,
     /// Whether a chain stands where a packet has the header of its frame again.
     egress: bool,
 }
 
 impl Aims {
     pub fn of(ruleset: &Ruleset) -> Self {
+        Self::through(ruleset, &INTERFACES)
+    }
+
+    /// The same for packets through other interfaces.
+    pub fn through(ruleset: &Ruleset, names: &[&str]) -> Self {
         let boxes = ruleset.lines().flat_map(|(_, line)| boxes(line)).collect();
         let egress = ruleset.chains().any(|(_, _, chain)| chain.base.as_ref().is_some_and(|b| b.hook == Hook::Egress));
-        Self { boxes, tracks: ruleset.tracks(), egress }
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Self { boxes, tracks: ruleset.tracks(), names, egress }
     }
 
     /// A packet that can be sent.
@@ -29,7 +37,7 @@ impl Aims {
         loop {
             let mut cell = self.target(draw);
             let direction = draw.one(&[Direction::Input, Direction::Forward, Direction::Forward, Direction::Output]);
-            interfaces(draw, &mut cell, direction);
+            interfaces(draw, &mut cell, direction, &self.names);
             if let Some(packet) = Packet::from_cell(direction, &cell) {
                 let packet = self.in_a_state(draw, packet, &cell);
                 if self.can_be_sent(&packet) {
@@ -188,14 +196,13 @@ fn fits(cell: &Cell, field: Wide, value: u128) -> bool {
 }
 
 /// Interfaces that are there, mostly of those that are asked for.
-fn interfaces(draw: &mut Draw, cell: &mut Cell, direction: Direction) {
+fn interfaces(draw: &mut Draw, cell: &mut Cell, direction: Direction, names: &[String]) {
     for (field, there) in
         [(Wide::InInterface, direction != Direction::Output), (Wide::OutInterface, direction != Direction::Input)]
     {
         let asked = cell.wide(field).clone();
-        let known: Vec<_> = INTERFACES.iter().map(|n| name_number(n)).filter(|n| asked.contains(*n)).collect();
-        let value =
-            if known.is_empty() || draw.chance(20) { name_number(draw.pick(&INTERFACES)) } else { draw.one(&known) };
+        let known: Vec<_> = names.iter().map(|n| name_number(n)).filter(|n| asked.contains(*n)).collect();
+        let value = if known.is_empty() || draw.chance(20) { name_number(&draw.one(names)) } else { draw.one(&known) };
         *cell = cell.clone().with_wide(field, if there { Ranges::single(value) } else { Ranges::single(0) });
     }
 }

@@ -95,6 +95,21 @@ fn agrees(ruleset: &Ruleset, trace: &Trace, seen: &Seen) -> bool {
     trace.fate.passes() == seen.passed && passed == matched(seen) && (trace.fate.passes() || by == denied)
 }
 
+/// As [`judge`], of what became of the packet alone: not every program's rules are traced by what they were read from.
+pub fn judge_fate(ruleset: &Ruleset, seen: &Seen) -> Result<Compared, String> {
+    let found: Vec<_> = ways(ruleset, seen).collect();
+    if !found.iter().any(|trace| trace.fate.passes() == seen.passed) {
+        let by: Vec<_> = found.iter().take(3).map(|trace| (trace.fate, &trace.by)).collect();
+        return Err(format!(
+            "evaluator ({} ways): {by:?}, kernel: passed {}: {:?}",
+            found.len(),
+            seen.passed,
+            seen.events
+        ));
+    }
+    Ok(if found.len() == 1 { Compared::Exactly } else { Compared::ByChance })
+}
+
 /// How the two were compared, or what each of them says.
 pub fn judge(ruleset: &Ruleset, seen: &Seen) -> Result<Compared, String> {
     if ruleset.tracks() && seen.state.is_some_and(|state| state != seen.sent.state) {

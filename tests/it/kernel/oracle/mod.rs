@@ -7,6 +7,7 @@
 pub mod aim;
 pub mod algebra;
 mod cases;
+mod collection;
 mod conditions;
 pub mod draw;
 mod judge;
