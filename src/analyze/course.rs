@@ -4,7 +4,7 @@ use super::cells::Atoms;
 use super::probe::{Found, Journey, Plan, Probe};
 use super::program::{Program, Unlaid, lay_out_chains};
 use super::search::{Limits, Reach, reach};
-use super::words::{decider, example};
+use super::words::decider;
 use crate::packet::Cell;
 use crate::record::Witness;
 use crate::rule::ruleset::{Ruleset, TableFamily};
@@ -121,8 +121,7 @@ impl<'a> Course<'a> {
 
     /// The packets of a step that have given numbers; of the first family that they can be of.
     pub(super) fn packets(&self, step: u32, point: &[u32]) -> Option<Cell> {
-        let cell = self.probe.plan.grid.cell(&self.program.steps[step as usize].cell, point);
-        cell.by_family().into_iter().next()
+        self.probe.plan.grid.cell(&self.program.steps[step as usize].cell, point).of_first_family()
     }
 
     /// A packet to replay: what becomes of it by all rules, and what was meant to. Nothing where chance decides.
@@ -137,9 +136,8 @@ impl<'a> Course<'a> {
         let (passes, by) = self.probe.fate(point, cell.atoms())?;
         let verdict = if passes { "accept" } else { "drop" };
         let by = by.map(|n| format!(" by {}", decider(ruleset, self.program.steps[n as usize].by))).unwrap_or_default();
-        let packet = example(self.direction, &cell)?;
-        // What the text of a packet cannot say (ports of a protocol that has none) cannot be replayed.
-        packet.parse::<Packet>().ok().filter(|packet| packet.is_in(&cell))?;
+        // What the text of a packet cannot say cannot be replayed.
+        let packet = Packet::from_cell(self.direction, &cell)?.said().filter(|packet| packet.is_in(&cell))?.to_string();
         Some(Witness { packet, verdict: format!("{verdict}{by}"), expected })
     }
 }

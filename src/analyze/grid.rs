@@ -104,6 +104,11 @@ impl Grid {
         self.axes.len()
     }
 
+    /// How many numbers an axis has.
+    pub(super) fn count(&self, axis: usize) -> u32 {
+        self.axes[axis].points.len() as u32
+    }
+
     /// One span per axis that holds all packets of a step.
     pub(super) fn hull(&self, step: u32) -> &[Span] {
         let start = step as usize * self.width();
@@ -115,10 +120,11 @@ impl Grid {
         &self.axes[axis].sets[self.sets[step as usize * self.width() + axis] as usize]
     }
 
-    /// Whether a step, whose hull meets a box, has packets in it.
+    /// Whether a step has packets in a box.
     pub(super) fn meets(&self, step: u32, space: &[Span]) -> bool {
-        !self.holed[step as usize]
-            || space.iter().enumerate().all(|(axis, span)| !first(self.runs(step, axis), *span).is_empty())
+        let near = self.hull(step).iter().zip(space).all(|(own, other)| !own.and(*other).is_empty());
+        near && (!self.holed[step as usize]
+            || space.iter().enumerate().all(|(axis, span)| !first(self.runs(step, axis), *span).is_empty()))
     }
 
     /// Whether two steps, whose hulls meet, share packets.

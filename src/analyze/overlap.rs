@@ -8,6 +8,7 @@ use super::course::{Coming, Course};
 use super::dead::expected;
 use super::program::Act;
 use super::search::{Limits, Reach, reach};
+use super::tree::Acting;
 use super::words::{class, place};
 use crate::packet::joined;
 use crate::record::{Finding, FindingType, Severity};
@@ -105,13 +106,13 @@ fn taken(course: &Course, step: u32) -> Option<(FindingType, u32)> {
         if same.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     match denies {
-        true => plan.leading(hull, 0..step, against),
-        false => plan.denying(hull, 0..step, against),
+        true => plan.acting(hull, 0..step, Acting::Leading(u32::MAX), against),
+        false => plan.acting(hull, 0..step, Acting::Denying, against),
     }
     if inside.or(across).is_none() {
         match denies {
-            true => plan.denying(hull, 0..step, alike),
-            false => plan.leading(hull, 0..step, alike),
+            true => plan.acting(hull, 0..step, Acting::Denying, alike),
+            false => plan.acting(hull, 0..step, Acting::Leading(u32::MAX), alike),
         }
     }
     let kinds = [FindingType::Generalization, FindingType::Correlation, FindingType::Partial];
@@ -122,7 +123,7 @@ fn taken(course: &Course, step: u32) -> Option<(FindingType, u32)> {
 fn left(course: &Course, step: u32, atoms: &Atoms) -> Vec<String> {
     let plan = course.probe.plan;
     let mut met = 0;
-    plan.acting(plan.grid.hull(step), 0..step, |_| {
+    plan.acting(plan.grid.hull(step), 0..step, Acting::Any, |_| {
         met += 1;
         if met <= MET { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });

@@ -6,9 +6,10 @@
 
 use super::grid::{Grid, Span};
 use super::program::{Act, Program};
-use super::tree::{Node, Tree};
+use super::tree::{Acting, Tree};
 use crate::rule::evaluate::By;
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 /// What is asked of each step while packets travel.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +32,8 @@ const SHORT: usize = 100;
 pub(super) struct Plan<'a> {
     pub(super) program: &'a Program,
     pub(super) grid: Grid,
-    /// The steps that deny.
-    denying: Tree,
-    /// The steps that accept or lead on.
-    leading: Tree,
+    /// The steps that do something.
+    tree: Tree,
     marks: Vec<Mark>,
 }
 
@@ -52,43 +51,23 @@ impl<'a> Plan<'a> {
             let rule = rule.map_or(NO_RULE, |rule| rule as u32);
             marks.push(Mark { end, rule, doubt: step.doubt.is_some(), atoms });
         }
-        let tree = |which: &dyn Fn(Act) -> bool| {
-            let steps = (0..marks.len() as u32).filter(|n| which(program.steps[*n as usize].act));
-            Tree::new(&grid, steps.collect(), &|n| marks[n as usize].end)
-        };
-        let denying = tree(&|act| act == Act::Deny);
-        let leading = tree(&|act| act.target().is_some());
-        Self { program, grid, denying, leading, marks }
+        let acting = (0..marks.len() as u32).filter(|n| program.steps[*n as usize].act != Act::Pass).collect();
+        let tree = Tree::new(&grid, acting, &|n| program.steps[n as usize].act.target().map(|end| end as u32));
+        Self { program, grid, tree, marks }
     }
 
     /// Visits the steps out of a range that do something to packets in a box; some order, always the same.
-    pub(super) fn acting(&self, space: &[Span], range: Range<u32>, mut visit: impl FnMut(u32) -> ControlFlow<()>) {
-        let mut going = ControlFlow::Continue(());
-        for tree in [&self.denying, &self.leading] {
-            if going.is_continue() {
-                self.visit(tree, space, &range, |n| {
-                    going = visit(n);
-                    going
-                });
-            }
-        }
-    }
-
-    /// The same for steps that deny.
-    pub(super) fn denying(&self, space: &[Span], range: Range<u32>, visit: impl FnMut(u32) -> ControlFlow<()>) {
-        self.visit(&self.denying, space, &range, visit);
-    }
-
-    /// The same for steps that accept or lead on.
-    pub(super) fn leading(&self, space: &[Span], range: Range<u32>, visit: impl FnMut(u32) -> ControlFlow<()>) {
-        self.visit(&self.leading, space, &range, visit);
-    }
-
-    fn visit(&self, tree: &Tree, space: &[Span], range: &Range<u32>, mut visit: impl FnMut(u32) -> ControlFlow<()>) {
-        let open = |node: &Node| node.least < range.end && node.most >= range.start;
-        tree.meeting(space, open, |n| match range.contains(&n) && self.grid.meets(n, space) {
-            true => visit(n),
-            false => ControlFlow::Continue(()),
+    pub(super) fn acting(
+        &self,
+        space: &[Span],
+        range: Range<u32>,
+        acting: Acting,
+        mut visit: impl FnMut(u32) -> ControlFlow<()>,
+    ) {
+        self.tree.near(space, &range, acting, |n| {
+            let end = self.program.steps[n as usize].act.target().map(|end| end as u32);
+            let here = range.contains(&n) && acting.is(end) && self.grid.meets(n, space);
+            if here { visit(n) } else { ControlFlow::Continue(()) }
         });
     }
 }
@@ -165,6 +144,9 @@ pub(super) struct Probe<'a> {
     best: Vec<Span>,
     rest: Vec<Span>,
     order: Vec<(f32, u32)>,
+    /// The packet that was asked for last, and the steps that it is in.
+    asked: Option<Vec<u32>>,
+    answer: Rc<[u32]>,
 }
 
 impl<'a> Probe<'a> {
@@ -187,6 +169,8 @@ impl<'a> Probe<'a> {
             best: Vec::new(),
             rest: Vec::new(),
             order: Vec::new(),
+            asked: None,
+            answer: Rc::new([]),
         }
     }
 
@@ -253,9 +237,9 @@ impl<'a> Probe<'a> {
     }
 
     /// Whether some packet of a step surely comes to it, and whether without its rule that packet has another fate for sure.
-    pub(super) fn glance(&self, step: u32) -> Option<(Vec<u32>, bool)> {
+    pub(super) fn glance(&mut self, step: u32) -> Option<(Vec<u32>, bool)> {
         let point = self.corner(step)?;
-        let hits = hits_of(self.plan, &point);
+        let hits = self.steps_of(&point);
         let here = &self.plan.program.steps[step as usize];
         let atoms = here.cell.atoms();
         let taken = |n: &u32| {
@@ -278,8 +262,9 @@ impl<'a> Probe<'a> {
     }
 
     /// The first step from `from` on that surely accepts all packets of a step and goes on from `to`; the step's rule apart.
-    pub(super) fn accepts_all(&self, step: u32, from: u32, to: u32) -> Option<u32> {
+    pub(super) fn accepts_all(&mut self, step: u32, from: u32, to: u32) -> Option<u32> {
         let point = self.corner(step)?;
+        let hits = self.steps_of(&point);
         let (plan, atoms) = (self.plan, self.plan.program.steps[step as usize].cell.atoms());
         let own = plan.marks[step as usize].rule;
         let all = |n: &u32| {
@@ -288,13 +273,33 @@ impl<'a> Probe<'a> {
             let known = other.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
             there && known && other.act == Act::Accept(to as usize) && !mark.doubt && plan.grid.is_inside(step, *n)
         };
-        let found = hits_of(plan, &point).into_iter().filter(|n| *n >= from).find(all)?;
+        let found = hits.iter().copied().filter(|n| *n >= from).find(all)?;
         let mut past = false;
-        plan.visit(&plan.leading, plan.grid.hull(step), &(from..found), |n| {
+        plan.acting(plan.grid.hull(step), from..found, Acting::Leading(u32::MAX), |n| {
             past |= matches!(plan.program.steps[n as usize].act, Act::Leave(end) if end > found as usize);
             if past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         (!past).then_some(found)
+    }
+
+    /// The steps that a packet is in, in order.
+    fn steps_of(&mut self, point: &[u32]) -> Rc<[u32]> {
+        if self.asked.as_deref() != Some(point) {
+            let mut asked = self.asked.take().unwrap_or_default();
+            asked.clear();
+            asked.extend_from_slice(point);
+            self.asked = Some(asked);
+            self.local.clear();
+            self.local.extend(point.iter().map(|n| Span { lo: *n, hi: *n }));
+            let mut found = Vec::new();
+            self.plan.acting(&self.local, 0..u32::MAX, Acting::Any, |step| {
+                found.push(step);
+                ControlFlow::Continue(())
+            });
+            found.sort_unstable();
+            self.answer = found.into();
+        }
+        Rc::clone(&self.answer)
     }
 
     /// Whether the rule of a step is taken as not there.
@@ -312,8 +317,8 @@ impl<'a> Probe<'a> {
     }
 
     /// What becomes of a packet: whether it passes, and the step that decided last. Nothing where chance or what is unread decides.
-    pub(super) fn fate(&self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
-        let hits = hits_of(self.plan, point);
+    pub(super) fn fate(&mut self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
+        let hits = self.steps_of(point);
         self.follow(&hits, 0, None, atoms)
     }
 
@@ -415,7 +420,7 @@ impl<'a> Probe<'a> {
         hits.clear();
         self.local.clear();
         self.local.extend(self.point.iter().map(|n| Span { lo: *n, hi: *n }));
-        self.plan.acting(&self.local, 0..goal, |step| {
+        self.plan.acting(&self.local, 0..goal, Acting::Any, |step| {
             hits.extend(self.role(step, journey).map(|role| (step, role)));
             ControlFlow::Continue(())
         });
@@ -491,15 +496,15 @@ impl<'a> Probe<'a> {
         for (own, all) in self.best.iter_mut().zip(&self.here) {
             *own = own.and(*all);
         }
-        let goal = journey.legs.last().map_or(0, |leg| leg.end);
         let (mut found, mut target) = (None, taker);
         loop {
+            // What goes on behind the end of the stretch takes packets as well, rather than lead them.
+            let goal = journey.legs.iter().find(|leg| leg.contains(&target)).map_or(0, |leg| leg.end);
             let mut lowest: Option<(u32, Role)> = None;
-            let open = |node: &Node| node.least < target && node.end <= goal;
-            self.plan.leading.meeting(&self.best, open, |step| {
-                let past = step < target && self.plan.marks[step as usize].end > target;
+            self.plan.acting(&self.best, 0..target, Acting::Leading(goal), |step| {
+                let past = self.plan.marks[step as usize].end > target;
                 let lower = past && lowest.is_none_or(|(n, _)| step < n) && !self.is_led_over(led, step);
-                if lower && self.plan.grid.meets(step, &self.best) {
+                if lower {
                     let role = self.role(step, journey).filter(|role| *role != Role::Take);
                     lowest = role.map(|role| (step, role)).or(lowest);
                 }
@@ -563,18 +568,6 @@ impl<'a> Probe<'a> {
             self.leads.push(Lead { from: step, to: *to, before: led });
         }
     }
-}
-
-/// The steps that a packet is in, in order.
-fn hits_of(plan: &Plan, point: &[u32]) -> Vec<u32> {
-    let at: Vec<Span> = point.iter().map(|n| Span { lo: *n, hi: *n }).collect();
-    let mut hits = Vec::new();
-    plan.acting(&at, 0..u32::MAX, |step| {
-        hits.push(step);
-        ControlFlow::Continue(())
-    });
-    hits.sort_unstable();
-    hits
 }
 
 fn part(own: Span, all: Span) -> f32 {

@@ -275,7 +275,10 @@ impl<'a> Layout<'a> {
             return Err(Unlaid::TooDeep(name));
         }
         let mut leaving = Vec::new();
-        for line in self.order(table, chain, here.base, path) {
+        let order = self.order(table, chain, here.base, path);
+        // Most rules are one step.
+        self.steps.reserve(order.len().min(MOST));
+        for line in order {
             let at = At { table, chain, line };
             let Some(rule) = view.line(at) else { continue };
             self.passed.push(at);

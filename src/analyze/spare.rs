@@ -5,6 +5,7 @@ use super::course::Course;
 use super::dead::expected;
 use super::probe::{Found, Journey};
 use super::program::Act;
+use super::tree::Acting;
 use super::words::place;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::evaluate::By;
@@ -140,7 +141,7 @@ fn never_taken(
     let (mut used, mut spent) = (Vec::new(), 0);
     let mut shown = Ok(());
     let plan = course.probe.plan;
-    plan.denying(plan.grid.hull(step), range, |n| {
+    plan.acting(plan.grid.hull(step), range, Acting::Denying, |n| {
         if own.contains(&(n as usize)) || course.probe.is_removed(n) || !which(course, n) {
             return ControlFlow::Continue(());
         }

@@ -1,211 +1,354 @@
-//! Which steps have packets in a box of numbers: a tree of boxes, each around those below it.
+//! Which steps have packets in a box of numbers: a tree of boxes, eight side by side, each around those below it.
 //!
 //! Steps that are broad on an axis are kept apart from those that are narrow there, so that a few broad rules never make
 //! the boxes of thousands of narrow ones broad.
 
 use super::grid::{Grid, Span};
-use std::ops::ControlFlow;
+use crate::packet::{Narrow, Wide};
+use std::ops::{ControlFlow, Range};
 
-/// As many steps as this are looked at one by one.
-const LEAF: usize = 6;
+/// As many boxes are compared at once.
+const BESIDE: usize = 8;
+/// An entry that is a node, and no step.
+const NODE: u32 = 1 << 31;
+/// One row for each axis, one for the numbers of the steps and one for where they go on.
+const ROWS: usize = Wide::ALL.len() + Narrow::ALL.len() + 2;
+/// The ends of eight boxes on one axis: the lower ones negated, then the upper ones. Small numbers, so that processors compare all
+/// eight at a time.
+type Row = [[i16; BESIDE]; 2];
 
-/// A box around steps, or around the boxes that follow it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Node {
-    /// The lowest and the highest step in it.
-    pub(super) least: u32,
-    pub(super) most: u32,
-    /// Where the step in it that skips least goes on.
-    pub(super) end: u32,
-    /// Its first item and how many it has; none when boxes follow.
-    first: u32,
-    count: u32,
-    /// The node that comes next when this one is left out.
-    skip: u32,
-}
-
-/// As many axes as are compared at once.
-const LANES: usize = 8;
-
-/// A box, or the part of it that these axes tell: in numbers that processors compare several at a time.
-#[derive(Debug, Clone, Copy)]
-struct Lanes {
-    lo: [i32; LANES],
-    hi: [i32; LANES],
-}
-
-impl Lanes {
-    /// Puts a box behind others. What is beyond its axes is the same for all.
-    fn push(space: &[Span], all: &mut Vec<Self>) {
-        let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-        for chunk in space.chunks(LANES) {
-            let mut lanes = Self { lo: [0; LANES], hi: [0; LANES] };
-            for (at, span) in chunk.iter().enumerate() {
-                (lanes.lo[at], lanes.hi[at]) = (number(span.lo), number(span.hi));
-            }
-            all.push(lanes);
-        }
-    }
-
-    fn meet(&self, other: &Self) -> bool {
-        let mut apart = false;
-        for at in 0..LANES {
-            apart |= (self.lo[at] > other.hi[at]) | (other.lo[at] > self.hi[at]);
-        }
-        !apart
-    }
-}
+/// Nothing meets it.
+const NOWHERE: Row = [[i16::MIN; BESIDE], [0; BESIDE]];
 
 /// A tree over steps.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// How many [`Lanes`] a box takes.
-    width: usize,
-    nodes: Vec<Node>,
-    bounds: Vec<Lanes>,
-    items: Vec<u32>,
-    /// The hulls of the items, in their order.
-    spans: Vec<Lanes>,
+    /// For each row how many bits of its numbers are left out.
+    coarse: Vec<u32>,
+    /// Where steps that deny go on: beyond all others.
+    beyond: u32,
+    nodes: Vec<[u32; BESIDE]>,
+    rows: Vec<Row>,
+}
+
+/// What steps are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acting {
+    /// Those that deny.
+    Denying,
+    /// Those that lead on, to such a step at most.
+    Leading(u32),
+    Any,
+}
+
+impl Acting {
+    /// Whether a step is asked for that goes on at such an end, or denies where there is none.
+    pub(super) fn is(self, end: Option<u32>) -> bool {
+        match self {
+            Self::Denying => end.is_none(),
+            Self::Leading(last) => end.is_some_and(|end| end <= last),
+            Self::Any => true,
+        }
+    }
 }
 
 impl Tree {
-    /// A tree over some steps. `end` says where each goes on.
-    pub(super) fn new(grid: &Grid, mut steps: Vec<u32>, end: &dyn Fn(u32) -> u32) -> Self {
-        let tree = Self {
-            width: grid.width().div_ceil(LANES),
-            nodes: Vec::with_capacity(steps.len()),
-            bounds: Vec::with_capacity(steps.len()),
-            items: Vec::with_capacity(steps.len()),
-            spans: Vec::with_capacity(steps.len()),
-        };
-        let mut growing = Growing { grid, end, tree, hull: Vec::new(), widths: Vec::new() };
+    /// A tree over some steps. `end` says where each goes on, if it does not deny.
+    pub(super) fn new(grid: &Grid, mut steps: Vec<u32>, end: &dyn Fn(u32) -> Option<u32>) -> Self {
+        let last = steps.iter().max().copied().unwrap_or(0);
+        let beyond = steps.iter().filter_map(|step| end(*step)).max().unwrap_or(0) + 1;
+        let numbers = (0..grid.width()).map(|axis| grid.count(axis)).chain([last, beyond]);
+        let coarse = numbers.map(|most| (u32::BITS - most.leading_zeros()).saturating_sub(15)).collect();
+        let tree = Self { coarse, beyond, nodes: Vec::new(), rows: Vec::new() };
+        let mut growing = Growing { grid, end, tree, parts: [const { Vec::new() }; 3] };
         if !steps.is_empty() {
             growing.node(&mut steps);
         }
         growing.tree
     }
 
-    /// Visits the steps whose hull meets a box, out of the nodes for which `open` holds; some order, always the same.
-    pub(super) fn meeting(
+    /// Visits steps of which every one that is asked for and whose hull meets a box is one; some order, always the same.
+    pub(super) fn near(
         &self,
         space: &[Span],
-        open: impl Fn(&Node) -> bool,
+        steps: &Range<u32>,
+        acting: Acting,
         mut visit: impl FnMut(u32) -> ControlFlow<()>,
     ) {
-        let mut wanted = Vec::with_capacity(self.width);
-        Lanes::push(space, &mut wanted);
-        let mut at = 0;
-        while let Some(node) = self.nodes.get(at) {
-            let bound = &self.bounds[at * self.width..][..self.width];
-            if !open(node) || !meet(bound, &wanted) {
-                at = node.skip as usize;
-                continue;
-            }
-            let (first, count) = (node.first as usize, node.count as usize);
-            for item in first..first + count {
-                let hull = &self.spans[item * self.width..][..self.width];
-                if meet(hull, &wanted) && visit(self.items[item]).is_break() {
+        if self.nodes.is_empty() || steps.is_empty() {
+            return;
+        }
+        let height = self.coarse.len();
+        let ends = match acting {
+            Acting::Denying => Span { lo: self.beyond, hi: self.beyond },
+            Acting::Leading(last) => Span { lo: 0, hi: last.min(self.beyond) },
+            Acting::Any => Span { lo: 0, hi: self.beyond },
+        };
+        let more = [Span { lo: steps.start, hi: steps.end - 1 }, ends];
+        let mut wanted = [[[0; BESIDE]; 2]; ROWS];
+        for ((row, span), coarse) in wanted.iter_mut().zip(space.iter().chain(&more)).zip(&self.coarse) {
+            *row = [[small(span.hi, *coarse); BESIDE], [-small(span.lo, *coarse); BESIDE]];
+        }
+        let mut open = Vec::with_capacity(64);
+        open.push(0);
+        while let Some(node) = open.pop() {
+            let node = node as usize;
+            let mut met = met(&self.rows[node * height..][..height], &wanted[..height]);
+            let entries = &self.nodes[node];
+            while met != 0 {
+                let entry = entries[met.trailing_zeros() as usize / 8];
+                met &= met - 1;
+                if entry & NODE != 0 {
+                    open.push(entry & !NODE);
+                } else if visit(entry).is_break() {
                     return;
                 }
             }
-            at += 1;
         }
     }
 }
 
-fn meet(a: &[Lanes], b: &[Lanes]) -> bool {
-    a.iter().zip(b).all(|(a, b)| a.meet(b))
+fn small(n: u32, coarse: u32) -> i16 {
+    i16::try_from(n >> coarse).unwrap_or(i16::MAX)
+}
+
+/// Which of eight boxes meet another: the high bit of a byte for each that does.
+fn met(rows: &[Row], wanted: &[Row]) -> u64 {
+    const HIGH: u64 = 0x8000_8000_8000_8000;
+    let mut apart = [0; BESIDE];
+    compare(rows, wanted, &mut apart);
+    let four = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| apart[at + n / 2].to_le_bytes()[n % 2]));
+    (!four(0) & HIGH) >> 8 | !four(4) & HIGH
+}
+
+/// Where in a row the box of an entry is.
+fn lane(entry: usize) -> usize {
+    entry % 2 * 4 + entry / 2
+}
+
+/// Leaves a number below zero for each of eight boxes that ends before another begins, or the other way.
+// Apart from what reads the numbers, so that the compiler keeps them together in one register.
+#[inline(never)]
+fn compare(rows: &[Row], wanted: &[Row], apart: &mut [i16; BESIDE]) {
+    let mut all = [0i16; BESIDE];
+    for (row, wanted) in rows.iter().zip(wanted) {
+        for at in 0..BESIDE {
+            all[at] |= row[0][at].wrapping_add(wanted[0][at]) | row[1][at].wrapping_add(wanted[1][at]);
+        }
+    }
+    *apart = all;
 }
 
 /// A tree while it is made.
 struct Growing<'a> {
     grid: &'a Grid,
-    end: &'a dyn Fn(u32) -> u32,
+    end: &'a dyn Fn(u32) -> Option<u32>,
     tree: Tree,
-    /// The box around the steps at hand, and how wide they are together on each axis.
-    hull: Vec<Span>,
-    widths: Vec<u64>,
+    parts: [Vec<u32>; 3],
 }
+
+/// How many steps of a group are looked at to choose a cut.
+const SAMPLE: usize = 32;
 
 impl Growing<'_> {
-    fn node(&mut self, steps: &mut [u32]) {
+    fn node(&mut self, steps: &mut [u32]) -> u32 {
         let at = self.tree.nodes.len();
-        let mut node = self.bound(steps);
-        Lanes::push(&self.hull, &mut self.tree.bounds);
-        self.tree.nodes.push(node);
-        match if steps.len() <= LEAF { None } else { self.cut(steps) } {
-            Some(cut) => {
-                let (one, other) = steps.split_at_mut(cut);
-                self.node(one);
-                self.node(other);
-            }
-            None => {
-                node.first = self.tree.items.len() as u32;
-                node.count = steps.len() as u32;
-                steps.sort_unstable();
-                for step in steps.iter() {
-                    self.tree.items.push(*step);
-                    Lanes::push(self.grid.hull(*step), &mut self.tree.spans);
-                }
-            }
+        self.tree.nodes.push([0; BESIDE]);
+        self.tree.rows.resize((at + 1) * self.tree.coarse.len(), NOWHERE);
+        for (n, group) in self.groups(steps).into_iter().enumerate() {
+            let own = &mut steps[group];
+            self.bound(own, at, n);
+            self.tree.nodes[at][n] = match own {
+                [step] => *step,
+                _ => self.node(own) | NODE,
+            };
         }
-        node.skip = self.tree.nodes.len() as u32;
-        self.tree.nodes[at] = node;
+        at as u32
     }
 
-    /// Looks at the steps at hand.
-    fn bound(&mut self, steps: &[u32]) -> Node {
-        self.hull.clear();
-        self.hull.resize(self.grid.width(), Span { lo: u32::MAX, hi: 0 });
-        self.widths.clear();
-        self.widths.resize(self.grid.width(), 0);
-        let mut node = Node { least: u32::MAX, most: 0, end: u32::MAX, first: 0, count: 0, skip: 0 };
-        for step in steps {
-            node.least = node.least.min(*step);
-            node.most = node.most.max(*step);
-            node.end = node.end.min((self.end)(*step));
-            for ((span, all), width) in self.grid.hull(*step).iter().zip(&mut self.hull).zip(&mut self.widths) {
-                *all = Span { lo: all.lo.min(span.lo), hi: all.hi.max(span.hi) };
-                *width += u64::from(span.extent());
+    /// Puts steps into at most eight groups: the largest is cut as long as there is room for what comes of it.
+    fn groups(&mut self, steps: &mut [u32]) -> Vec<Range<usize>> {
+        let mut groups = Vec::with_capacity(BESIDE);
+        groups.push(0..steps.len());
+        while let Some(largest) = (0..groups.len()).max_by_key(|n| groups[*n].len()) {
+            let (group, room) = (groups[largest].clone(), BESIDE - groups.len());
+            if group.len() == 1 || group.len() > room + 1 && room < 2 {
+                break;
             }
+            groups.swap_remove(largest);
+            if group.len() <= room + 1 {
+                groups.extend(group.map(|n| n..n + 1));
+                continue;
+            }
+            let [second, third] = self.cut(&mut steps[group.clone()]).map(|n| group.start + n);
+            let parts = [group.start..second, second..third, third..group.end];
+            groups.extend(parts.into_iter().filter(|part| !part.is_empty()));
         }
-        node
+        groups
     }
 
-    /// Puts steps into two groups and says where the second begins; nothing where they are all alike.
-    fn cut(&self, steps: &mut [u32]) -> Option<usize> {
-        let (grid, hull) = (self.grid, &self.hull);
-        if let Some(axis) = mixed(grid, steps, hull) {
-            let half = hull[axis].extent() / 2;
-            steps.sort_unstable_by_key(|step| (grid.hull(*step)[axis].extent() > half, *step));
-            return Some(steps.partition_point(|step| grid.hull(*step)[axis].extent() <= half));
-        }
-        let count = steps.len() as f64;
-        let apart = |axis: &usize| f64::from(hull[*axis].extent()) * count / (self.widths[*axis] as f64 + count);
-        let axis = (0..grid.width()).max_by(|a, b| apart(a).total_cmp(&apart(b)))?;
-        if hull[axis].extent() == 0 {
-            return None;
-        }
-        let middle = |step: u32| {
-            let span = grid.hull(step)[axis];
-            (u64::from(span.lo) + u64::from(span.hi), step)
+    /// Writes the box around some steps into a node.
+    fn bound(&mut self, steps: &[u32], node: usize, at: usize) {
+        let height = self.tree.coarse.len();
+        let rows = &mut self.tree.rows[node * height..][..height];
+        let of = |number: &dyn Fn(u32) -> u32| {
+            let both = steps.iter().map(|step| number(*step));
+            Span { lo: both.clone().min().unwrap_or(0), hi: both.max().unwrap_or(0) }
         };
-        let half = steps.len() / 2;
-        steps.select_nth_unstable_by_key(half, |step| middle(*step));
-        Some(half)
+        let spans = around(self.grid, steps)
+            .into_iter()
+            .chain([of(&|step| step), of(&|step| (self.end)(step).unwrap_or(self.tree.beyond))]);
+        for ((row, span), coarse) in rows.iter_mut().zip(spans).zip(&self.tree.coarse) {
+            (row[0][lane(at)], row[1][lane(at)]) = (-small(span.lo, *coarse), small(span.hi, *coarse));
+        }
+    }
+
+    /// Puts steps into three groups, of which one at most is empty, and says where the second and the third begin.
+    fn cut(&mut self, steps: &mut [u32]) -> [usize; 2] {
+        let some: Vec<u32> = steps.iter().copied().step_by(steps.len().div_ceil(SAMPLE)).collect();
+        let hull = around(self.grid, &some);
+        let axes = (0..self.grid.width()).filter(|axis| hull[*axis].extent() > 0);
+        let cuts = axes.map(|axis| (axis, middle(self.grid, axis, &some)));
+        let best = cuts.map(|cut| (cost(self.grid, cut, &some, &hull), cut)).min_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((_, (axis, at))) = best {
+            self.parts.iter_mut().for_each(Vec::clear);
+            steps.iter().for_each(|step| self.parts[side(self.grid.hull(*step)[axis], at)].push(*step));
+            // A cut that hardly cuts would make the tree deep.
+            if self.parts.iter().all(|part| part.len() <= steps.len() - (steps.len() / 8).max(1)) {
+                let mut start = 0;
+                for part in &self.parts {
+                    steps[start..start + part.len()].copy_from_slice(part);
+                    start += part.len();
+                }
+                return [self.parts[0].len(), self.parts[0].len() + self.parts[1].len()];
+            }
+        }
+        let half = (steps.len() / 2).next_multiple_of(BESIDE).min(steps.len() - 1);
+        [half, half]
     }
 }
 
-/// The axis on which broad and narrow steps stand together in the most even numbers.
-fn mixed(grid: &Grid, steps: &[u32], hull: &[Span]) -> Option<usize> {
-    let few = |axis: usize| {
-        let half = hull[axis].extent() / 2;
-        let broad = steps.iter().filter(|step| grid.hull(**step)[axis].extent() > half).count();
-        broad.min(steps.len() - broad)
+/// Where an axis is cut: between the steps' middles.
+fn middle(grid: &Grid, axis: usize, some: &[u32]) -> u32 {
+    let middle = |step: &u32| {
+        let span = grid.hull(*step)[axis];
+        span.lo + span.extent() / 2 + 1
     };
-    let axes = (0..hull.len()).filter(|axis| hull[*axis].extent() > 0);
-    axes.map(|axis| (few(axis), axis))
-        .filter(|(few, _)| *few > 0)
-        .max_by_key(|(few, axis)| (*few, std::cmp::Reverse(*axis)))
-        .map(|(_, axis)| axis)
+    let mut all: Vec<_> = some.iter().map(middle).collect();
+    let half = all.len() / 2;
+    *all.select_nth_unstable(half).1
+}
+
+/// How many steps a packet is compared with after a cut.
+fn cost(grid: &Grid, cut: (usize, u32), some: &[u32], hull: &[Span]) -> f32 {
+    let (mut counts, mut hulls) = ([0u32; 3], [[NONE; ROWS]; 3]);
+    for own in some.iter().map(|step| grid.hull(*step)) {
+        let group = side(own[cut.0], cut.1);
+        counts[group] += 1;
+        widen(&mut hulls[group], own);
+    }
+    let part = |(own, all): (&Span, &Span)| (own.extent() + 1) as f32 / (all.extent() + 1) as f32;
+    let cost = |(count, own): (u32, &[Span; ROWS])| own.iter().zip(hull).map(part).product::<f32>() * count as f32;
+    counts.into_iter().zip(&hulls).filter(|(count, _)| *count > 0).map(cost).sum()
+}
+
+/// Before a cut, behind it, or across.
+fn side(span: Span, cut: u32) -> usize {
+    match span {
+        _ if span.hi < cut => 0,
+        _ if span.lo >= cut => 1,
+        _ => 2,
+    }
+}
+
+/// A span without numbers.
+const NONE: Span = Span { lo: u32::MAX, hi: 0 };
+
+/// The box around some steps.
+fn around(grid: &Grid, steps: &[u32]) -> Vec<Span> {
+    let mut hull = vec![NONE; grid.width()];
+    steps.iter().for_each(|step| widen(&mut hull, grid.hull(*step)));
+    hull
+}
+
+fn widen(hull: &mut [Span], more: &[Span]) {
+    for (all, own) in hull.iter_mut().zip(more) {
+        *all = Span { lo: all.lo.min(own.lo), hi: all.hi.max(own.hi) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::program::{Act, Step};
+    use crate::packet::{Cell, Ranges};
+    use crate::rule::evaluate::By;
+
+    /// Numbers that are the same in each run.
+    fn draw(n: u64) -> u128 {
+        let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40).into()
+    }
+
+    fn step(cell: Cell, n: u64) -> Step {
+        let act = if n.is_multiple_of(3) { Act::Deny } else { Act::Leave(n as usize + 1 + draw(n) as usize % 50) };
+        Step { by: By::Nothing, cell, act, doubt: None }
+    }
+
+    fn check(steps: &[Step], asked: impl Iterator<Item = u32>) {
+        let grid = Grid::new(steps);
+        let end = |n: u32| steps[n as usize].act.target().map(|end| end as u32);
+        let count = steps.len() as u32;
+        let tree = Tree::new(&grid, (0..count).collect(), &end);
+        for n in asked {
+            let space = grid.hull(n);
+            for (range, acting) in [
+                (0..count, Acting::Any),
+                (n / 2..n, Acting::Denying),
+                (n..count, Acting::Leading(u32::MAX)),
+                (0..n, Acting::Leading(n)),
+            ] {
+                let is = |n: u32| range.contains(&n) && acting.is(end(n)) && grid.meets(n, space);
+                let mut found = Vec::new();
+                tree.near(space, &range, acting, |n| {
+                    found.push(n);
+                    ControlFlow::Continue(())
+                });
+                found.retain(|n| is(*n));
+                found.sort_unstable();
+                assert_eq!(found, (0..count).filter(|n| is(*n)).collect::<Vec<_>>(), "{n} {range:?} {acting:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_near_is_what_meets() {
+        let port = |n: u64, size: u128| Ranges::one(draw(n) % 200, (draw(n) % 200) + draw(n + 7) % size);
+        let cell = |n: u64| match n % 7 {
+            0 => Cell::all(),
+            1 | 2 => Cell::all().with_wide(Wide::SourcePort, port(n, 9)),
+            3 => Cell::all().with_wide(Wide::DestinationPort, port(n, 150)),
+            _ => Cell::all().with_wide(Wide::SourcePort, port(n, 3)).with_wide(Wide::DestinationPort, port(n + 1, 20)),
+        };
+        for count in [1, 2, 8, 9, 70, 600] {
+            let steps: Vec<_> = (0..count).map(|n| step(cell(n), n)).collect();
+            check(&steps, 0..count as u32);
+        }
+    }
+
+    #[test]
+    fn alike_and_nested_steps_are_found_too() {
+        let alike: Vec<_> = (0..300).map(|n| step(Cell::all(), n)).collect();
+        check(&alike, [0, 150, 299].into_iter());
+        let nested = |n: u64| Cell::all().with_wide(Wide::SourcePort, Ranges::one(n.into(), u128::from(2000 - n)));
+        let nested: Vec<_> = (0..900).map(|n| step(nested(n), n)).collect();
+        check(&nested, [0, 450, 899].into_iter());
+    }
+
+    #[test]
+    fn more_numbers_than_a_box_tells_apart_are_told_apart() {
+        let cell = |n: u64| Cell::all().with_wide(Wide::Source, Ranges::single(u128::from(n) * 2));
+        let steps: Vec<_> = (0..40_000).map(|n| step(cell(n), n)).collect();
+        check(&steps, [0, 1, 20_001, 39_999].into_iter());
+    }
 }

@@ -6,6 +6,7 @@ use crate::record::Place;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Ruleset, number_name};
 use crate::rule::{ConnectionState, Direction, Packet, address_of, flag_words, status_words};
+use std::fmt::Write as _;
 
 /// More values of one field than this are counted, not listed.
 const SHOWN: usize = 6;
@@ -22,25 +23,45 @@ pub(super) fn place(ruleset: &Ruleset, at: At) -> Place {
         chain: chain.map(|c| c.name.clone()),
         index: line.map(|_| at.line),
         handle: line.and_then(|l| l.handle),
-        text: line.map_or_else(|| policy(ruleset, at.table, at.chain), |l| l.text.clone()),
+        text: line.map_or_else(|| policy(ruleset, at.table, at.chain).to_owned(), |l| l.text.clone()),
     }
 }
 
-fn policy(ruleset: &Ruleset, table: usize, chain: usize) -> String {
+fn policy(ruleset: &Ruleset, table: usize, chain: usize) -> &'static str {
     let base = ruleset.tables.get(table).and_then(|t| t.chains.get(chain)).and_then(|c| c.base.as_ref());
     match base.is_some_and(|b| b.drops) {
-        true => "policy drop".to_owned(),
-        false => "policy accept".to_owned(),
+        true => "policy drop",
+        false => "policy accept",
     }
 }
 
 /// What decided, in one line: `inet filter input handle 7: tcp dport 22 drop`.
 pub(super) fn decider(ruleset: &Ruleset, by: By) -> String {
     match by {
-        By::Line(at) => line(&place(ruleset, at)),
-        By::Policy(table, chain) => line(&place(ruleset, At { table, chain, line: usize::MAX })),
+        By::Line(at) => standing(ruleset, at),
+        By::Policy(table, chain) => standing(ruleset, At { table, chain, line: usize::MAX }),
         By::Nothing => "no rule".to_owned(),
     }
+}
+
+fn standing(ruleset: &Ruleset, at: At) -> String {
+    let mut words = String::with_capacity(128);
+    if let Some(table) = ruleset.tables.get(at.table) {
+        let chain = table.chains.get(at.chain).map_or("", |chain| chain.name.as_str());
+        let _ = write!(words, "{} {} {chain}", table.family, table.name);
+    }
+    let line = ruleset.line(at);
+    let _ = match line.map(|line| line.handle) {
+        Some(Some(handle)) => write!(words, " handle {handle}"),
+        Some(None) => write!(words, " rule {}", at.line),
+        None => Ok(()),
+    };
+    words.push_str(": ");
+    match line {
+        Some(line) => words.push_str(&line.text),
+        None => words.push_str(policy(ruleset, at.table, at.chain)),
+    }
+    words
 }
 
 /// A place in one line.

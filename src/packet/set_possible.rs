@@ -11,6 +11,15 @@ impl Cell {
         parts.iter().flat_map(Self::of_families).collect()
     }
 
+    /// The first part of [`Cell::by_family`].
+    pub fn of_first_family(self) -> Option<Self> {
+        let family = self.narrow(Narrow::Family);
+        if self.asks_connection() || family.len() != 1 {
+            return self.by_family().into_iter().next();
+        }
+        self.of_family(family.iter().next()?)
+    }
+
     fn asks_connection(&self) -> bool {
         self.asks_narrow(Narrow::ConnectionDirection) || self.asks_narrow(Narrow::ConnectionStatus)
     }
@@ -39,20 +48,19 @@ impl Cell {
     }
 
     fn of_families(&self) -> Vec<Self> {
-        let v4 = Ranges::one(0, u128::from(u32::MAX));
-        (0..3)
-            .filter(|family| self.narrow(Narrow::Family).contains(*family))
-            .map(|family| {
-                let mut part = self.clone().with_narrow(Narrow::Family, Bits::single(family));
-                if family == 0 {
-                    part.keep_wide(Wide::Source, &v4);
-                    part.keep_wide(Wide::Destination, &v4);
-                }
-                part
-            })
-            .map(|part| if part.narrow(Narrow::Family).contains(1) { part.of_fragments() } else { part })
-            .filter(|part| !part.is_empty())
-            .collect()
+        let families = (0..3).filter(|family| self.narrow(Narrow::Family).contains(*family));
+        families.filter_map(|family| self.clone().of_family(family)).collect()
+    }
+
+    fn of_family(mut self, family: u8) -> Option<Self> {
+        self.keep_narrow(Narrow::Family, Bits::single(family));
+        if family == 0 {
+            let v4 = Ranges::one(0, u128::from(u32::MAX));
+            self.keep_wide(Wide::Source, &v4);
+            self.keep_wide(Wide::Destination, &v4);
+        }
+        let part = if family == 1 { self.of_fragments() } else { self };
+        (!part.is_empty()).then_some(part)
     }
 
     /// In a later fragment of IPv6 the kernel looks for a transport header at the beginning of the packet (`ipv6_find_hdr` leaves the

@@ -141,6 +141,34 @@ impl Packet {
             && Wide::ALL.iter().all(|f| cell.wide(*f).contains(self.wide(*f)))
     }
 
+    /// The packet that its text stands for: what a text cannot say, such as the ports of a protocol that has none, is 0 in it. Nothing
+    /// where the text stands for none.
+    pub fn said(&self) -> Option<Self> {
+        let mut said = self.clone();
+        match self.direction {
+            Direction::Input => said.interface_out = None,
+            Direction::Output => said.interface_in = None,
+            _ => {}
+        }
+        let names = [&said.interface_in, &said.interface_out].into_iter().flatten();
+        let are_words =
+            names.into_iter().all(|name| name != "-" && !name.is_empty() && !name.contains(char::is_whitespace));
+        if !are_words || self.source.is_ipv4() != self.destination.is_ipv4() {
+            return None;
+        }
+        if !self.protocol.has_ports() {
+            (said.source_port, said.destination_port) = (0, 0);
+        }
+        if !matches!(self.protocol, Protocol::ICMP | Protocol::ICMPV6) {
+            said.icmp = (0, 0);
+        }
+        if self.protocol != Protocol::TCP {
+            said.tcp_flags = 0;
+        }
+        said.short &= self.fragment;
+        Some(said)
+    }
+
     /// A packet of a cell, the most ordinary one that is in it.
     pub fn from_cell(direction: Direction, cell: &Cell) -> Option<Self> {
         let family = cell.narrow(Narrow::Family).iter().next().filter(|family| *family < 2)?;
@@ -439,6 +467,7 @@ impl Packet {
 mod tests {
     use super::*;
     use crate::packet::{Bits, Ranges};
+    use proptest::prelude::*;
 
     #[test]
     fn spellings_come_back() {
@@ -476,6 +505,49 @@ mod tests {
             ("input - ::1 > ::2 udp ctmark x", "`x` is not a mark like 0x1 or 0x1/0xff"),
         ] {
             assert_eq!(text.parse::<Packet>().expect_err(text).to_string(), words);
+        }
+    }
+
+    fn packets() -> impl Strategy<Value = Packet> {
+        let name = || proptest::option::of(proptest::sample::select(vec!["eth0", "lo", "a b"]));
+        let what = (0usize..3, proptest::sample::select(vec![1u8, 6, 17, 47, 58, 132]), any::<bool>(), any::<bool>());
+        let numbers = (any::<u16>(), any::<u16>(), any::<(u8, u8)>(), any::<u8>(), 0u8..5, 0u8..128);
+        (what, numbers, (name(), name()), (any::<u32>(), any::<u32>()), proptest::option::of(0u16..4096)).prop_map(
+            |((direction, protocol, fragment, reply), numbers, (interface_in, interface_out), marks, vlan)| {
+                let (source_port, destination_port, icmp, tcp_flags, state, status) = numbers;
+                let mac = vlan.map(|_| "52:54:00:12:34:56".parse().expect("an address"));
+                let end = |address: &str, port| std::net::SocketAddr::new(address.parse().expect("an address"), port);
+                let to = if reply { "198.51.100.10" } else { "2001:db8::2" };
+                let from = if protocol == 132 || reply { "203.0.113.9" } else { "2001:db8::1" };
+                Packet {
+                    interface_in: interface_in.map(str::to_owned),
+                    interface_out: interface_out.map(str::to_owned),
+                    icmp,
+                    tcp_flags,
+                    state: state_at(state),
+                    mark: marks.0,
+                    fragment,
+                    reply,
+                    status,
+                    connection_mark: marks.1,
+                    source_mac: mac,
+                    destination_mac: mac,
+                    vlan,
+                    ..Packet::between(
+                        Direction::ALL[direction],
+                        end(from, source_port),
+                        end(to, destination_port),
+                        Protocol(protocol),
+                    )
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_said_is_what_is_read_again(packet in packets()) {
+            prop_assert_eq!(packet.to_string().parse().ok(), packet.said());
         }
     }
 
