@@ -1,60 +1,55 @@
-//! A second engine, for tests alone: every packet of a small header space by itself, sets of them as truth tables.
-//!
-//! It knows nothing of ranges, cells or searches, and nothing of the evaluator; what it says of dead rules, of rules that make no
-//! difference and of equal rulesets must be what [`afo::analyze`] says.
+//! The space: a few classes of values of five fields, rules over them, and what becomes of each point, by truth tables alone.
 
-use afo::analyze::{Budget, Wanted, audit, diff};
-use afo::packet::{Bits, Narrow, Ranges, Wide};
-use afo::record::FindingType;
+use afo::packet::{Bits, Cell, Narrow, Ranges, Wide};
+use afo::rule::Packet;
 use afo::rule::ruleset::{
-    At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
+    Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// Classes of values of each dimension; the last class is "any other".
-const SIZES: [usize; 5] = [4, 4, 3, 3, 2];
-const POINTS: usize = 4 * 4 * 3 * 3 * 2;
-const BUDGET: Budget = Budget { steps: 200_000 };
+pub const SIZES: [usize; 5] = [4, 4, 3, 3, 2];
+pub const POINTS: usize = 4 * 4 * 3 * 3 * 2;
 
 /// Which packets of the space.
 #[derive(Clone, PartialEq, Eq)]
-struct Truth([bool; POINTS]);
+pub struct Truth(pub [bool; POINTS]);
 
 impl Truth {
-    const ALL: Self = Self([true; POINTS]);
-    const NONE: Self = Self([false; POINTS]);
+    pub const ALL: Self = Self([true; POINTS]);
+    pub const NONE: Self = Self([false; POINTS]);
 
     fn with(&self, other: &Self, join: fn(bool, bool) -> bool) -> Self {
         Self(std::array::from_fn(|n| join(self.0[n], other.0[n])))
     }
 
-    fn and(&self, other: &Self) -> Self {
+    pub fn and(&self, other: &Self) -> Self {
         self.with(other, |a, b| a && b)
     }
 
-    fn or(&self, other: &Self) -> Self {
+    pub fn or(&self, other: &Self) -> Self {
         self.with(other, |a, b| a || b)
     }
 
-    fn minus(&self, other: &Self) -> Self {
+    pub fn minus(&self, other: &Self) -> Self {
         self.with(other, |a, b| a && !b)
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::NONE
     }
 }
 
 /// A rule of the space: for each dimension the classes that it asks for, as bits, and what it does.
 #[derive(Debug, Clone)]
-struct Small {
-    asks: Vec<(usize, u8)>,
-    verdict: Verdict,
+pub struct Small {
+    pub asks: Vec<(usize, u8)>,
+    pub verdict: Verdict,
 }
 
 impl Small {
-    fn matches(&self) -> Truth {
+    pub fn matches(&self) -> Truth {
         Truth(std::array::from_fn(|point| {
             let mut rest = point;
             let place: [usize; 5] = std::array::from_fn(|dimension| {
@@ -66,8 +61,21 @@ impl Small {
         }))
     }
 
+    /// Its packets in the terms of the model.
+    pub fn cell(&self) -> Cell {
+        let mut cell = Cell::all().with_narrow(Narrow::Family, Bits::single(0));
+        for (dimension, classes) in &self.asks {
+            match condition(*dimension, *classes) {
+                Condition::Wide(field, values) => cell.keep_wide(field, &values),
+                Condition::Narrow(field, values) => cell.keep_narrow(field, values),
+                _ => unreachable!("a condition is one field's"),
+            }
+        }
+        cell
+    }
+
     /// The same rule in the terms of the model.
-    fn line(&self) -> Line {
+    pub fn line(&self) -> Line {
         let conditions = self.asks.iter().map(|(dimension, classes)| condition(*dimension, *classes)).collect();
         let outcome = Outcome::Verdict(self.verdict.clone());
         Line { handle: None, comment: None, text: format!("{self:?}"), conditions, alters: Vec::new(), outcome }
@@ -97,15 +105,15 @@ fn condition(dimension: usize, classes: u8) -> Condition {
 
 /// Chains: base at prerouting, base at input early, base at input late, regular s1, regular s2.
 #[derive(Debug, Clone)]
-struct World {
-    chains: [Vec<Small>; 5],
-    drops: [bool; 3],
+pub struct World {
+    pub chains: [Vec<Small>; 5],
+    pub drops: [bool; 3],
 }
 
-const NAMES: [&str; 5] = ["pre", "early", "late", "s1", "s2"];
+pub const NAMES: [&str; 5] = ["pre", "early", "late", "s1", "s2"];
 
 impl World {
-    fn ruleset(&self) -> Ruleset {
+    pub fn ruleset(&self) -> Ruleset {
         let base = |n: usize| {
             let (hook, priority) = [(Hook::Prerouting, -150), (Hook::Input, -10), (Hook::Input, 0)][n];
             Base { kind: ChainKind::Filter, hook, priority, drops: self.drops[n], devices: Vec::new() }
@@ -127,7 +135,7 @@ impl World {
     }
 
     /// What gets through for this host, and what through it: forwarded packets meet only the first chain.
-    fn through(&self, seen: &mut Seen) -> [Truth; 2] {
+    pub fn through(&self, seen: &mut Seen) -> [Truth; 2] {
         let mut passing = Truth::ALL;
         let mut forwarded = Truth::ALL;
         for chain in 0..3 {
@@ -142,7 +150,21 @@ impl World {
         [passing, forwarded]
     }
 
-    fn without(&self, chain: usize, line: usize) -> Self {
+    /// The same with only some of the rules that decide; the others do nothing.
+    pub fn with_only(&self, kept: &BTreeSet<(usize, usize)>) -> Self {
+        let mut less = self.clone();
+        for (chain, rules) in less.chains.iter_mut().enumerate() {
+            for (line, rule) in rules.iter_mut().enumerate() {
+                let leads = matches!(rule.verdict, Verdict::Jump(_) | Verdict::Goto(_));
+                if !leads && !kept.contains(&(chain, line)) {
+                    rule.verdict = Verdict::Continue;
+                }
+            }
+        }
+        less
+    }
+
+    pub fn without(&self, chain: usize, line: usize) -> Self {
         let mut less = self.clone();
         less.chains[chain].remove(line);
         less
@@ -151,11 +173,11 @@ impl World {
 
 /// What was found out of the rules, by chain and line.
 #[derive(Debug, Default)]
-struct Seen {
+pub struct Seen {
     /// Some packet reaches it.
-    reached: BTreeSet<(usize, usize)>,
+    pub reached: BTreeSet<(usize, usize)>,
     /// Some way leads past it at all.
-    passed: BTreeSet<(usize, usize)>,
+    pub passed: BTreeSet<(usize, usize)>,
 }
 
 struct Run<'a> {
@@ -229,70 +251,33 @@ fn verdict(level: usize) -> impl Strategy<Value = Verdict> {
     prop_oneof![4 => plain, 1 => call].boxed()
 }
 
-fn small(level: usize) -> impl Strategy<Value = Small> {
+pub fn small(level: usize) -> impl Strategy<Value = Small> {
     let ask = (0usize..5).prop_flat_map(|dimension| (Just(dimension), 1u8..(1 << SIZES[dimension])));
     (prop::collection::vec(ask, 0..4), verdict(level)).prop_map(|(asks, verdict)| Small { asks, verdict })
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub fn world() -> impl Strategy<Value = World> {
     let rules = |level, most| prop::collection::vec(small(level), 0..most);
     let chains = (rules(0, 4), rules(0, 7), rules(0, 7), rules(1, 5), rules(2, 4));
     (chains, any::<[bool; 3]>())
         .prop_map(|((pre, early, late, s1, s2), drops)| World { chains: [pre, early, late, s1, s2], drops })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
-
-    #[test]
-    fn dead_and_redundant_rules_are_those_of_the_truth_tables(world in world()) {
-        let mut seen = Seen::default();
-        let through = world.through(&mut seen);
-        let findings = audit(&world.ruleset(), BUDGET);
-        let named = |kind: &dyn Fn(&FindingType, bool) -> bool| -> BTreeSet<(usize, usize)> {
-            findings.iter().filter(|f| kind(&f.kind, f.dead)).filter_map(|f| {
-                let rule = f.rule.as_ref()?;
-                Some((NAMES.iter().position(|n| Some(*n) == rule.chain.as_deref())?, rule.index?))
-            }).collect()
-        };
-        let dead: BTreeSet<_> = seen.passed.difference(&seen.reached).copied().collect();
-        prop_assert_eq!(named(&|_, dead| dead), dead);
-        let idle = |(chain, line): &(usize, usize)| {
-            matches!(world.chains[*chain][*line].verdict, Verdict::Accept | Verdict::Drop)
-                && world.without(*chain, *line).through(&mut Seen::default()) == through
-        };
-        let redundant: BTreeSet<_> = seen.reached.iter().copied().filter(idle).collect();
-        prop_assert_eq!(named(&|kind, dead| *kind == FindingType::Redundant && !dead), redundant);
-        prop_assert!(findings.iter().all(|f| f.kind != FindingType::Unknown));
-    }
-
-    #[test]
-    fn rulesets_are_equal_where_their_truth_tables_are(world in world(), chain in 0usize..5, line in 0usize..7, other in small(2)) {
-        let mut changed = world.clone();
-        let rules = &mut changed.chains[chain];
-        match line < rules.len() {
-            true => rules[line] = other,
-            false => rules.push(other),
-        }
-        let same = world.through(&mut Seen::default()) == changed.through(&mut Seen::default());
-        let answer = diff(&world.ruleset(), &changed.ruleset(), Wanted::Witness, BUDGET);
-        prop_assert_eq!(answer.verdict.as_deref(), Some(if same { "equal" } else { "different" }), "{:?}", answer);
-    }
-}
-
-/// The place of a rule is what the audit names.
-#[test]
-fn a_rule_that_two_others_cover_is_dead() {
-    let rule = |asks: Vec<(usize, u8)>, verdict| Small { asks, verdict };
-    let early = vec![
-        rule(vec![(1, 0b0001)], Verdict::Accept),
-        rule(vec![(1, 0b1110), (0, 0b0011)], Verdict::Drop),
-        rule(vec![(0, 0b0001)], Verdict::Drop),
-    ];
-    let world = World { chains: [vec![], early, vec![], vec![], vec![]], drops: [false; 3] };
-    let mut seen = Seen::default();
-    world.through(&mut seen);
-    assert_eq!(seen.passed.difference(&seen.reached).collect::<Vec<_>>(), [&(1, 2)]);
-    let at = At { table: 0, chain: 1, line: 2 };
-    assert!(world.ruleset().line(at).is_some_and(|line| line.text.contains("(0, 1)")));
+/// The points that a packet may be: where its text says no ports, any of these.
+pub fn points(packet: &Packet) -> Vec<usize> {
+    let among = |value: u128, known: &[u128]| known.iter().position(|k| *k == value).unwrap_or(known.len());
+    let number = |field| packet.wide(field);
+    let port = among(number(Wide::DestinationPort), &[20, 21, 22]);
+    let ports = if packet.protocol.has_ports() && !packet.fragment { port..port + 1 } else { 0..SIZES[1] };
+    let point = |port: usize| {
+        let classes = [
+            among(number(Wide::Source), &[0x0a00_0001, 0x0a00_0002, 0x0a00_0003]),
+            port,
+            among(packet.narrow(Narrow::Protocol).into(), &[6, 17]),
+            among(packet.narrow(Narrow::State).into(), &[0, 1]),
+            among(number(Wide::InInterface), &[name_number("eth0")]),
+        ];
+        classes.iter().zip(SIZES).rev().fold(0, |point, (class, size)| point * size + class)
+    };
+    ports.map(point).collect()
 }
