@@ -131,6 +131,12 @@ impl<'v> Route<'v> {
         self.hops[hop].inside.map(|outer| outer as usize)
     }
 
+    /// How much there is to look at: hops, and the products of sets.
+    pub(super) fn weight(&self) -> usize {
+        let products = |test: &Test| if let Test::AnyOf(cells) = test { cells.len() } else { 0 };
+        self.hops.len() + self.tests.iter().map(products).sum::<usize>()
+    }
+
     /// What its hops are of.
     pub(super) fn rules(&self) -> impl Iterator<Item = By> {
         self.hops.iter().map(|hop| hop.by)
@@ -372,6 +378,10 @@ impl<'v> Sifting<'v, '_> {
         let tests = start as u32..self.route.tests.len() as u32;
         let leads = matches!(line.outcome, Outcome::Verdict(Verdict::Jump(_) | Verdict::Goto(_)) | Outcome::ByKey(_));
         let cells = if leads { self.inner(&tests, cells, alive) } else { Vec::new() };
+        if leads && cells.is_empty() {
+            self.route.tests.truncate(start);
+            return None;
+        }
         Some(Sifted { tests, cells, doubt })
     }
 
@@ -405,6 +415,7 @@ impl<'v> Sifting<'v, '_> {
                 Test::AnyOf(_) | Test::Atom(..) => {}
             }
         }
+        inner.retain(|cell| !cell.is_empty());
         inner
     }
 

@@ -306,18 +306,16 @@ impl<'r, 'v> Travel<'r, 'v> {
             return;
         };
         let mut rest = piece.cell.minus(&taken);
-        if let Some(inside) = self.obstacle(piece, &taken, leg, taker, trust) {
-            self.lost |= inside == taken;
-            rest.extend(taken.minus(&inside));
-            rest.extend((inside != taken).then_some(inside));
+        let past = self.obstacle(piece, &taken, leg, taker, trust);
+        if let Some(inside) = &past {
+            self.lost |= *inside == taken;
+            rest.extend(taken.minus(inside));
         }
-        let mut new: Vec<_> = rest
-            .into_iter()
-            .flat_map(possible)
-            .map(|cell| Piece { cell, over: Rc::clone(&piece.over), sifted: false })
-            .collect();
-        new.sort_by_key(|piece| piece.cell.magnitude());
-        stack.extend(new);
+        rest.sort_by_key(Cell::magnitude);
+        // What some hop leads past is most likely to get through, and comes next.
+        rest.extend(past.filter(|inside| *inside != taken));
+        let sub = rest.into_iter().flat_map(possible);
+        stack.extend(sub.map(|cell| Piece { cell, over: Rc::clone(&piece.over), sifted: false }));
     }
 
     /// Packets of a box that some hop leads past the one that takes one of them; nothing where that takes them all.

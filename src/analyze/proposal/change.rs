@@ -84,7 +84,7 @@ impl Judge<'_> {
     fn lost(&mut self, view: &View, lost: &Lost) -> Result<Option<bool>, Unlaid> {
         let packets = self.unseen(lost.direction, lost.packets);
         let route = Route::new(self.before, view, lost.direction, &packets, &mut self.found.atoms)?;
-        if route.hops.len() <= self.fine.hops {
+        if route.weight() <= self.fine.weight {
             self.before.look_among(Some(&mut route.rules()));
             let changed = self.lost_parts(view, lost, &packets);
             self.before.look_among(None);

@@ -97,7 +97,7 @@ impl<'a> Judge<'a> {
         for (direction, packets) in self.packets_by_way(places)? {
             routes.push(Route::new(before, after, direction, &packets, &mut self.found.atoms)?);
         }
-        if routes.iter().all(|route| route.hops.len() <= self.fine.hops) {
+        if routes.iter().all(|route| route.weight() <= self.fine.weight) {
             let found = self.found.clone();
             self.too_much = false;
             before.look_among(Some(&mut routes.iter().flat_map(Route::rules)));

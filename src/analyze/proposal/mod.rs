@@ -30,13 +30,13 @@ use std::collections::BTreeSet;
 /// How far a rule is judged part by part; beyond it as a whole.
 #[derive(Debug, Clone, Copy)]
 struct Fine {
-    /// Rules on its way.
-    hops: usize,
+    /// Rules on its way and products of their sets.
+    weight: usize,
     /// Parts of its packets.
     parts: usize,
 }
 
-const FINE: Fine = Fine { hops: 48, parts: 64 };
+const FINE: Fine = Fine { weight: 64, parts: 64 };
 
 /// What is to be said of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -50,10 +50,7 @@ impl Judge<'_> {
         };
         match looked {
             Looked::Told(_) => None,
-            Looked::Nothing(used) => {
-                let denies = |hop: &usize| post.travel.route.hops[*hop].act == Move::Deny;
-                Some(used.into_iter().chain(last).filter(denies).map(|hop| post.by(hop)).collect())
-            }
+            Looked::Nothing(used) => Some(post.denying(used.into_iter().chain(last))),
             Looked::Spent => {
                 self.not_followed(post);
                 None

@@ -3,7 +3,7 @@
 use crate::analyze::Budget;
 use crate::analyze::cells::Doubt;
 use crate::analyze::sift::{Move, Route, Test};
-use crate::analyze::travel::{Leg, Point, Travel, Trust};
+use crate::analyze::travel::{Leg, Point, Sought, Travel, Trust};
 use crate::analyze::view::Side;
 use crate::packet::Cell;
 use crate::rule::Direction;
@@ -72,6 +72,12 @@ impl<'r, 'v> Post<'r, 'v> {
         Leg { side: self.side(), from: 0, to: self.hop }
     }
 
+    /// Whether some packets of a set come to the rule.
+    pub(super) fn is_reached_by(&mut self, cells: &[Cell]) -> bool {
+        let coming = self.coming();
+        matches!(self.travel.search(cells, &[coming], Trust::All), Sought::Found(_))
+    }
+
     /// The way from a hop to the end.
     pub(super) fn leg(&self, side: Side, from: usize) -> Leg {
         Leg { side, from, to: self.travel.route.hops.len() }
@@ -81,6 +87,17 @@ impl<'r, 'v> Post<'r, 'v> {
     pub(super) fn apart(&self) -> (usize, usize) {
         let own = (self.hop + 1, self.travel.route.end(self.hop));
         self.others.map_or(own, |(_, last)| (0, own.1.max(last)))
+    }
+
+    /// Whether nothing else changes on the way.
+    pub(super) fn is_alone(&self) -> bool {
+        self.others.is_none()
+    }
+
+    /// What denies, of some hops.
+    pub(super) fn denying(&self, hops: impl IntoIterator<Item = usize>) -> Vec<By> {
+        let denies = |hop: &usize| self.travel.route.hops[*hop].act == Move::Deny && *hop != self.hop;
+        hops.into_iter().filter(denies).map(|hop| self.by(hop)).collect()
     }
 
     /// What of the way there comes before anything that changed: what denies here does so on both sides.
@@ -130,6 +147,12 @@ impl<'r, 'v> Post<'r, 'v> {
     pub(super) fn touches(&self, hop: usize, cell: &Cell) -> bool {
         let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
         way.all(|hop| self.travel.touches(hop, cell))
+    }
+
+    /// Whether a hop acts on some of its packets; looked at closely, or as far as each test tells.
+    pub(super) fn meets(&self, hop: usize, closely: bool) -> bool {
+        let inside = |cell: &Cell| !closely || self.travel.within(hop, cell, None, Trust::All).is_some();
+        self.cells.iter().any(|cell| self.touches(hop, cell) && inside(cell))
     }
 
     /// Whether conditions decide about a hop that the packet does not, beyond those of some packets.

@@ -5,12 +5,16 @@ use crate::analyze::tests::{packets, ruleset};
 use crate::analyze::{Budget, with_rules};
 use crate::packet::Cell;
 use crate::packet::{Ranges, Wide};
-use crate::record::{Change, ChangeOp, PacketClass};
+use crate::record::{Change, ChangeOp, Conflict, ConflictType, PacketClass};
 use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{Condition, Line, Outcome, Ruleset, Verdict};
 use crate::rule::{Packet, Rule};
 use proptest::prelude::*;
 use std::borrow::Cow;
+
+/// Everything part by part, and everything as a whole.
+const FULL: Fine = Fine { weight: usize::MAX, parts: 4096 };
+const WHOLE: Fine = Fine { weight: 0, parts: 0 };
 
 /// A rule over the small world of [`packets`].
 fn rule(id: &'static str) -> impl Strategy<Value = Rule> {
@@ -36,12 +40,7 @@ fn passes(ruleset: &Ruleset, packet: &Packet) -> bool {
 
 /// Holds what is said of a change against both rulesets, packet by packet.
 fn holds(live: &Ruleset, after: &Ruleset, rules: &[Rule], changes: &[Change]) -> Result<(), TestCaseError> {
-    let found = Against::new(Cow::Borrowed(live)).find_as(
-        rules,
-        changes,
-        Budget { steps: 1_000_000 },
-        Fine { hops: usize::MAX, parts: 4096 },
-    );
+    let found = Against::new(Cow::Borrowed(live)).find_as(rules, changes, Budget { steps: 1_000_000 }, FULL);
     let (dropped, accepted) = found.changed.cells();
     for packet in packets() {
         let is_in = |cells: &[Cell]| cells.iter().any(|cell| packet.is_in(cell));
@@ -54,12 +53,7 @@ fn holds(live: &Ruleset, after: &Ruleset, rules: &[Rule], changes: &[Change]) ->
 /// Holds what is said of whole sets, as where very many rules are on the way, against both rulesets: something is said of every packet
 /// whose fate differs, each example is such a packet, and nothing is said where there is none.
 fn holds_wide(live: &Ruleset, after: &Ruleset, rules: &[Rule], changes: &[Change]) -> Result<(), TestCaseError> {
-    let found = Against::new(Cow::Borrowed(live)).find_as(
-        rules,
-        changes,
-        Budget { steps: 1_000_000 },
-        Fine { hops: 0, parts: 0 },
-    );
+    let found = Against::new(Cow::Borrowed(live)).find_as(rules, changes, Budget { steps: 1_000_000 }, WHOLE);
     let (dropped, accepted) = found.changed.cells();
     let effect = found.changed.effect(&found.atoms);
     let rest = |classes: &[PacketClass]| classes.iter().any(|class| class.example.is_none());
@@ -126,6 +120,29 @@ proptest! {
         other.position = crate::rule::Position::Auto;
         let replaced = Change { op: ChangeOp::Replace, target: "b".to_owned(), rule: Some(other.clone()) };
         holds(&there, &instead(&there, "b", &other), &[], &[replaced])?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_rule_is_judged_alike_in_parts_and_as_a_whole(live in ruleset(), a in rule("a"), b in rule("b"), many in any::<bool>()) {
+        let live = if many { with_many(live) } else { live };
+        let against = Against::new(Cow::Borrowed(&live));
+        let kinds = |rules: &[Rule], fine: Fine| -> Vec<_> {
+            let found = against.find_as(rules, &[], Budget { steps: 1_000_000 }, fine);
+            let advised = found.advice.iter().filter(|words| words.contains("never reached")).count();
+            // Of several covers of a dead rule each may be named.
+            let kind = |item: &Conflict| (!item.dead).then_some(item.kind);
+            // A part of a rule that is dead counts for one and not for the other among the earlier rules.
+            let lesser = [ConflictType::Partial, ConflictType::Overlap, ConflictType::Generalization];
+            let grave = found.items.into_iter().filter(|item| !lesser.contains(&item.kind));
+            let kinds = grave.map(|item| (kind(&item), item.rule, item.dead));
+            kinds.map(|kind| (kind, advised)).collect()
+        };
+        prop_assert_eq!(kinds(&[a.clone()], FULL), kinds(&[a.clone()], WHOLE));
+        prop_assert_eq!(kinds(&[a.clone(), b.clone()], FULL), kinds(&[a, b], WHOLE));
     }
 }
 

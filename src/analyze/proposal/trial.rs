@@ -1,11 +1,11 @@
 //! Placements that would work for a rule whose packets meet very many others: each is tried on the route before it is named.
 
-use super::judge::{Judge, only_invalid};
+use super::judge::Judge;
 use super::post::Post;
+use super::wide::meant;
 use crate::analyze::cells::Doubt;
 use crate::analyze::travel::{Leg, Sought, Trust};
 use crate::analyze::view::Side;
-use crate::packet::Cell;
 use crate::rule::Rule;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::At;
@@ -68,8 +68,7 @@ impl Judge<'_> {
 /// The first rule that denies in a chain which surely drops some of what a rule accepts.
 fn stopper(post: &mut Post) -> Option<usize> {
     let end = post.end()?;
-    let meant: Vec<Cell> = post.cells.iter().filter(|cell| !only_invalid(cell)).cloned().collect();
-    let meant = if meant.is_empty() { post.cells.clone() } else { meant };
+    let meant = meant(post);
     let denying = post.deniers(Side::After, end, usize::MAX);
     let found = denying.iter().copied().find(|hop| {
         let chance = post.travel.route.hops[*hop].luck.is_some_and(|(_, doubt)| doubt == Doubt::Chance);

@@ -1,7 +1,7 @@
 //! A rule whose packets meet so many others that what becomes of each part is not told one by one: whether anything changes, one packet
 //! for each thing that is said, and the rules that decide about it.
 
-use super::judge::{Judge, closed_words, ineffective, item, maybe_dropped, only_invalid, translated};
+use super::judge::{Judge, closed_words, ineffective, item, maybe_dropped, translated};
 use super::post::{NAMED, Post, TRIED};
 use crate::analyze::cells::Doubt;
 use crate::analyze::placing::Stood;
@@ -135,7 +135,8 @@ impl Judge<'_> {
     fn wide_deny(&mut self, rule: &Rule, posts: &mut [Post]) -> Option<Conflict> {
         let (mut same, mut instead) = (true, Vec::new());
         for post in posts {
-            match self.newly_denied(post) {
+            let without = self.newly_denied(post);
+            match if post.is_alone() { without } else { denied_anyhow(post) } {
                 Some(by) => instead.extend(by),
                 None => same = false,
             }
@@ -160,7 +161,7 @@ impl Judge<'_> {
                 };
                 let past = matches!(own.act, Move::Accept(end) | Move::Leave(end) if end <= post.hop);
                 let acts = !matches!(own.act, Move::Enter(_) | Move::Stay) && own.side.is_on(Side::After);
-                if frame || !acts || !post.cells.iter().any(|cell| post.touches(hop, cell)) {
+                if frame || !acts || !post.meets(hop, inside.len() + across.len() + taken.len() < 4 * TRIED) {
                     continue;
                 }
                 match is_opposite(rule.action, own.act) && !past {
@@ -204,7 +205,7 @@ impl Judge<'_> {
 fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
     let all = post.cells.clone();
     let (coming, direction) = (post.coming(), post.direction());
-    let meant = meant(&all);
+    let meant = meant(post);
     let first = found.stopped.len();
     for (tried, hop) in post.deniers(Side::After, end, usize::MAX).into_iter().enumerate() {
         let some = found.stopped.len() > first;
@@ -234,7 +235,7 @@ fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
         }
     }
     let opening: Vec<_> = keep_states(&all, Bits::single(0));
-    let cells = if opening.is_empty() { all } else { opening };
+    let cells = if post.is_reached_by(&opening) { opening } else { all };
     let legs = [coming, post.leg(Side::After, end)];
     match post.travel.search(&cells, &legs, Trust::Understood) {
         Sought::Found(_) => found.through = true,
@@ -246,7 +247,7 @@ fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
 
 /// Whether what a rule accepts passes for sure without it.
 fn passes_anyhow(post: &mut Post) -> bool {
-    let (cells, coming) = (meant(&post.cells), post.coming());
+    let (cells, coming) = (meant(post), post.coming());
     let after = post.hop + 1;
     post.deniers(Side::After, after, usize::MAX).into_iter().all(|hop| {
         let own = post.travel.all_within(hop, &cells);
@@ -255,12 +256,19 @@ fn passes_anyhow(post: &mut Post) -> bool {
     })
 }
 
-/// Nobody means packets that belong to no connection when accepting some.
-fn meant(cells: &[Cell]) -> Vec<Cell> {
-    match cells.iter().all(only_invalid) {
-        true => cells.to_vec(),
-        false => keep_states(cells, Narrow::State.all().minus(Bits::single(3))),
+/// What denies all packets of a rule without it, beside others that are new.
+fn denied_anyhow(post: &mut Post) -> Option<Vec<By>> {
+    let (cells, coming) = (post.cells.clone(), post.coming());
+    match post.travel.search(&cells, &[coming, post.leg(Side::After, post.hop + 1)], Trust::All) {
+        Sought::Nothing(used) => Some(post.denying(used)),
+        _ => None,
     }
+}
+
+/// Nobody means packets that belong to no connection when accepting some.
+pub(super) fn meant(post: &mut Post) -> Vec<Cell> {
+    let valid = keep_states(&post.cells, Narrow::State.all().minus(Bits::single(3)));
+    if post.is_reached_by(&valid) { valid } else { post.cells.clone() }
 }
 
 /// The packets of some states.
