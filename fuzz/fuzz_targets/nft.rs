@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|json: &str| {
     let read = afo::backend::nftables::read(json);
-    let written = afo::backend::nftables::export(json);
+    let heads = afo::backend::nftables::Heads::of(json);
+    let written = afo::backend::nftables::export_with(json, &heads);
     assert_eq!(read.is_ok(), written.is_ok());
 });

@@ -227,8 +227,9 @@ impl Reader<'_> {
             Condition::Chance(_) => doubt(found, Doubt::Chance),
             Condition::Unread(unread) => match self.sight.is_steady(unread, self.changes) {
                 true => {
-                    let atom = self.atoms.number(&unread.text);
-                    found.cells.retain_mut(|cell| cell.keep_atom(atom, true));
+                    let (text, holds) = unread.asked();
+                    let atom = self.atoms.number(text);
+                    found.cells.retain_mut(|cell| cell.keep_atom(atom, holds));
                 }
                 false => doubt(found, Doubt::Unread),
             },

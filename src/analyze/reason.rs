@@ -1,7 +1,7 @@
 //! Why a rule matches a packet or does not, in words: the field, the packet's value, what is asked for.
 
 use super::words::{address_words, described, names, span};
-use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide, address_type_word};
 use crate::rule::ruleset::{Alteration, Base, ChainKind, Condition, Line, Verdict, number_name};
 use crate::rule::{ConnectionState, Packet, address_of, flag_words};
 
@@ -54,7 +54,9 @@ impl Here {
             Condition::AnyOf(cells) => self.miss_any(packet, cells),
             Condition::Chance(text) => format!("supposed that `{text}` does not hold"),
             Condition::Unread(unread) => {
-                format!("supposed that `{}`, which is not understood, does not hold", unread.text)
+                let (text, holds) = unread.asked();
+                let not = if holds { "does not hold" } else { "holds" };
+                format!("supposed that `{text}`, which is not understood, {not}")
             }
         }
     }
@@ -210,6 +212,7 @@ fn narrow_value(field: Narrow, value: u8) -> String {
         Narrow::Fragment => {
             ["no", "yes"].get(usize::from(value)).copied().unwrap_or("without bytes at hand").to_owned()
         }
+        Narrow::SourceType | Narrow::DestinationType => address_type_word(value).to_owned(),
         Narrow::TcpFlags => flag_words(value),
         _ => value.to_string(),
     }

@@ -25,8 +25,8 @@ pub(super) enum Test<'v> {
     Wide(Wide, Ranges),
     Narrow(Narrow, Bits),
     AnyOf(Vec<Cow<'v, Cell>>),
-    /// A condition that was not understood, by its number.
-    Atom(u32),
+    /// A condition that was not understood, by its number, and whether it must hold.
+    Atom(u32, bool),
 }
 
 impl Test<'_> {
@@ -36,7 +36,7 @@ impl Test<'_> {
             Self::Wide(field, values) => !cell.wide(*field).is_disjoint(values),
             Self::Narrow(field, values) => !cell.narrow(*field).is_disjoint(*values),
             Self::AnyOf(cells) => cells.iter().any(|own| !own.is_disjoint(cell)),
-            Self::Atom(atom) => cell.atoms().binary_search(&(*atom, false)).is_err(),
+            Self::Atom(atom, holds) => cell.atoms().binary_search(&(*atom, !holds)).is_err(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Test<'_> {
             Self::Wide(field, values) => cell.wide(*field).is_subset(values),
             Self::Narrow(field, values) => cell.narrow(*field).is_subset(*values),
             Self::AnyOf(cells) => cells.iter().any(|own| cell.is_subset(own)),
-            Self::Atom(atom) => cell.atoms().binary_search(&(*atom, true)).is_ok(),
+            Self::Atom(atom, holds) => cell.atoms().binary_search(&(*atom, *holds)).is_ok(),
         }
     }
 }
@@ -447,7 +447,10 @@ impl<'v> Sifting<'v, '_> {
             }
             Condition::Chance(_) => (None, Some(Doubt::Chance)),
             Condition::Unread(unread) => match sight.is_steady(unread, self.after.changes()) {
-                true => (Some(Test::Atom(self.atoms.number(&unread.text))), None),
+                true => {
+                    let (text, holds) = unread.asked();
+                    (Some(Test::Atom(self.atoms.number(text), holds)), None)
+                }
                 false => (None, Some(Doubt::Unread)),
             },
         }

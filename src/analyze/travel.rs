@@ -62,7 +62,7 @@ impl Point {
             Test::Wide(field, values) => values.contains(self.wide[*field as usize]),
             Test::Narrow(field, values) => values.contains(self.narrow[*field as usize]),
             Test::AnyOf(cells) => cells.iter().any(|cell| self.is_in(cell)),
-            Test::Atom(atom) => self.holds(*atom),
+            Test::Atom(atom, holds) => self.holds(*atom) == *holds,
         }
     }
 }
@@ -163,7 +163,7 @@ impl<'r, 'v> Travel<'r, 'v> {
         let luck = self.route.hops[hop].luck;
         luck.is_none_or(|(atom, doubt)| is_blind(doubt, trust) || point.holds(atom))
             && self.route.tests(hop).iter().all(|test| match test {
-                Test::Atom(atom) if is_blind(Doubt::Unread, trust) => !point.atoms.contains(&(*atom, false)),
+                Test::Atom(atom, holds) if is_blind(Doubt::Unread, trust) => !point.atoms.contains(&(*atom, !holds)),
                 test => point.passes(test),
             })
     }
@@ -185,10 +185,10 @@ impl<'r, 'v> Travel<'r, 'v> {
 
     /// Whether a condition that counts for nothing decides about a hop.
     pub(super) fn is_open(&self, hop: usize, trust: Trust, atoms: &[(u32, bool)]) -> bool {
-        let open = |atom: u32| atoms.binary_search(&(atom, true)).is_err();
-        let luck = self.route.hops[hop].luck.is_some_and(|(atom, doubt)| is_blind(doubt, trust) && open(atom));
+        let open = |atom: u32, holds: bool| atoms.binary_search(&(atom, holds)).is_err();
+        let luck = self.route.hops[hop].luck.is_some_and(|(atom, doubt)| is_blind(doubt, trust) && open(atom, true));
         luck || is_blind(Doubt::Unread, trust)
-            && self.route.tests(hop).iter().any(|test| matches!(test, Test::Atom(atom) if open(*atom)))
+            && self.route.tests(hop).iter().any(|test| matches!(test, Test::Atom(atom, holds) if open(*atom, *holds)))
     }
 
     /// The hop that takes a packet off a leg.
@@ -245,7 +245,7 @@ impl<'r, 'v> Travel<'r, 'v> {
                 match test {
                     Test::Wide(field, values) => own.iter_mut().for_each(|cell| cell.keep_wide(*field, values)),
                     Test::Narrow(field, values) => own.iter_mut().for_each(|cell| cell.keep_narrow(*field, *values)),
-                    Test::Atom(atom) => own.retain_mut(|cell| cell.keep_atom(*atom, true)),
+                    Test::Atom(atom, holds) => own.retain_mut(|cell| cell.keep_atom(*atom, *holds)),
                     Test::AnyOf(all) => {
                         own = own.iter().flat_map(|cell| all.iter().filter_map(|one| cell.and(one))).collect();
                     }
@@ -262,10 +262,12 @@ impl<'r, 'v> Travel<'r, 'v> {
         if self.opened(hop).is_some() {
             return true;
         }
-        let known = |atom: u32, doubt| is_blind(doubt, trust) || cell.atoms().binary_search(&(atom, true)).is_ok();
-        self.route.hops[hop].luck.is_none_or(|(atom, doubt)| known(atom, doubt))
+        let known = |atom: u32, holds: bool, doubt| {
+            is_blind(doubt, trust) || cell.atoms().binary_search(&(atom, holds)).is_ok()
+        };
+        self.route.hops[hop].luck.is_none_or(|(atom, doubt)| known(atom, true, doubt))
             && self.route.tests(hop).iter().all(|test| match test {
-                Test::Atom(atom) => known(*atom, Doubt::Unread),
+                Test::Atom(atom, holds) => known(*atom, *holds, Doubt::Unread),
                 test => test.holds(cell),
             })
     }
@@ -280,8 +282,8 @@ impl<'r, 'v> Travel<'r, 'v> {
                 match test {
                     Test::Wide(field, values) => own.keep_wide(*field, values),
                     Test::Narrow(field, values) => own.keep_narrow(*field, *values),
-                    Test::Atom(_) if is_blind(Doubt::Unread, trust) => {}
-                    Test::Atom(atom) => own.keep_atom(*atom, true).then_some(())?,
+                    Test::Atom(..) if is_blind(Doubt::Unread, trust) => {}
+                    Test::Atom(atom, holds) => own.keep_atom(*atom, *holds).then_some(())?,
                     Test::AnyOf(cells) => sets.push(cells.as_slice()),
                 }
             }

@@ -1,7 +1,9 @@
 //! Answers as words: places of rules, sets of packets, example packets.
 
 use super::cells::Atoms;
-use crate::packet::{Bits, Cell, MacAddress, NO_VLAN, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{
+    ADDRESS_TYPES, Bits, Cell, MacAddress, NO_VLAN, Narrow, Protocol, Ranges, Wide, address_type_word,
+};
 use crate::record::Place;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Ruleset, number_name};
@@ -105,6 +107,8 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     words.extend(state_words(cell.narrow(Narrow::State)));
     words.extend(flags(cell.narrow(Narrow::TcpFlags)));
     words.extend(connection_words(cell));
+    words.extend(type_words("from", cell.narrow(Narrow::SourceType)));
+    words.extend(type_words("to", cell.narrow(Narrow::DestinationType)));
     words.extend(list(cell, Wide::Mark, "with mark", &|a, b| span(a, b)));
     words.extend(list(cell, Wide::ConnectionMark, "with connection mark", &|a, b| span(a, b)));
     words.extend(list(cell, Wide::SourceMac, "from hardware address", &macs));
@@ -141,6 +145,16 @@ fn vlans(first: u128, last: u128) -> String {
         (NO_VLAN, _) => "none".to_owned(),
         (_, NO_VLAN) => format!("{} or none", span(first, last - 1)),
         _ => span(first, last),
+    }
+}
+
+fn type_words(end: &str, types: Bits) -> Option<String> {
+    let rest = ADDRESS_TYPES.minus(types);
+    let list = |types: Bits| types.iter().map(address_type_word).collect::<Vec<_>>().join(" or ");
+    match (rest.len(), types.len()) {
+        (0, _) => None,
+        (without, with) if without < with => Some(format!("{end} any type of address but {}", list(rest))),
+        _ => Some(format!("{end} {} addresses", list(types))),
     }
 }
 

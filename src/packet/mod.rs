@@ -4,6 +4,7 @@
 //! Nothing here knows of rules, records or the machine.
 
 mod address;
+mod address_type;
 mod icmp;
 mod interface;
 mod mac;
@@ -16,6 +17,7 @@ mod set_range;
 mod widths;
 
 pub use address::{AddressSpec, Family};
+pub use address_type::{ADDRESS_TYPES, LOCAL, UNICAST, address_type, address_type_word, usual_type};
 pub use icmp::IcmpType;
 pub use interface::InterfacePattern;
 pub use mac::MacAddress;

@@ -4,6 +4,7 @@
 //! search for a packet that no earlier rule takes stays small. Conditions that cannot be read are kept as *atoms*: each true or
 //! false of a packet, nobody knows of which, the same wherever the same condition stands.
 
+use super::address_type::ADDRESS_TYPES;
 use super::set_bits::Bits;
 use super::set_range::Ranges;
 
@@ -91,10 +92,13 @@ pub enum Narrow {
     ConnectionDirection,
     /// What the kernel notes of the connection: expected is 1, seen-reply 2, assured 4, confirmed 8, snat 16, dnat 32, dying 64.
     ConnectionStatus,
+    /// What the source and the destination are to this host, by its routes: numbers of [`address_type`](super::address_type).
+    SourceType,
+    DestinationType,
 }
 
 const WIDE: usize = 11;
-const NARROW: usize = 9;
+const NARROW: usize = 11;
 
 impl Narrow {
     /// Every narrow field.
@@ -108,6 +112,8 @@ impl Narrow {
         Self::IcmpCode,
         Self::ConnectionDirection,
         Self::ConnectionStatus,
+        Self::SourceType,
+        Self::DestinationType,
     ];
 
     /// Every value.
@@ -117,6 +123,7 @@ impl Narrow {
             Self::State => FIVE,
             Self::ConnectionDirection => BOTH,
             Self::ConnectionStatus => HALF,
+            Self::SourceType | Self::DestinationType => ADDRESS_TYPES,
             Self::Protocol | Self::TcpFlags | Self::IcmpType | Self::IcmpCode => Bits::ALL,
         }
     }

@@ -1,5 +1,6 @@
 //! Which packets can be at all: what some fields say of others.
 
+use super::address_type::{fixed, open};
 use super::set::{BOTH, FIVE, HALF};
 use super::{Bits, Cell, Narrow, Ranges, Wide};
 
@@ -14,7 +15,7 @@ impl Cell {
     /// The first part of [`Cell::by_family`].
     pub fn of_first_family(self) -> Option<Self> {
         let family = self.narrow(Narrow::Family);
-        if self.asks_connection() || family.len() != 1 {
+        if self.asks_connection() || self.asks_types() || family.len() != 1 {
             return self.by_family().into_iter().next();
         }
         self.of_family(family.iter().next()?)
@@ -49,7 +50,20 @@ impl Cell {
 
     fn of_families(&self) -> Vec<Self> {
         let families = (0..3).filter(|family| self.narrow(Narrow::Family).contains(*family));
-        families.filter_map(|family| self.clone().of_family(family)).collect()
+        let parts = families.filter_map(|family| self.clone().of_family(family));
+        match self.asks_types() {
+            true => parts.flat_map(Self::by_types).collect(),
+            false => parts.collect(),
+        }
+    }
+
+    fn asks_types(&self) -> bool {
+        self.asks_narrow(Narrow::SourceType) || self.asks_narrow(Narrow::DestinationType)
+    }
+
+    fn by_types(self) -> Vec<Self> {
+        let parts = self.of_types(Narrow::SourceType, Wide::Source).into_iter();
+        parts.flat_map(|part| part.of_types(Narrow::DestinationType, Wide::Destination)).collect()
     }
 
     fn of_family(mut self, family: u8) -> Option<Self> {
@@ -61,6 +75,28 @@ impl Cell {
         }
         let part = if family == 1 { self.of_fragments() } else { self };
         (!part.is_empty()).then_some(part)
+    }
+
+    /// Split by the addresses that have one type on every host.
+    fn of_types(self, types: Narrow, addresses: Wide) -> Vec<Self> {
+        let Some(family) = self.narrow(Narrow::Family).iter().next().filter(|_| self.asks_narrow(types)) else {
+            return vec![self];
+        };
+        let mut rest = addresses.all();
+        let mut parts = Vec::new();
+        for (own, kind) in fixed(family) {
+            rest = rest.minus(&own);
+            let mut part = self.clone();
+            part.keep_wide(addresses, &own);
+            part.keep_narrow(types, Bits::single(kind));
+            parts.push(part);
+        }
+        let mut others = self;
+        others.keep_wide(addresses, &rest);
+        others.keep_narrow(types, open(family));
+        parts.insert(0, others);
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 
     /// In a later fragment of IPv6 the kernel looks for a transport header at the beginning of the packet (`ipv6_find_hdr` leaves the
@@ -98,6 +134,18 @@ mod tests {
         let unanswered = Cell::all().with_narrow(Narrow::ConnectionStatus, Bits::single(8)).by_family();
         assert!(unanswered.iter().all(|part| !part.narrow(Narrow::State).contains(1)), "{unanswered:?}");
         assert_eq!((parts.len(), unanswered.len(), Cell::all().by_family().len()), (6, 6, 3));
+    }
+
+    #[test]
+    fn multicast_is_the_same_on_every_host() {
+        let of = |kind: u8, source: u128| {
+            let cell = Cell::all()
+                .with_narrow(Narrow::Family, Bits::single(0))
+                .with_wide(Wide::Source, Ranges::single(source));
+            cell.with_narrow(Narrow::SourceType, Bits::single(kind)).by_family().len()
+        };
+        assert_eq!([of(5, 0xe000_0001), of(2, 0xe000_0001), of(5, 0x0a00_0001), of(2, 0x0a00_0001)], [1, 0, 0, 1]);
+        assert_eq!([of(3, 0xffff_ffff), of(3, 0x0a00_00ff), of(2, 0)], [1, 1, 0]);
     }
 
     #[test]

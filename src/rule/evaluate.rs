@@ -5,7 +5,9 @@
 
 use super::ConnectionState;
 use super::Packet;
-use super::ruleset::{Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Verdict};
+use super::ruleset::{
+    Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Unread, Verdict,
+};
 use super::way::Changes;
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 
@@ -286,8 +288,21 @@ impl Walk<'_> {
             Condition::Narrow(field, values) => self.narrow(at, base, *field, *values),
             Condition::AnyOf(cells) => cells.iter().any(|cell| self.is_in(at, cell, base)),
             Condition::Chance(text) => (self.luck)(at, text),
-            Condition::Unread(unread) => (self.luck)(at, &unread.text),
+            Condition::Unread(unread) => {
+                let (text, holds) = unread.asked();
+                self.told(base, text).unwrap_or_else(|| (self.luck)(at, text)) == holds
+            }
         }
+    }
+
+    /// What the packet itself says to a condition that stands by its text.
+    fn told(&self, base: &Base, text: &str) -> Option<bool> {
+        if Unread::is_no_extension(text) {
+            // A packet is described with all that it has: of IPv6 a fragment has one.
+            return Some(!self.packet.fragment);
+        }
+        let (field, mask) = Unread::bit(text).filter(|(field, _)| !self.is_blurred(base, *field))?;
+        Some(self.wide(base, field) & u128::from(mask) != 0)
     }
 
     fn narrow(&mut self, at: At, base: &Base, field: Narrow, values: Bits) -> bool {

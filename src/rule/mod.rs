@@ -14,6 +14,7 @@ pub mod ruleset;
 mod schedule;
 mod spelling;
 mod tracking;
+mod unread;
 pub mod way;
 pub mod wire;
 
@@ -26,6 +27,7 @@ pub use list::OneOf;
 pub use packet::{Packet, address_of, flag_words, status_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
+pub use unread::mark_bits;
 
 use crate::packet::{AddressSpec, IcmpType, InterfacePattern, MacAddress, PortRange, Protocol};
 use schemars::JsonSchema;

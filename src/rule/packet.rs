@@ -1,6 +1,9 @@
 use super::ruleset::{name_number, number_name};
 use super::{ConnectionState, Direction, TcpFlag};
-use crate::packet::{Cell, MacAddress, Malformed, NO_MAC, NO_VLAN, Narrow, Protocol, Wide};
+use crate::packet::{
+    Cell, LOCAL, MacAddress, Malformed, NO_MAC, NO_VLAN, Narrow, Protocol, UNICAST, Wide, address_type,
+    address_type_word, usual_type,
+};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -10,7 +13,8 @@ use std::str::FromStr;
 /// Written `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: direction, interface (two for a forwarded packet), source,
 /// destination, protocol, then flags, ICMP type (`8` or `3/4`), `fragment` for one without a transport header (ports, flags and type are
 /// then what stands in its place, 0 where not said; `short` where nothing stands there), the state of its connection unless it is new, `reply` for one from the side that did not begin it, `status assured,confirmed`, `mark 0x1`,
-/// `ctmark 0x1` (the connection's), `smac 52:54:00:12:34:56`, `dmac …`, `vlan 5`.
+/// `ctmark 0x1` (the connection's), `smac 52:54:00:12:34:56`, `dmac …`, `stype local`, `dtype broadcast` (what an address is to this
+/// host, where that is unusual), `vlan 5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     pub direction: Direction,
@@ -38,6 +42,10 @@ pub struct Packet {
     pub source_mac: Option<MacAddress>,
     pub destination_mac: Option<MacAddress>,
     pub vlan: Option<u16>,
+    /// What the addresses are to this host, where that is not what they usually are: a destination its own where the packet comes in to
+    /// it, a source its own where it goes out, all others another host's.
+    pub source_type: Option<u8>,
+    pub destination_type: Option<u8>,
 }
 
 /// The names of the bits of [`Narrow::ConnectionStatus`], the lowest first.
@@ -90,7 +98,18 @@ impl Packet {
             source_mac: None,
             destination_mac: None,
             vlan: None,
+            source_type: None,
+            destination_type: None,
         }
+    }
+
+    /// The type that an address of it usually has.
+    fn usual(&self, field: Narrow) -> u8 {
+        let (address, own) = match field {
+            Narrow::SourceType => (self.source, self.direction == Direction::Output),
+            _ => (self.destination, self.direction == Direction::Input),
+        };
+        usual_type(u8::from(self.source.is_ipv6()), number(address), if own { LOCAL } else { UNICAST })
     }
 
     /// The value of a wide field.
@@ -127,6 +146,8 @@ impl Packet {
             Narrow::IcmpCode => self.icmp.1,
             Narrow::ConnectionDirection => u8::from(self.reply),
             Narrow::ConnectionStatus => self.status,
+            Narrow::SourceType => self.source_type.unwrap_or_else(|| self.usual(field)),
+            Narrow::DestinationType => self.destination_type.unwrap_or_else(|| self.usual(field)),
         }
     }
 
@@ -198,8 +219,21 @@ impl Packet {
             source_mac: MacAddress::from_number(ordinary(cell, Wide::SourceMac, NO_MAC)?),
             destination_mac: MacAddress::from_number(ordinary(cell, Wide::DestinationMac, NO_MAC)?),
             vlan: u16::try_from(ordinary(cell, Wide::Vlan, NO_VLAN)?).ok().filter(|id| u128::from(*id) < NO_VLAN),
+            source_type: None,
+            destination_type: None,
         };
-        Some(packet.with_flags_in(cell))
+        packet.with_flags_in(cell).with_types_in(cell)
+    }
+
+    fn with_types_in(mut self, cell: &Cell) -> Option<Self> {
+        let other = |packet: &Self, field: Narrow| {
+            let usual = packet.usual(field);
+            Some(ordinary_narrow(cell, field, &[usual, UNICAST, LOCAL])?)
+                .map(|kind| Some(kind).filter(|kind| *kind != usual))
+        };
+        (self.source_type, self.destination_type) =
+            (other(&self, Narrow::SourceType)?, other(&self, Narrow::DestinationType)?);
+        Some(self)
     }
 
     /// Of a later fragment of IPv6 the flags are a byte of its source: another source of the cell, where it has one with flags of it.
@@ -332,6 +366,11 @@ impl Packet {
                 write!(f, " {name} {mac}")?;
             }
         }
+        for (name, kind) in [("stype", self.source_type), ("dtype", self.destination_type)] {
+            if let Some(kind) = kind {
+                write!(f, " {name} {}", address_type_word(kind))?;
+            }
+        }
         self.vlan.map_or(Ok(()), |id| write!(f, " vlan {id}"))
     }
 }
@@ -361,6 +400,12 @@ pub fn flag_words(bits: u8) -> String {
     let on: Vec<_> =
         TcpFlag::ALL.iter().filter(|flag| bits >> (**flag as u8) & 1 == 1).map(|flag| flag.as_str()).collect();
     if on.is_empty() { "none".to_owned() } else { on.join(",") }
+}
+
+fn type_of(word: &str) -> Result<u8, Malformed> {
+    let bad =
+        || Malformed(format!("`{}` is no type of an address; local, unicast, broadcast, … are", word.escape_debug()));
+    address_type(word).ok_or_else(bad)
 }
 
 fn flag_bits(words: &str) -> Option<u8> {
@@ -428,7 +473,7 @@ impl Packet {
             self.short = true;
         } else if word == "reply" {
             self.reply = true;
-        } else if matches!(word, "mark" | "ctmark" | "status" | "smac" | "dmac" | "vlan") {
+        } else if matches!(word, "mark" | "ctmark" | "status" | "smac" | "dmac" | "stype" | "dtype" | "vlan") {
             self.take_named(word, more.next().unwrap_or_default())?;
         } else if let Ok(state) = word.parse() {
             self.state = state;
@@ -453,6 +498,8 @@ impl Packet {
             "status" => self.status = status_bits(value)?,
             "smac" => self.source_mac = Some(value.parse()?),
             "dmac" => self.destination_mac = Some(value.parse()?),
+            "stype" => self.source_type = Some(type_of(value)?),
+            "dtype" => self.destination_type = Some(type_of(value)?),
             _ => {
                 let id = value.parse().ok().filter(|id| *id < 4096);
                 let bad = || Malformed(format!("`{}` is not a VLAN from 0 to 4095", value.escape_debug()));
@@ -481,6 +528,7 @@ mod tests {
             "input lo 10.0.0.1:1 > 10.0.0.2:2 tcp none untracked",
             "input eth0 10.0.0.1:1 > 10.0.0.2:2 udp established reply status seen-reply,assured,confirmed mark 0x1 ctmark 0x2",
             "forward a b 10.0.0.1:1 > 10.0.0.2:2 udp smac 52:54:00:12:34:56 dmac 52:54:00:12:34:57 vlan 4095",
+            "input eth0 10.0.0.1:1 > 10.0.0.255:2 udp stype local dtype broadcast",
         ] {
             assert_eq!(text.parse::<Packet>().expect(text).to_string(), text);
         }
@@ -502,6 +550,7 @@ mod tests {
             ),
             ("input - ::1 > ::2 udp vlan 4096", "`4096` is not a VLAN from 0 to 4095"),
             ("input - ::1 > ::2 udp smac", "`` is not a hardware address like 52:54:00:12:34:56"),
+            ("input - ::1 > ::2 udp dtype x", "`x` is no type of an address; local, unicast, broadcast, … are"),
             ("input - ::1 > ::2 udp ctmark x", "`x` is not a mark like 0x1 or 0x1/0xff"),
         ] {
             assert_eq!(text.parse::<Packet>().expect_err(text).to_string(), words);

@@ -109,6 +109,9 @@ impl Changes {
                 let nat = || translated(base, Wide::Destination) || translated(base, Wide::Source);
                 self.is_untracked(base) || self.translates && nat()
             }
+            // The types are those of the addresses.
+            Narrow::SourceType => self.blurs_wide(base, Wide::Source),
+            Narrow::DestinationType => self.blurs_wide(base, Wide::Destination),
             Narrow::TcpFlags => self.alters("tcp flags"),
             Narrow::Protocol => self.alters("ip protocol") || self.alters("ip6 nexthdr"),
             Narrow::Fragment => self.alters("ip frag-off"),

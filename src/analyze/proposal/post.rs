@@ -166,7 +166,7 @@ impl<'r, 'v> Post<'r, 'v> {
         let route = self.travel.route;
         let unread = |hop: &usize| {
             let luck = route.hops[*hop].luck.is_some_and(|(_, doubt)| doubt == Doubt::Unread);
-            luck || route.tests(*hop).iter().any(|test| matches!(test, Test::Atom(_)))
+            luck || route.tests(*hop).iter().any(|test| matches!(test, Test::Atom(..)))
         };
         (from..route.hops.len()).filter(unread).any(|hop| self.travel.hits(hop, point, Trust::Nothing))
     }

@@ -99,7 +99,7 @@ impl Run<'_> {
         }
         let steady = |condition: &Condition| match condition {
             Condition::Unread(unread) => {
-                unread.text == text && unread.field.as_ref().is_some_and(|field| !self.changes.alters(field))
+                unread.asked().0 == text && unread.field.as_ref().is_some_and(|field| !self.changes.alters(field))
             }
             _ => false,
         };

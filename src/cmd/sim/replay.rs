@@ -3,7 +3,7 @@
 use super::Args;
 use crate::backend::nftables::read;
 use crate::cli::{Exit, Failure, Out, Shell};
-use crate::packet::{Ranges, Wide};
+use crate::packet::{Narrow, Ranges, Wide};
 use crate::record::{Answer, Finding, Place, parse, peek};
 use crate::rule::Packet;
 use crate::rule::ruleset::{Condition, Ruleset, number_name};
@@ -130,6 +130,8 @@ fn is_what_was_meant(wanted: &Packet, sent: &Packet) -> bool {
         && (wanted.source_mac.is_none() || wanted.source_mac == sent.source_mac)
         && (wanted.destination_mac.is_none() || wanted.destination_mac == sent.destination_mac)
         && wanted.vlan == sent.vlan
+        && wanted.source_type.is_none_or(|kind| kind == sent.narrow(Narrow::SourceType))
+        && wanted.destination_type.is_none_or(|kind| kind == sent.narrow(Narrow::DestinationType))
 }
 
 fn told(ruleset: &Ruleset, claim: &Claim, seen: Option<Seen>, out: &mut Out) {

@@ -2,7 +2,7 @@
 
 use super::street::CABLE;
 use super::track::{Connection, STATUS};
-use crate::packet::{MacAddress, Protocol};
+use crate::packet::{LOCAL, MacAddress, Protocol, UNICAST, usual_type};
 use crate::rule::wire::{Form, as_sent};
 use crate::rule::{ConnectionState, Direction, Packet};
 use std::net::IpAddr;
@@ -125,6 +125,15 @@ pub(super) fn settled(packet: &Packet, stage: &Stage) -> Packet {
     (sent.reply, sent.status, sent.connection_mark) = (reply, status, mark);
     let cable = (packet.direction != Direction::Output).then_some(MacAddress(CABLE));
     (sent.source_mac, sent.destination_mac, sent.vlan) = (cable, cable, None);
+    // Where packets are led to the lab itself every address of IPv6 is its own; those of IPv4 are looked up in the table of local routes
+    // alone, which has none of them.
+    let kind = |address: IpAddr| match address {
+        IpAddr::V4(v4) => usual_type(0, v4.to_bits().into(), UNICAST),
+        IpAddr::V6(v6) => {
+            usual_type(1, v6.to_bits(), if packet.direction == Direction::Input { LOCAL } else { UNICAST })
+        }
+    };
+    (sent.source_type, sent.destination_type) = (Some(kind(packet.source)), Some(kind(packet.destination)));
     sent
 }
 

@@ -4,6 +4,7 @@
 //! commands, nft) is inside. Nothing of it reaches the host's network, and /run is a private one. Where no namespace can be had
 //! the test fails and says why; `AFO_KERNEL=0` alone leaves kernel tests out, and they say so.
 
+mod addresses;
 mod context;
 mod corpus;
 mod daemon;

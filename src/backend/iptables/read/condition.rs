@@ -7,7 +7,8 @@ use super::names::{icmp, number, port, protocol};
 use super::parse::{Extension, Opt};
 use super::sets::{Sets, matched};
 use super::{address, connection};
-use crate::packet::{Bits, Cell, MacAddress, NO_MAC, Narrow, Protocol, Ranges, Wide};
+use crate::packet::{Bits, Cell, MacAddress, NO_MAC, Narrow, Protocol, Ranges, Wide, address_type};
+use crate::rule::mark_bits;
 use crate::rule::ruleset::{Condition, TableFamily, Unread, name_number, name_range};
 
 /// What the conditions of a rule depend on beside its text.
@@ -324,7 +325,9 @@ fn masked(option: &Opt, field: Wide) -> Option<Vec<Condition>> {
         return None;
     }
     let (value, mask) = value_and_mask(option.value())?;
-    let values = Ranges::masked(mask.into(), value.into(), field.last())?;
+    let Some(values) = Ranges::masked(mask.into(), value.into(), field.last()) else {
+        return mark_bits(field, mask, value, !option.inverted);
+    };
     Some(vec![wide(field, values, option.inverted, &field.all())])
 }
 
@@ -334,7 +337,8 @@ pub(super) fn value_and_mask(text: &str) -> Option<(u32, u32)> {
     Some((number(value)?, mask.map_or(Some(u32::MAX), number)?))
 }
 
-/// Only multicast is the same on every host (`ipv4_is_multicast`, `ipv6_addr_type`).
+/// Multicast is the same on every host (`ipv4_is_multicast`, `ipv6_addr_type`). Of IPv4 the rest is what nft asks for as well
+/// (`inet_dev_addr_type`); of IPv6 each has its own way to look it up.
 fn addrtype(extension: &Extension, family: TableFamily, into: &mut Vec<Condition>) {
     let multicast = match family {
         TableFamily::Ip6 => Ranges::one(0xff << 120, u128::MAX),
@@ -350,6 +354,10 @@ fn addrtype(extension: &Extension, family: TableFamily, into: &mut Vec<Condition
         let field = if source { Wide::Source } else { Wide::Destination };
         into.push(match option.value() {
             "MULTICAST" => wide(field, multicast.clone(), option.inverted, &all),
+            list if family != TableFamily::Ip6 && list.split(',').all(|word| address_type(word).is_some()) => {
+                let types = list.split(',').filter_map(address_type).collect();
+                narrow(if source { Narrow::SourceType } else { Narrow::DestinationType }, types, option.inverted)
+            }
             _ => unread(format!("-m addrtype {}", option.text()), Some(address_field(family, source))),
         });
     }

@@ -73,6 +73,8 @@ fn asks_else(cell: &Cell) -> Option<&'static str> {
         (cell.asks_wide(Wide::Vlan), "the VLAN"),
         (cell.asks_narrow(Narrow::ConnectionDirection), "the direction of the connection"),
         (cell.asks_narrow(Narrow::ConnectionStatus), "the status of the connection"),
+        (cell.asks_narrow(Narrow::SourceType), "the type of the source"),
+        (cell.asks_narrow(Narrow::DestinationType), "the type of the destination"),
     ];
     asked.into_iter().find(|(asked, _)| *asked).map(|(_, why)| why)
 }

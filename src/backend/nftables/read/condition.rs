@@ -5,6 +5,7 @@ use super::node::{Items, Node};
 use super::value::{self, Sets};
 use super::words;
 use crate::packet::{Bits, Cell, Ranges, Wide};
+use crate::rule::mark_bits;
 use crate::rule::ruleset::{Condition, TableFamily, Unread};
 
 /// More products than this out of one set of concatenations are kept as unread: a rule of so many is no longer analysed in
@@ -41,8 +42,27 @@ fn passing(left: Node<'_>) -> bool {
 fn unread(body: Node<'_>, left: Node<'_>, right: Node<'_>) -> Vec<Condition> {
     let field = steady(left).filter(|_| !right.is_null());
     let mut all = implied(left);
+    if let Some((field, there)) = field.as_deref().and_then(|field| Some((field, routed(body, left, right)?))) {
+        all.push(Condition::Unread(Unread::steady(&format!("{field} exists"), field, there)));
+        return all;
+    }
     all.push(Condition::Unread(Unread { text: words::comparison(body), field }));
     all
+}
+
+/// Of `fib … oif exists` and `fib … oif missing`, however they are written, whether there must be a route.
+fn routed(body: Node<'_>, left: Node<'_>, right: Node<'_>) -> Option<bool> {
+    left.single().filter(|(kind, fib)| *kind == "fib" && fib.text("result") == Some("oif"))?;
+    let there = match (right.as_bool(), right.as_u64(), right.as_str()) {
+        (Some(there), _, _) => there,
+        (_, Some(0), _) | (_, _, Some("0")) => false,
+        _ => return None,
+    };
+    match body.text("op")? {
+        "==" => Some(there),
+        "!=" => Some(!there),
+        _ => None,
+    }
 }
 
 /// The text of an expression that gives the same of the same packet, without its mask.
@@ -65,11 +85,44 @@ fn known(op: &str, left: Node<'_>, right: Node<'_>, family: TableFamily, sets: &
         _ => (left, None),
     };
     let Field { subject, implied: mut all } = field(inner, family)?;
+    if let (Subject::Wide(field, Kind::Mark), Some(mask)) = (subject, mask)
+        && let Some(bits) = masked_bits(op, field, mask, right)
+    {
+        all.extend(bits);
+        return Some(all);
+    }
+    if is_next_header(inner) {
+        let asked = narrow(op, subject, mask, right, sets)?;
+        // The first header is the transport's where none stands between, and only there.
+        if !matches!(op, "==" | "in") || EXTENSIONS.iter().any(|header| asked.contains(*header)) {
+            return None;
+        }
+    }
     all.push(match subject {
         Subject::Wide(field, kind) => Condition::Wide(field, wide(op, kind, mask, right, sets)?),
         _ => Condition::Narrow(subject.narrow(), narrow(op, subject, mask, right, sets)?),
     });
     Some(all)
+}
+
+/// Headers of IPv6 that others follow (IANA "IPv6 Extension Header Types").
+const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
+
+fn is_next_header(left: Node<'_>) -> bool {
+    left.single().is_some_and(|(_, body)| (body.text("protocol"), body.text("field")) == (Some("ip6"), Some("nexthdr")))
+}
+
+/// A mark under a mask that stands for too many ranges, bit by bit.
+fn masked_bits(op: &str, field: Wide, mask: Node<'_>, right: Node<'_>) -> Option<Vec<Condition>> {
+    let equal = match op {
+        "==" => true,
+        "!=" => false,
+        _ => return None,
+    };
+    let number = |node: Node<'_>| node.as_u64().and_then(|n| u32::try_from(n).ok());
+    let (mask, value) = (number(mask)?, number(right)?);
+    Ranges::masked(mask.into(), value.into(), field.last()).is_none().then_some(())?;
+    mark_bits(field, mask, value, equal)
 }
 
 fn wide(op: &str, kind: Kind, mask: Option<Node<'_>>, right: Node<'_>, sets: &Sets<'_>) -> Option<Ranges> {

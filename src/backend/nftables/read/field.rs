@@ -3,7 +3,8 @@
 //! nft leaves implied conditions out of its listing (`tcp dport 22` is also a test for tcp); here they are put back.
 
 use super::node::Node;
-use crate::packet::{Bits, Narrow, Protocol, Ranges, Wide};
+use super::words::strings;
+use crate::packet::{Bits, Narrow, Protocol, Ranges, Wide, address_type};
 use crate::rule::ruleset::{Condition, TableFamily, Unread};
 
 /// How the values of a wide field are written.
@@ -53,6 +54,9 @@ pub(super) enum Subject {
     IcmpCode,
     Icmp6Type,
     Icmp6Code,
+    /// `fib saddr type`, `fib daddr type`.
+    SourceType,
+    DestinationType,
     /// `ip frag-off`, for the one mask that tells later fragments apart.
     Fragment,
 }
@@ -82,6 +86,8 @@ impl Subject {
             Self::IcmpType | Self::Icmp6Type => Narrow::IcmpType,
             Self::IcmpCode | Self::Icmp6Code => Narrow::IcmpCode,
             Self::Fragment => Narrow::Fragment,
+            Self::SourceType => Narrow::SourceType,
+            Self::DestinationType => Narrow::DestinationType,
         }
     }
 
@@ -119,6 +125,7 @@ impl Subject {
             Self::Icmp6Type => find(ICMP6_TYPES, word),
             Self::IcmpCode => find(ICMP_CODES, word),
             Self::Icmp6Code => find(ICMP6_CODES, word),
+            Self::SourceType | Self::DestinationType => address_type(word).map(u64::from),
         }
     }
 
@@ -234,9 +241,23 @@ pub(super) fn field(left: Node<'_>, family: TableFamily) -> Option<Field> {
     match kind {
         "payload" => payload(word("protocol")?, word("field")?),
         "meta" => meta(word("key")?, family),
+        "fib" => address_type_of(body),
         "ct" if body.get("dir").is_none() => connection(word("key")?),
         _ => None,
     }
+}
+
+/// `fib daddr type`, without an interface or mark that it depends on as well.
+fn address_type_of(body: Node<'_>) -> Option<Field> {
+    let mut flags = strings(body.get("flags"));
+    let (flag, more) = (flags.next()?, flags.next());
+    let subject = match flag {
+        "saddr" => Subject::SourceType,
+        "daddr" => Subject::DestinationType,
+        _ => return None,
+    };
+    let ip = Condition::Narrow(Narrow::Family, Bits::below(2));
+    (body.text("result") == Some("type") && more.is_none()).then(|| Field { subject, implied: vec![ip] })
 }
 
 fn connection(key: &str) -> Option<Field> {
@@ -342,6 +363,5 @@ pub(super) fn implied(left: Node<'_>) -> Vec<Condition> {
 }
 
 fn no_extension() -> Condition {
-    let text = "the IPv6 header has no extension header".to_owned();
-    Condition::Unread(Unread { field: Some(text.clone()), text })
+    Condition::Unread(Unread::no_extension())
 }
