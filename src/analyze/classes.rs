@@ -31,6 +31,8 @@ struct Piece {
     by: By,
     /// The conditions with numbers that the answer depends on, where it is not known.
     terms: Vec<u32>,
+    /// Where other rules decide about some of them: a packet that shows it, and how many rules these are at most.
+    shown: Option<(Packet, usize)>,
 }
 
 /// Sets of packets with an answer each.
@@ -40,12 +42,41 @@ pub(super) struct Pieces(Vec<Piece>);
 impl Pieces {
     /// Adds packets that get an answer, and what decides about them, in the first of two rulesets too.
     pub(super) fn add(&mut self, verdict: &'static str, direction: Direction, cell: Cell, before: Option<By>, by: By) {
-        self.0.push(Piece { verdict, direction, cell: whole_families(cell), before, by, terms: Vec::new() });
+        self.0.push(Piece {
+            verdict,
+            direction,
+            cell: whole_families(cell),
+            before,
+            by,
+            terms: Vec::new(),
+            shown: None,
+        });
     }
 
     /// Adds packets of which nobody knows what becomes of them, as conditions with numbers decide.
     pub(super) fn add_open(&mut self, direction: Direction, cell: Cell, by: By, terms: Vec<u32>) {
-        self.0.push(Piece { verdict: "unknown", direction, cell: whole_families(cell), before: None, by, terms });
+        self.0.push(Piece {
+            verdict: "unknown",
+            direction,
+            cell: whole_families(cell),
+            before: None,
+            by,
+            terms,
+            shown: None,
+        });
+    }
+
+    /// Adds packets that get an answer as far as no other rules decide: a packet that does, and how many rules these are at most.
+    pub(super) fn add_shown(
+        &mut self,
+        verdict: &'static str,
+        direction: Direction,
+        cell: Cell,
+        by: By,
+        shown: (Packet, usize),
+    ) {
+        let cell = whole_families(cell);
+        self.0.push(Piece { verdict, direction, cell, before: None, by, terms: Vec::new(), shown: Some(shown) });
     }
 
     /// How many there are.
@@ -186,10 +217,19 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn class(&self, verdict: &'static str, sure: bool, before: Option<&Ruleset>, ruleset: &Ruleset) -> FateClass {
-        let example = self.example();
-        let piece = example.as_ref().and_then(|packet| self.own.iter().find(|piece| packet.is_in(&piece.cell)));
+        let shown = || self.own.iter().filter_map(|piece| Some((piece, piece.shown.as_ref()?)));
+        let shown = || shown().filter(|(_, (packet, _))| packet.is_in(self.cell));
+        let first = shown().next();
+        let example = first.map(|(_, (packet, _))| packet.clone()).or_else(|| self.example());
+        let piece = || example.as_ref().and_then(|packet| self.own.iter().find(|piece| packet.is_in(&piece.cell)));
+        let piece = first.map(|(piece, _)| piece).or_else(piece);
+        let but = match shown().map(|(_, (_, rivals))| *rivals).max() {
+            None | Some(0) => String::new(),
+            Some(1) => ", except what another rule decides".to_owned(),
+            Some(rivals) => format!(", except what up to {rivals} other rules decide"),
+        };
         let by = |ruleset: &Ruleset, by: By| decider(ruleset, by, example.as_ref());
-        let text = self.text();
+        let text = self.text() + &but;
         FateClass {
             text: if sure { text } else { format!("{text} would be {}", verdict.replace('_', " ")) },
             verdict: if sure { verdict } else { "unknown" }.to_owned(),

@@ -3,6 +3,7 @@
 use super::Budget;
 use super::certain::{Known, known};
 use super::classes::decider;
+use super::passing::outcome;
 use super::query::Query;
 use super::reach::asked;
 use super::ways::{Laid, Meter, Terms};
@@ -26,6 +27,24 @@ fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Que
         let cells = asked(question, *direction, ruleset);
         if cells.is_empty() {
             continue;
+        }
+        match outcome(ruleset, *direction, &cells, budget) {
+            Ok(Some(found)) => {
+                open |= found.open;
+                through |= found.through.is_some();
+                stopped |= found.stopped;
+                let shown = |(packet, by)| {
+                    let place = decider(ruleset, by, Some(&packet));
+                    (packet, place)
+                };
+                example = example.or_else(|| found.through.map(shown));
+                continue;
+            }
+            Ok(None) => {}
+            Err(_) => {
+                open = true;
+                continue;
+            }
         }
         let parts = laid.as_ref().and_then(|laid| Some((laid, known(laid, &cells, &mut meter).ok()?)));
         let Some((laid, parts)) = parts else {

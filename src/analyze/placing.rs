@@ -54,6 +54,18 @@ pub fn with_rules(live: &Ruleset, rules: &[Rule]) -> Ruleset {
     placing.view().ruleset()
 }
 
+/// A ruleset after changes and with rules in their places, and why it is not known what some of the changes make of it. An address that
+/// is freed changes nothing here: what a set of blocks holds is not in a ruleset.
+pub fn with_changes(live: &Ruleset, changes: &[Change], rules: &[Rule]) -> (Ruleset, Vec<String>) {
+    let known = Known::of(live);
+    let mut placing = Placing::new(View::of(live, &known));
+    let troubles = changes.iter().filter_map(|change| placing.change(change).trouble).collect();
+    for rule in rules {
+        placing.put(rule);
+    }
+    (placing.view().ruleset(), troubles)
+}
+
 fn trouble(words: impl Into<String>) -> Made {
     Made { trouble: Some(words.into()), ..Made::default() }
 }

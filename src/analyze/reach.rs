@@ -3,6 +3,7 @@
 use super::Budget;
 use super::certain::known_into;
 use super::classes::{Pieces, hull, more_words};
+use super::passing::wide;
 use super::query::Query;
 use super::ways::{Exhausted, Laid, Meter, Terms, coming, possible};
 use crate::packet::Cell;
@@ -22,6 +23,17 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
         let cells = asked(query, direction, ruleset);
         let Some(base) = hull(&cells) else { continue };
         bases.push((direction, base));
+        match wide(ruleset, direction, &cells, budget, &mut pieces) {
+            Ok(Some(left)) => {
+                open.extend(left);
+                continue;
+            }
+            Ok(None) => {}
+            Err(why) => {
+                open.push(format!("{direction} packets: not judged: {why}"));
+                continue;
+            }
+        }
         match Laid::new(ruleset, direction, &mut terms) {
             Ok(laid) => {
                 if through(&laid, &cells, &mut meter, &mut pieces).is_err() {

@@ -2,7 +2,7 @@
 
 use super::sim::{Invariants, names};
 use super::{live_ruleset, ruleset};
-use crate::analyze::{Budget, with_rules};
+use crate::analyze::{Budget, with_changes};
 use crate::cli::{Failure, Shell};
 use crate::record::{Finding, FindingType, Proposal, Severity};
 use crate::rule::ruleset::Ruleset;
@@ -58,15 +58,13 @@ impl Held {
                 Base::File(path) => ruleset(path)?,
             }),
         };
-        let after = with_rules(live, &proposal.rules);
+        let (after, troubles) = with_changes(live, &proposal.changes, &proposal.rules);
         let mut found = self.invariants.violations(&after, Budget::default());
         found.extend(self.invariants.banned(&proposal.rules));
-        found.extend(proposal.changes.iter().map(|change| {
-            not_judged(&format!(
-                "whether the invariants hold is not known: changing `{}` is not judged here",
-                change.target
-            ))
-        }));
+        let brought: Vec<_> = proposal.changes.iter().filter_map(|change| change.rule.clone()).collect();
+        found.extend(self.invariants.banned(&brought));
+        let words = |why: &String| not_judged(&format!("whether the invariants hold is not known: {why}"));
+        found.extend(troubles.iter().map(words));
         Ok(found)
     }
 

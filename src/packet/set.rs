@@ -330,12 +330,17 @@ impl Cell {
         if self.atoms != other.atoms {
             return None;
         }
-        let narrow: Vec<_> = Narrow::ALL.into_iter().filter(|f| self.narrow(*f) != other.narrow(*f)).collect();
-        let wide: Vec<_> = Wide::ALL.into_iter().filter(|f| self.wide(*f) != other.wide(*f)).collect();
-        match (narrow.as_slice(), wide.as_slice()) {
-            ([], []) => Some(self.clone()),
-            ([field], []) => Some(self.clone().with_narrow(*field, self.narrow(*field).or(other.narrow(*field)))),
-            ([], [field]) => Some(self.clone().with_wide(*field, self.wide(*field).or(other.wide(*field)))),
+        // Many cells are held against one another: two fields that differ are the end of it.
+        let mut narrow = Narrow::ALL.into_iter().filter(|f| self.narrow(*f) != other.narrow(*f));
+        let mut wide = Wide::ALL.into_iter().filter(|f| self.wide(*f) != other.wide(*f));
+        match (narrow.next(), narrow.next(), wide.next()) {
+            (None, _, None) => Some(self.clone()),
+            (Some(field), None, None) => {
+                Some(self.clone().with_narrow(field, self.narrow(field).or(other.narrow(field))))
+            }
+            (None, _, Some(field)) if wide.next().is_none() => {
+                Some(self.clone().with_wide(field, self.wide(field).or(other.wide(field))))
+            }
             _ => None,
         }
     }

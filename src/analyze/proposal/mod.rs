@@ -9,7 +9,7 @@ mod change;
 mod difference;
 mod judge;
 mod newly;
-mod post;
+pub(super) mod post;
 #[cfg(test)]
 mod tests;
 mod trial;

@@ -12,31 +12,31 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// More rules than this are counted, not named.
-pub(super) const NAMED: usize = 8;
+pub(in crate::analyze) const NAMED: usize = 8;
 /// So many rules are tried one by one where some were found that do what is asked.
-pub(super) const TRIED: usize = 24;
+pub(in crate::analyze) const TRIED: usize = 24;
 /// Looks at rules for each step of the budget.
 const LOOKS: usize = 100;
 
 /// A rule where it stands on a way.
 #[derive(Debug)]
-pub(super) struct Post<'r, 'v> {
-    pub(super) travel: Travel<'r, 'v>,
-    pub(super) hop: usize,
+pub(in crate::analyze) struct Post<'r, 'v> {
+    pub(in crate::analyze) travel: Travel<'r, 'v>,
+    pub(in crate::analyze) hop: usize,
     /// Its packets.
-    pub(super) cells: Vec<Cell>,
+    pub(in crate::analyze) cells: Vec<Cell>,
     /// What takes all of them before, where nothing comes to it.
-    pub(super) cover: Option<BTreeSet<usize>>,
+    pub(in crate::analyze) cover: Option<BTreeSet<usize>>,
     /// What it is called, where that is not the rule.
-    pub(super) name: Option<String>,
+    pub(in crate::analyze) name: Option<String>,
     /// Whether packets of another fate were told.
-    pub(super) told: bool,
+    pub(in crate::analyze) told: bool,
     /// Other hops that are only before the change, or only after: the first and where the base chain of the last ends.
     others: Option<(usize, usize)>,
 }
 
 impl<'r, 'v> Post<'r, 'v> {
-    pub(super) fn new(route: &'r Route<'v>, hop: usize, budget: Budget) -> Self {
+    pub(in crate::analyze) fn new(route: &'r Route<'v>, hop: usize, budget: Budget) -> Self {
         let travel = Travel::new(route, budget.steps.saturating_mul(LOOKS));
         let cells = travel.all_within(hop, &route.packets);
         let other = |n: &usize| *n != hop && route.hops[*n].side != Side::Both && route.hops[*n].act != Move::Stay;
@@ -46,16 +46,23 @@ impl<'r, 'v> Post<'r, 'v> {
         Self { travel, hop, cells, cover: None, name: None, told: false, others }
     }
 
-    pub(super) fn direction(&self) -> Direction {
+    /// All packets of a route, of no rule.
+    pub(in crate::analyze) fn of_all(route: &'r Route<'v>, looks: usize) -> Self {
+        let travel = Travel::new(route, looks);
+        let cells = route.packets.clone();
+        Self { travel, hop: usize::MAX, cells, cover: None, name: None, told: false, others: None }
+    }
+
+    pub(in crate::analyze) fn direction(&self) -> Direction {
         self.travel.route.direction
     }
 
-    pub(super) fn by(&self, hop: usize) -> By {
+    pub(in crate::analyze) fn by(&self, hop: usize) -> By {
         self.travel.route.hops[hop].by
     }
 
     /// Where packets go on that it accepts.
-    pub(super) fn end(&self) -> Option<usize> {
+    pub(in crate::analyze) fn end(&self) -> Option<usize> {
         match self.travel.route.hops[self.hop].act {
             Move::Accept(end) => Some(end),
             _ => None,
@@ -63,50 +70,50 @@ impl<'r, 'v> Post<'r, 'v> {
     }
 
     /// Which side the rule is on: gone, or new.
-    pub(super) fn side(&self) -> Side {
+    pub(in crate::analyze) fn side(&self) -> Side {
         self.travel.route.hops[self.hop].side
     }
 
     /// The way to the rule.
-    pub(super) fn coming(&self) -> Leg {
+    pub(in crate::analyze) fn coming(&self) -> Leg {
         Leg { side: self.side(), from: 0, to: self.hop }
     }
 
     /// Whether some packets of a set come to the rule.
-    pub(super) fn is_reached_by(&mut self, cells: &[Cell]) -> bool {
+    pub(in crate::analyze) fn is_reached_by(&mut self, cells: &[Cell]) -> bool {
         let coming = self.coming();
         matches!(self.travel.search(cells, &[coming], Trust::All), Sought::Found(_))
     }
 
     /// The way from a hop to the end.
-    pub(super) fn leg(&self, side: Side, from: usize) -> Leg {
+    pub(in crate::analyze) fn leg(&self, side: Side, from: usize) -> Leg {
         Leg { side, from, to: self.travel.route.hops.len() }
     }
 
     /// Where the way of the rule's packets without it parts from that with it, and where both surely are one again.
-    pub(super) fn apart(&self) -> (usize, usize) {
+    pub(in crate::analyze) fn apart(&self) -> (usize, usize) {
         let own = (self.hop + 1, self.travel.route.end(self.hop));
         self.others.map_or(own, |(_, last)| (0, own.1.max(last)))
     }
 
     /// Whether nothing else changes on the way.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(in crate::analyze) fn is_alone(&self) -> bool {
         self.others.is_none()
     }
 
     /// What denies, of some hops.
-    pub(super) fn denying(&self, hops: impl IntoIterator<Item = usize>) -> Vec<By> {
+    pub(in crate::analyze) fn denying(&self, hops: impl IntoIterator<Item = usize>) -> Vec<By> {
         let denies = |hop: &usize| self.travel.route.hops[*hop].act == Move::Deny && *hop != self.hop;
         hops.into_iter().filter(denies).map(|hop| self.by(hop)).collect()
     }
 
     /// What of the way there comes before anything that changed: what denies here does so on both sides.
-    pub(super) fn first_change(&self) -> usize {
+    pub(in crate::analyze) fn first_change(&self) -> usize {
         self.others.map_or(self.hop, |(first, _)| first.min(self.hop))
     }
 
     /// The rules that take packets of a set off its legs, those that ask least first.
-    pub(super) fn rivals(&self, cell: &Cell, legs: &[Leg]) -> Vec<By> {
+    pub(in crate::analyze) fn rivals(&self, cell: &Cell, legs: &[Leg]) -> Vec<By> {
         let route = self.travel.route;
         let mut found = Vec::new();
         for leg in legs {
@@ -128,41 +135,41 @@ impl<'r, 'v> Post<'r, 'v> {
     }
 
     /// The hops that take its packets before.
-    pub(super) fn covered(&self) -> impl Iterator<Item = usize> {
+    pub(in crate::analyze) fn covered(&self) -> impl Iterator<Item = usize> {
         self.cover.iter().flatten().copied()
     }
 
     /// Whether a hop acts on all of its packets.
-    pub(super) fn takes_all(&self, hop: usize) -> bool {
+    pub(in crate::analyze) fn takes_all(&self, hop: usize) -> bool {
         self.cells.iter().all(|cell| self.acts_on(hop, cell))
     }
 
     /// Whether a hop acts on all of some packets that come to its base chain.
-    pub(super) fn acts_on(&self, hop: usize, cell: &Cell) -> bool {
+    pub(in crate::analyze) fn acts_on(&self, hop: usize, cell: &Cell) -> bool {
         let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
         way.all(|hop| self.travel.holds(hop, cell, Trust::All))
     }
 
     /// Whether a hop acts on some of them.
-    pub(super) fn touches(&self, hop: usize, cell: &Cell) -> bool {
+    pub(in crate::analyze) fn touches(&self, hop: usize, cell: &Cell) -> bool {
         let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
         way.all(|hop| self.travel.touches(hop, cell))
     }
 
     /// Whether a hop acts on some of its packets; looked at closely, or as far as each test tells.
-    pub(super) fn meets(&self, hop: usize, closely: bool) -> bool {
+    pub(in crate::analyze) fn meets(&self, hop: usize, closely: bool) -> bool {
         let inside = |cell: &Cell| !closely || self.travel.within(hop, cell, None, Trust::All).is_some();
         self.cells.iter().any(|cell| self.touches(hop, cell) && inside(cell))
     }
 
     /// Whether conditions decide about a hop that the packet does not, beyond those of some packets.
-    pub(super) fn depends(&self, hop: usize, cells: &[Cell]) -> bool {
+    pub(in crate::analyze) fn depends(&self, hop: usize, cells: &[Cell]) -> bool {
         let mut way = std::iter::successors(Some(hop), |hop| self.travel.route.inside(*hop));
         way.any(|hop| cells.iter().any(|cell| self.travel.is_open(hop, Trust::Nothing, cell.atoms())))
     }
 
     /// Whether something that was not understood may decide about a packet from a hop on.
-    pub(super) fn meets_unread(&self, point: &Point, from: usize) -> bool {
+    pub(in crate::analyze) fn meets_unread(&self, point: &Point, from: usize) -> bool {
         let route = self.travel.route;
         let unread = |hop: &usize| {
             let luck = route.hops[*hop].luck.is_some_and(|(_, doubt)| doubt == Doubt::Unread);
@@ -182,7 +189,7 @@ impl<'r, 'v> Post<'r, 'v> {
     }
 
     /// Whether all packets that come to a hop come to another before.
-    pub(super) fn is_behind(&self, first: usize, hop: usize) -> bool {
+    pub(in crate::analyze) fn is_behind(&self, first: usize, hop: usize) -> bool {
         let route = self.travel.route;
         let mut outer = std::iter::successors(route.inside(hop), |outer| route.inside(*outer));
         let same = first < hop && route.inside(first).is_some_and(|inside| outer.any(|outer| outer == inside));
@@ -192,12 +199,18 @@ impl<'r, 'v> Post<'r, 'v> {
     }
 
     /// The hops of a stretch that deny some of its packets, those that are likely to take most first.
-    pub(super) fn deniers(&self, side: Side, from: usize, to: usize) -> Vec<usize> {
+    pub(in crate::analyze) fn deniers(&self, side: Side, from: usize, to: usize) -> Vec<usize> {
         self.broad(side, from, to, |act| act == Move::Deny)
     }
 
     /// The hops of a stretch that do something to its packets, those that are likely to take most first.
-    pub(super) fn broad(&self, side: Side, from: usize, to: usize, does: impl Fn(Move) -> bool) -> Vec<usize> {
+    pub(in crate::analyze) fn broad(
+        &self,
+        side: Side,
+        from: usize,
+        to: usize,
+        does: impl Fn(Move) -> bool,
+    ) -> Vec<usize> {
         let route = self.travel.route;
         let is_it = |hop: &usize| does(route.hops[*hop].act) && route.hops[*hop].side.is_on(side);
         let to = to.min(route.hops.len());

@@ -141,7 +141,7 @@ proptest! {
             let kinds = grave.map(|item| (kind(&item), item.rule, item.dead));
             kinds.map(|kind| (kind, advised)).collect()
         };
-        prop_assert_eq!(kinds(&[a.clone()], FULL), kinds(&[a.clone()], WHOLE));
+        prop_assert_eq!(kinds(std::slice::from_ref(&a), FULL), kinds(std::slice::from_ref(&a), WHOLE));
         prop_assert_eq!(kinds(&[a.clone(), b.clone()], FULL), kinds(&[a, b], WHOLE));
     }
 }
