@@ -275,8 +275,8 @@ impl<'a> Probe<'a> {
         };
         let found = hits.iter().copied().filter(|n| *n >= from).find(all)?;
         let mut past = false;
-        plan.acting(plan.grid.hull(step), from..found, Acting::Leading(u32::MAX), |n| {
-            past |= matches!(plan.program.steps[n as usize].act, Act::Leave(end) if end > found as usize);
+        plan.acting(plan.grid.hull(step), from..found, Acting::Leading(to - 1), |n| {
+            past |= plan.marks[n as usize].end > found;
             if past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         (!past).then_some(found)
@@ -300,6 +300,26 @@ impl<'a> Probe<'a> {
             self.answer = found.into();
         }
         Rc::clone(&self.answer)
+    }
+
+    /// Whether a step takes every packet that is in all the given steps, so that none makes the journey.
+    pub(super) fn takes_all(&mut self, taker: u32, within: &[u32], journey: Journey) -> bool {
+        if self.role(taker, &journey) != Some(Role::Take) || self.plan.grid.is_holed(taker) {
+            return false;
+        }
+        let grid = &self.plan.grid;
+        self.best.clear();
+        self.best.extend_from_slice(grid.hull(taker));
+        for (axis, own) in self.best.iter_mut().enumerate() {
+            let all = within.iter().map(|step| grid.hull(*step)[axis]).fold(*own, Span::and);
+            let inside = within.iter().map(|step| grid.hull(*step)[axis]).reduce(Span::and);
+            if inside.is_some_and(|inside| inside != all) {
+                return false;
+            }
+            *own = all;
+        }
+        self.here.clone_from(&self.best);
+        self.leads_past(&journey, 0, taker).is_none()
     }
 
     /// Whether the rule of a step is taken as not there.
@@ -498,10 +518,11 @@ impl<'a> Probe<'a> {
         }
         let (mut found, mut target) = (None, taker);
         loop {
-            // What goes on behind the end of the stretch takes packets as well, rather than lead them.
-            let goal = journey.legs.iter().find(|leg| leg.contains(&target)).map_or(0, |leg| leg.end);
+            // What goes on behind the end of the stretch takes packets, rather than lead them.
+            let (start, end) =
+                journey.legs.iter().find(|leg| leg.contains(&target)).map_or((0, 0), |l| (l.start, l.end));
             let mut lowest: Option<(u32, Role)> = None;
-            self.plan.acting(&self.best, 0..target, Acting::Leading(goal), |step| {
+            self.plan.acting(&self.best, start..target, Acting::Leading(end), |step| {
                 let past = self.plan.marks[step as usize].end > target;
                 let lower = past && lowest.is_none_or(|(n, _)| step < n) && !self.is_led_over(led, step);
                 if lower {

@@ -10,11 +10,13 @@ use super::words::place;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 
 /// More rules than this are not named as those that decide instead.
 const NAMED: usize = 8;
+/// So many steps that took much are kept in mind.
+const TAKERS: usize = 4;
 
 /// A rule that can go: the steps that show it, by the number of the way.
 #[derive(Debug)]
@@ -105,7 +107,9 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
     match course.program.steps[step as usize].act {
         Act::Deny => {
             let atoms = course.atoms(step, step);
-            let mut used = never(course, at, &[step], &[0..step, step + 1..end], &atoms)?;
+            let without = course.program.places.rule(at).map(|rule| rule as u32);
+            let legs = [0..step, step + 1..end];
+            let mut used = never(course, &[step], Journey { legs: &legs, atoms: &atoms, without, may: true })?;
             let rejects = course.program.rejects(ruleset, step as usize);
             used.extend(never_taken(course, at, step, step + 1..end, end, &|course, n| {
                 course.program.rejects(ruleset, n as usize) != rejects
@@ -138,7 +142,10 @@ fn never_taken(
 ) -> Result<Vec<u32>, Kept> {
     let end = course.program.steps.len() as u32;
     let own = course.program.places.get(&at).unwrap_or_default();
+    let without = course.program.places.rule(at).map(|rule| rule as u32);
     let (mut used, mut spent) = (Vec::new(), 0);
+    // What took all packets of some steps often takes those of the next.
+    let mut takers: VecDeque<u32> = VecDeque::with_capacity(TAKERS);
     let mut shown = Ok(());
     let plan = course.probe.plan;
     plan.acting(plan.grid.hull(step), range, Acting::Denying, |n| {
@@ -146,8 +153,20 @@ fn never_taken(
             return ControlFlow::Continue(());
         }
         let atoms = course.atoms(step, n);
-        match never(course, at, &[step, n], &[0..step, step + 1..n, to..end], &atoms) {
-            Ok(more) => used.extend(more),
+        let (within, legs) = ([step, n], [0..step, step + 1..n, to..end]);
+        let journey = Journey { legs: &legs, atoms: &atoms, without, may: true };
+        if let Some(taker) = takers.iter().copied().find(|taker| course.probe.takes_all(*taker, &within, journey)) {
+            used.push(taker);
+            return ControlFlow::Continue(());
+        }
+        match never(course, &within, journey) {
+            Ok(more) => {
+                if let [taker] = more.as_slice() {
+                    takers.truncate(TAKERS - 1);
+                    takers.push_front(*taker);
+                }
+                used.extend(more);
+            }
             Err(kept) => shown = Err(kept),
         }
         spent += course.probe.spent;
@@ -159,15 +178,8 @@ fn never_taken(
     shown.map(|()| used)
 }
 
-fn never(
-    course: &mut Course,
-    at: At,
-    within: &[u32],
-    legs: &[Range<u32>],
-    atoms: &[(u32, bool)],
-) -> Result<Vec<u32>, Kept> {
-    let without = course.program.places.rule(at).map(|rule| rule as u32);
-    match course.probe.search(within, Journey { legs, atoms, without, may: true }) {
+fn never(course: &mut Course, within: &[u32], journey: Journey) -> Result<Vec<u32>, Kept> {
+    match course.probe.search(within, journey) {
         Found::Nothing(used) => Ok(used),
         Found::Witness(_) | Found::Tangled => Err(Kept::Needed),
         Found::Undecided => Err(Kept::Undecided(course.probe.spent - 1)),
