@@ -345,6 +345,10 @@ impl Walk<'_> {
                 let found = keys.iter().find(|(cell, _)| self.is_in(at, cell, base));
                 return found.map(|(_, verdict)| verdict.clone());
             }
+            // What neither begins nor answers a connection it leaves to the rules behind it (nft_synproxy_do_eval).
+            Outcome::Unread(text) if text.starts_with("synproxy") && (self.luck)(at, "synproxy leaves it") => {
+                Verdict::Continue
+            }
             Outcome::Unread(text) => {
                 let accept = (self.luck)(at, text);
                 if accept { Verdict::Accept } else { Verdict::Drop }

@@ -2,7 +2,7 @@
 
 use super::street::CABLE;
 use super::track::{Connection, STATUS};
-use crate::packet::{LOCAL, MacAddress, Protocol, UNICAST, usual_type};
+use crate::packet::{LOCAL, MacAddress, Narrow, Protocol, UNICAST, usual_type};
 use crate::rule::wire::{Form, as_sent};
 use crate::rule::{ConnectionState, Direction, Packet};
 use std::net::IpAddr;
@@ -133,7 +133,11 @@ pub(super) fn settled(packet: &Packet, stage: &Stage) -> Packet {
             usual_type(1, v6.to_bits(), if packet.direction == Direction::Input { LOCAL } else { UNICAST })
         }
     };
-    (sent.source_type, sent.destination_type) = (Some(kind(packet.source)), Some(kind(packet.destination)));
+    (sent.source_type, sent.destination_type) = (None, None);
+    let unusual = |field: Narrow, kind: u8| Some(kind).filter(|kind| *kind != sent.narrow(field));
+    let (source, destination) = (kind(packet.source), kind(packet.destination));
+    let types = (unusual(Narrow::SourceType, source), unusual(Narrow::DestinationType, destination));
+    (sent.source_type, sent.destination_type) = types;
     sent
 }
 

@@ -6,7 +6,7 @@ use afo::rule::evaluate::{Fate, Lost, evaluate};
 use afo::rule::ruleset::{Hook, Outcome, Ruleset, Verdict};
 use afo::rule::{Direction, Packet};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -314,6 +314,34 @@ fn translation_comes_before_filters() {
             door.set_read_timeout(Some(Duration::from_secs(if comes { 20 } else { 1 }))).expect("a timeout");
             assert_eq!(door.recv_from(&mut [0; 2]).is_ok(), comes, "{dropped}");
         }
+    });
+}
+
+/// What a destination is translated to before routing is what the chains of the hook forward see, and so is a packet described. Whether
+/// the rule that translates matched is not asked of the packet as it is then.
+#[test]
+fn what_is_translated_on_its_way_in_is_forwarded_as_what_it_is_then() {
+    in_namespace(|host| {
+        let end = |text: &str| text.parse::<SocketAddr>().expect("an end");
+        let near = host.peer("veth0", end("10.9.0.1:0").ip(), end("10.9.0.2:0").ip(), 24);
+        let far = host.peer("veth1", end("10.8.0.1:0").ip(), end("10.8.0.2:0").ip(), 24);
+        host.sh("echo 1 > /proc/sys/net/ipv4/ip_forward");
+        let door = far.inside(move || TcpListener::bind(end("10.8.0.2:54")).expect("a door"));
+        for (dropped, comes) in [(53, true), (54, false)] {
+            host.nft(&format!(
+                "flush ruleset
+                 table ip n {{ chain p {{ type nat hook prerouting priority -100; tcp dport 53 dnat to 10.8.0.2:54; }}; }}
+                 table ip f {{ chain f {{ type filter hook forward priority 0; iifname veth0 tcp dport {dropped} drop; }}; }}"
+            ));
+            let ruleset = read(&host.sh("nft -j list ruleset")).expect("a listing");
+            let packet: Packet = "forward veth0 veth1 10.9.0.2:5000 > 10.8.0.2:54 tcp syn".parse().expect("a packet");
+            for luck in [false, true] {
+                let fate = evaluate(&ruleset, &packet, &mut |_, _| luck).expect("no circle").fate;
+                assert_eq!(fate.passes(), comes, "{dropped} {luck}");
+            }
+            assert_eq!(near.connects(end("10.9.0.1:53")), comes, "{dropped}");
+        }
+        drop(door);
     });
 }
 

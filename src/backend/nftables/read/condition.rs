@@ -236,6 +236,26 @@ fn outside(cells: &[Cell]) -> Option<Vec<Cell>> {
     })
 }
 
+/// The elements of a map, `*` as the packets that no other element has: no two hold the same one.
+fn with_rest<T: Copy>(cells: Vec<(Cell, T)>) -> Option<Vec<(Cell, T)>> {
+    let (every, mut own): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(cell, _)| *cell == Cell::all());
+    let Some((_, to)) = every.first() else { return Some(own) };
+    let first = own.first().map(|(cell, _)| cell.clone()).unwrap_or_else(Cell::all);
+    let field = Wide::ALL.into_iter().find(|field| first.asks_wide(*field));
+    let only =
+        |field: Wide| own.iter().all(|(cell, _)| *cell == Cell::all().with_wide(field, cell.wide(field).clone()));
+    let rest = match field.filter(|field| only(*field)) {
+        // One field, as mostly: a map of many elements takes no time.
+        Some(field) => {
+            let named = Ranges::of(own.iter().flat_map(|(cell, _)| cell.wide(field).as_slice().iter().copied()));
+            vec![Cell::all().with_wide(field, field.all().minus(&named))]
+        }
+        None => outside(&own.iter().map(|(cell, _)| cell.clone()).collect::<Vec<_>>())?,
+    };
+    own.extend(rest.into_iter().filter(|cell| !cell.is_empty()).map(|cell| (cell, *to)));
+    Some(own)
+}
+
 /// The product of one element of a set of concatenations.
 fn product(fields: &[Field], element: Node<'_>, sets: &Sets<'_>) -> Option<Cell> {
     let element = value::bare(element);
@@ -292,7 +312,5 @@ pub(super) fn key<'a>(key: Node<'_>, data: Node<'a>, family: TableFamily, sets: 
         };
         cells.push((cell, to));
     }
-    // What matches everything counts only where nothing else does.
-    cells.sort_by_key(|(cell, _)| *cell == Cell::all());
-    Some((fields.into_iter().flat_map(|f| f.implied).collect(), cells))
+    Some((fields.into_iter().flat_map(|f| f.implied).collect(), with_rest(cells)?))
 }

@@ -8,7 +8,13 @@ use afo::backend::nftables::read;
 use afo::sys::lab::Lab;
 
 /// What it is about, a base chain's rules at the hook forward with what they need, and a packet.
-const CASES: [(&str, &str, &str, &str); 9] = [
+const CASES: [(&str, &str, &str, &str); 10] = [
+    (
+        "a map's element for all others is not for those that have one of their own",
+        "map m { type inet_service : verdict; elements = { 22 : jump s, * : drop }; }\nchain s { }",
+        "tcp dport vmap @m",
+        "forward eth0 eth1 10.0.0.8:1 > 192.0.2.1:22 tcp syn",
+    ),
     (
         "bits that a mask clears are never set",
         "",
