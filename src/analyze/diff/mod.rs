@@ -15,7 +15,7 @@ use crate::packet::Cell;
 use crate::record::Answer;
 use crate::rule::Direction;
 use crate::rule::evaluate::Fate;
-use crate::rule::ruleset::Ruleset;
+use crate::rule::ruleset::{Ruleset, Table};
 use std::ops::ControlFlow;
 
 /// How much is wanted of a comparison.
@@ -88,9 +88,24 @@ fn unread(before: &Ruleset, after: &Ruleset) -> Vec<String> {
     if same { Vec::new() } else { a.into_iter().chain(b).collect() }
 }
 
-/// The tables that IP packets do not pass.
-fn others(ruleset: &Ruleset) -> Vec<&crate::rule::ruleset::Table> {
-    ruleset.tables.iter().filter(|table| table.family.packets().contains(2)).collect()
+/// The tables that packets other than those of IP pass, without the numbers that the kernel gives.
+fn others(ruleset: &Ruleset) -> Vec<Table> {
+    let mut tables: Vec<_> =
+        ruleset.tables.iter().filter(|table| table.family.packets().contains(2)).cloned().collect();
+    for table in &mut tables {
+        table.sets.iter_mut().for_each(|set| set.handle = None);
+        for chain in &mut table.chains {
+            chain.handle = None;
+            chain.lines.iter_mut().for_each(|line| line.handle = None);
+        }
+    }
+    tables
+}
+
+/// What an answer that two rulesets are equal rests on beside packets.
+fn word_by_word(ruleset: &Ruleset) -> Vec<String> {
+    let tables = left_out(ruleset).into_iter().filter_map(|text| Some(text.split_once(':')?.0.to_owned()));
+    tables.map(|table| format!("{table}: the same rule by rule; no packet of it was judged")).collect()
 }
 
 struct Comparing {
@@ -195,6 +210,7 @@ fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Rulese
         classes.truncate(1);
         packet = classes.first().filter(|_| sure).and_then(|class| class.example.clone());
     }
-    let evidence = more_words(more).into_iter().chain(open).collect();
+    let words = if verdict == "equal" { word_by_word(after) } else { Vec::new() };
+    let evidence = more_words(more).into_iter().chain(open).chain(words).collect();
     Answer { text, evidence, packet, verdict: Some(verdict.to_owned()), classes, ..Answer::default() }
 }

@@ -139,3 +139,22 @@ fn a_search_that_is_given_up_says_so() {
     );
     assert_ne!(found.verdict.as_deref(), Some("equal"));
 }
+
+#[test]
+fn tables_without_ip_packets_are_compared_by_their_rules() {
+    use crate::rule::ruleset::TableFamily;
+    let with = |handle: u64, text: &str| {
+        let mut ruleset = one_chain(Vec::new());
+        let mut bridge = one_chain(vec![Line { handle: Some(handle), ..line(text, Vec::new(), Verdict::Drop) }]);
+        bridge.tables[0].family = TableFamily::Bridge;
+        ruleset.tables.extend(bridge.tables);
+        ruleset
+    };
+    let budget = Budget { steps: 1000 };
+    let same = diff(&with(1, "a"), &with(2, "a"), Wanted::Witness, budget);
+    let name = &with(1, "a").tables[1].name;
+    let words = format!("table bridge {name}: the same rule by rule; no packet of it was judged");
+    assert_eq!((same.verdict.as_deref(), same.evidence), (Some("equal"), vec![words]));
+    let other = diff(&with(1, "a"), &with(1, "b"), Wanted::Witness, budget);
+    assert_eq!(other.verdict.as_deref(), Some("unknown"));
+}
