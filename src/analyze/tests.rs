@@ -3,9 +3,8 @@
 use super::audit::{Budget, audit};
 use super::cells::Atoms;
 use super::fate::fates;
-use super::probe::{Found, Journey, Plan, Probe};
 use super::program::{Act, lay_out};
-use super::search::{Limits, Reach, reach, reach_past};
+use super::search::{Limits, Reach, reach};
 use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
 use crate::record::FindingType;
 use crate::rule::evaluate::{By, evaluate};
@@ -14,7 +13,6 @@ use crate::rule::ruleset::{
 };
 use crate::rule::{ConnectionState, Direction, Packet};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 fn condition() -> impl Strategy<Value = Condition> {
@@ -143,36 +141,6 @@ proptest! {
             prop_assert_eq!(mine[0].passes, trace.fate.passes(), "{}", packet);
             if !trace.fate.passes() {
                 prop_assert_eq!(mine[0].by.map(|n| program.steps[n].by), Some(trace.by), "{}", packet);
-            }
-        }
-    }
-
-    #[test]
-    fn probes_find_what_splitting_finds(ruleset in ruleset()) {
-        let program = lay_out(&ruleset, Direction::Input, &mut Atoms::default()).expect("no circles");
-        let plan = Plan::new(&program);
-        let mut probe = Probe::new(&plan, 100_000);
-        let limits = Limits { budget: 100_000, pieces: usize::MAX };
-        for (n, step) in program.steps.iter().enumerate() {
-            let to = n as u32;
-            let leg = 0..to;
-            let journey = Journey { legs: std::slice::from_ref(&leg), atoms: step.cell.atoms(), without: None, may: false };
-            let slow = reach(&program, std::slice::from_ref(&step.cell), n, limits);
-            match (probe.search(&[to], journey), slow) {
-                (Found::Witness(point), Reach::Open(cells)) => {
-                    let witness = plan.grid.cell(&step.cell, &point).by_family();
-                    prop_assert!(!witness.is_empty());
-                    // All packets that a point stands for are alike.
-                    for part in witness {
-                        prop_assert!(cells.iter().any(|cell| part.is_subset(cell)), "step {}: {:?}", n, part);
-                    }
-                }
-                (Found::Nothing(cover), Reach::Closed(_)) => {
-                    let only: BTreeSet<usize> = cover.iter().map(|n| *n as usize).collect();
-                    let past = reach_past(&program, std::slice::from_ref(&step.cell), n, &only, limits);
-                    prop_assert!(matches!(past, Reach::Closed(_)));
-                }
-                (fast, slow) => prop_assert!(false, "step {}: {:?} and {:?}", n, fast, slow),
             }
         }
     }

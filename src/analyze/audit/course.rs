@@ -1,10 +1,11 @@
 //! The ways of packets through a ruleset, each laid out and ready for searches.
 
-use super::cells::Atoms;
-use super::probe::{Found, Journey, Plan, Probe};
-use super::program::{Program, Unlaid, lay_out_chains};
-use super::search::{Limits, Reach, reach};
-use super::words::decider;
+use super::plan::Plan;
+use super::probe::{Found, Journey, Probe};
+use crate::analyze::cells::Atoms;
+use crate::analyze::program::{Program, Unlaid, lay_out_chains};
+use crate::analyze::search::{Limits, Reach, reach};
+use crate::analyze::words::decider;
 use crate::packet::Cell;
 use crate::record::Witness;
 use crate::rule::ruleset::{Ruleset, TableFamily};

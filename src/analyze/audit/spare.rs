@@ -1,12 +1,12 @@
 //! Rules that packets reach and without which none has another fate.
 
-use super::audit::{Audit, finding};
 use super::course::Course;
 use super::dead::expected;
 use super::probe::{Found, Journey};
-use super::program::Act;
 use super::tree::Acting;
-use super::words::place;
+use super::{Audit, finding};
+use crate::analyze::program::Act;
+use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};

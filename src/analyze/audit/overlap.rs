@@ -2,14 +2,14 @@
 //!
 //! Pairs of rules that overlap run to millions; nobody reads a list of them.
 
-use super::audit::{Audit, finding};
-use super::cells::Atoms;
 use super::course::{Coming, Course};
 use super::dead::expected;
-use super::program::Act;
-use super::search::{Limits, Reach, reach};
 use super::tree::Acting;
-use super::words::{class, place};
+use super::{Audit, finding};
+use crate::analyze::cells::Atoms;
+use crate::analyze::program::Act;
+use crate::analyze::search::{Limits, Reach, reach};
+use crate::analyze::words::{class, place};
 use crate::packet::joined;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::evaluate::By;

@@ -1,10 +1,10 @@
 //! Rules that no packet reaches: what takes their packets, and what is wrong about it.
 
-use super::audit::{Audit, finding};
 use super::course::{Coming, Course};
 use super::probe::{Found, Journey};
-use super::program::Act;
-use super::words::place;
+use super::{Audit, finding};
+use crate::analyze::program::Act;
+use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Place, Severity, Witness};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};

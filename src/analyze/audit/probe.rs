@@ -4,73 +4,17 @@
 //! the largest part of it is tried next. A packet that gets through is a witness. When nothing is left, the steps that took
 //! packets away are a cover, which is the proof that no packet makes the journey.
 
-use super::grid::{Grid, Span};
-use super::program::{Act, Program};
-use super::tree::{Acting, Tree};
-use crate::rule::evaluate::By;
+use super::boxes::Boxes;
+use super::grid::Span;
+use super::plan::Plan;
+use super::tree::Acting;
+use crate::analyze::program::Act;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-/// What is asked of each step while packets travel.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    /// Where it goes on; beyond everything where it denies; nowhere where it does nothing.
-    end: u32,
-    /// Which rule it is of, counted over the program; [`NO_RULE`] for policies.
-    rule: u32,
-    doubt: bool,
-    atoms: bool,
-}
-
-const NO_RULE: u32 = u32::MAX;
 /// When all searches together took this many budgets, each of the others ends after a few steps.
 const PATIENCE: usize = 500;
 const SHORT: usize = 100;
-
-/// A program made ready for searches.
-#[derive(Debug)]
-pub(super) struct Plan<'a> {
-    pub(super) program: &'a Program,
-    pub(super) grid: Grid,
-    /// The steps that do something.
-    tree: Tree,
-    marks: Vec<Mark>,
-}
-
-impl<'a> Plan<'a> {
-    pub(super) fn new(program: &'a Program) -> Self {
-        let grid = Grid::new(&program.steps);
-        let mut marks = Vec::with_capacity(program.steps.len());
-        for step in &program.steps {
-            let end = match step.act {
-                Act::Deny | Act::Pass => u32::MAX,
-                Act::Accept(to) | Act::Leave(to) => to as u32,
-            };
-            let atoms = !step.cell.atoms().is_empty();
-            let rule = if let By::Line(at) = step.by { program.places.rule(at) } else { None };
-            let rule = rule.map_or(NO_RULE, |rule| rule as u32);
-            marks.push(Mark { end, rule, doubt: step.doubt.is_some(), atoms });
-        }
-        let acting = (0..marks.len() as u32).filter(|n| program.steps[*n as usize].act != Act::Pass).collect();
-        let tree = Tree::new(&grid, acting, &|n| program.steps[n as usize].act.target().map(|end| end as u32));
-        Self { program, grid, tree, marks }
-    }
-
-    /// Visits the steps out of a range that do something to packets in a box; some order, always the same.
-    pub(super) fn acting(
-        &self,
-        space: &[Span],
-        range: Range<u32>,
-        acting: Acting,
-        mut visit: impl FnMut(u32) -> ControlFlow<()>,
-    ) {
-        self.tree.near(space, &range, acting, |n| {
-            let end = self.program.steps[n as usize].act.target().map(|end| end as u32);
-            let here = range.contains(&n) && acting.is(end) && self.grid.meets(n, space);
-            if here { visit(n) } else { ControlFlow::Continue(()) }
-        });
-    }
-}
 
 /// What packets must do: come through each stretch of steps, and where it ends be at its end.
 #[derive(Debug, Clone, Copy)]
@@ -595,44 +539,48 @@ fn part(own: Span, all: Span) -> f32 {
     (own.extent() as f32 + 1.0) / (all.extent() as f32 + 1.0)
 }
 
-/// The boxes that are in all of some steps, one after the other.
-struct Boxes {
-    /// For each axis its runs.
-    runs: Vec<Vec<Span>>,
-    /// Which run of each axis comes next; nothing after the last.
-    next: Option<Vec<usize>>,
-    space: Vec<Span>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::cells::Atoms;
+    use crate::analyze::program::lay_out;
+    use crate::analyze::search::{Limits, Reach, reach, reach_past};
+    use crate::analyze::tests::ruleset;
+    use crate::rule::Direction;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
-impl Boxes {
-    fn new(grid: &Grid, within: &[u32]) -> Self {
-        let runs: Vec<Vec<Span>> = (0..grid.width()).map(|axis| common(grid, within, axis)).collect();
-        let next = (!runs.iter().any(Vec::is_empty)).then(|| vec![0; runs.len()]);
-        Self { runs, next, space: Vec::new() }
-    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
 
-    fn next(&mut self) -> Option<&[Span]> {
-        let at = self.next.as_mut()?;
-        self.space.clear();
-        self.space.extend(self.runs.iter().zip(at.iter()).map(|(runs, n)| runs[*n]));
-        let turned = self.runs.iter().zip(at.iter_mut()).any(|(runs, n)| {
-            *n = (*n + 1) % runs.len();
-            *n != 0
-        });
-        if !turned {
-            self.next = None;
+        #[test]
+        fn probes_find_what_splitting_finds(ruleset in ruleset()) {
+            let program = lay_out(&ruleset, Direction::Input, &mut Atoms::default()).expect("no circles");
+            let plan = Plan::new(&program);
+            let mut probe = Probe::new(&plan, 100_000);
+            let limits = Limits { budget: 100_000, pieces: usize::MAX };
+            for (n, step) in program.steps.iter().enumerate() {
+                let to = n as u32;
+                let leg = 0..to;
+                let journey = Journey { legs: std::slice::from_ref(&leg), atoms: step.cell.atoms(), without: None, may: false };
+                let slow = reach(&program, std::slice::from_ref(&step.cell), n, limits);
+                match (probe.search(&[to], journey), slow) {
+                    (Found::Witness(point), Reach::Open(cells)) => {
+                        let witness = plan.grid.cell(&step.cell, &point).by_family();
+                        prop_assert!(!witness.is_empty());
+                        // All packets that a point stands for are alike.
+                        for part in witness {
+                            prop_assert!(cells.iter().any(|cell| part.is_subset(cell)), "step {}: {:?}", n, part);
+                        }
+                    }
+                    (Found::Nothing(cover), Reach::Closed(_)) => {
+                        let only: BTreeSet<usize> = cover.iter().map(|n| *n as usize).collect();
+                        let past = reach_past(&program, std::slice::from_ref(&step.cell), n, &only, limits);
+                        prop_assert!(matches!(past, Reach::Closed(_)));
+                    }
+                    (fast, slow) => prop_assert!(false, "step {}: {:?} and {:?}", n, fast, slow),
+                }
+            }
         }
-        Some(&self.space)
     }
-}
-
-fn common(grid: &Grid, within: &[u32], axis: usize) -> Vec<Span> {
-    let Some((first, others)) = within.split_first() else { return Vec::new() };
-    let mut all = grid.runs(*first, axis).to_vec();
-    for other in others {
-        let runs = grid.runs(*other, axis);
-        all =
-            all.iter().flat_map(|span| runs.iter().map(|run| run.and(*span)).filter(|both| !both.is_empty())).collect();
-    }
-    all
 }

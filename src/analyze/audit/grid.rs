@@ -4,7 +4,7 @@
 //! step treats alike, so that the packets of a step become short ranges of small numbers, and a set of ten thousand addresses that
 //! always stand together becomes one number. Nothing is lost: a packet with some answer exists exactly when one with these numbers does.
 
-use super::program::Step;
+use crate::analyze::program::Step;
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};

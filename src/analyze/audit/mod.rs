@@ -1,16 +1,26 @@
 //! Every anomaly inside one ruleset: rules that no packet reaches, with the rules that take their packets; rules without which
 //! nothing changes; what could not be judged.
 
-use super::cells::Atoms;
-use super::course::{Coming, Course, ways};
-use super::dead::{Cover, minimal};
-use super::overlap::Overlaps;
-use super::probe::Plan;
-use super::program::Unlaid;
-use super::spare::{Kept, Spare};
-use super::words::place;
+mod boxes;
+mod course;
+mod dead;
+mod grid;
+mod overlap;
+mod plan;
+mod probe;
+mod spare;
+mod tree;
+
+use crate::analyze::cells::Atoms;
+use crate::analyze::program::Unlaid;
+use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
+use course::{Coming, Course, ways};
+use dead::{Cover, minimal};
+use overlap::Overlaps;
+use plan::Plan;
+use spare::{Kept, Spare};
 
 /// How far an audit searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +103,13 @@ fn unread(ruleset: &Ruleset) -> Vec<Finding> {
 }
 
 /// A ruleset while it is audited.
-pub(super) struct Audit<'a> {
-    pub(super) ruleset: &'a Ruleset,
-    pub(super) courses: Vec<Course<'a>>,
+struct Audit<'a> {
+    ruleset: &'a Ruleset,
+    courses: Vec<Course<'a>>,
     /// Rules that no packet reaches, and those that others do without.
     dead: Vec<At>,
     spares: Vec<Spare>,
-    pub(super) overlaps: Overlaps,
+    overlaps: Overlaps,
 }
 
 /// What is known of a rule over all ways.
