@@ -2,7 +2,7 @@
 
 use super::cells::Atoms;
 use super::words::{class, example};
-use crate::packet::{Bits, Cell, Narrow, Wide, joined};
+use crate::packet::{Bits, Cell, Narrow, Ranges, Wide, joined};
 use crate::record::{Effect, PacketClass};
 use crate::rule::Direction;
 
@@ -100,8 +100,12 @@ impl Changed {
     }
 }
 
-/// Without the bound that each IPv4 address has, so that both families can be one class.
+/// Without the bound that each IPv4 address has, so that both families can be one class, and without what goes without saying of
+/// packets that came in by no interface.
 pub(super) fn whole_families(mut cell: Cell) -> Cell {
+    if *cell.wide(Wide::InInterface) == Ranges::single(0) {
+        cell = cell.with_wide(Wide::InInterface, Wide::InInterface.all());
+    }
     for field in [Wide::Source, Wide::Destination] {
         if cell.wide(field).hull() == Some((0, u128::from(u32::MAX))) && cell.wide(field).as_slice().len() == 1 {
             cell = cell.with_wide(field, field.all());

@@ -122,7 +122,9 @@ impl<'r, 'v> Travel<'r, 'v> {
         let mut stack: Vec<_> = parts.map(|cell| Piece { cell, over: Rc::clone(&self.all), sifted: false }).collect();
         stack.sort_by_key(|piece| (piece.cell.narrow(Narrow::Family).contains(0), piece.cell.magnitude()));
         while let Some(piece) = stack.pop() {
-            let Some(point) = Point::of(self.route, &piece.cell) else { continue };
+            // No packet is in a set that asks for an interface which it has not in this direction.
+            let point = Point::of(self.route, &piece.cell).filter(|point| point.is_in(&piece.cell));
+            let Some(point) = point else { continue };
             let taken = legs.iter().find_map(|leg| Some((leg, self.taker(&piece, &point, leg, trust)?)));
             let Some((leg, taker)) = taken else { return Sought::Found(Box::new(point)) };
             used.insert(taker);

@@ -1,7 +1,7 @@
 //! Changes to rules that are there: taken out, replaced, put back, and blocks that end.
 
 use super::difference::Told;
-use super::judge::{Judge, Way};
+use super::judge::{Judge, Way, there};
 use super::post::Post;
 use crate::analyze::placing::{Made, Stood};
 use crate::analyze::program::{Unlaid, lay_out_near};
@@ -82,7 +82,8 @@ impl Judge<'_> {
 
     /// Notes the packets that lose what decided about them, part by part or as whole sets.
     fn lost(&mut self, view: &View, lost: &Lost) -> Result<Option<bool>, Unlaid> {
-        let packets = self.unseen(lost.direction, lost.packets);
+        let packets = self.unseen(lost.direction, lost.packets).into_iter();
+        let packets: Vec<_> = packets.filter_map(|cell| there(lost.direction, cell)).collect();
         let route = Route::new(self.before, view, lost.direction, &packets, &mut self.found.atoms)?;
         if route.weight() <= self.fine.weight {
             self.before.look_among(Some(&mut route.rules()));

@@ -11,7 +11,7 @@ use crate::analyze::search::{Limits, Reach, reach};
 use crate::analyze::sift::Route;
 use crate::analyze::view::View;
 use crate::analyze::words::example;
-use crate::packet::{Bits, Cell, Narrow};
+use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use crate::record::{Conflict, ConflictType};
 use crate::rule::evaluate::By;
 use crate::rule::{Action, Direction, Rule};
@@ -121,7 +121,7 @@ impl<'a> Judge<'a> {
             let stood: Vec<_> = places.iter().filter(on_way).collect();
             let mut packets = Vec::new();
             for one in &stood {
-                packets.extend(self.packets(self.after, one)?);
+                packets.extend(self.packets(self.after, one)?.into_iter().filter_map(|cell| there(direction, cell)));
             }
             if !stood.is_empty() {
                 found.push((direction, packets));
@@ -417,6 +417,14 @@ pub(super) fn maybe_dropped(rule: &Rule, by: String, example: Option<String>) ->
 pub(super) fn translated(rule: &Rule) -> Conflict {
     let words = format!("what becomes of packets that `{}` translates is not judged", rule.action);
     item(rule, ConflictType::Unknown, words)
+}
+
+/// The packets of a cell that there are in a direction: what this host sends came in by no interface, at postrouting too.
+pub(super) fn there(direction: Direction, mut cell: Cell) -> Option<Cell> {
+    if direction == Direction::Output {
+        cell.keep_wide(Wide::InInterface, &Ranges::single(0));
+    }
+    (!cell.is_empty()).then_some(cell)
 }
 
 /// What a rule is that nothing reaches; whether some of its packets get another verdict, and whether by a rule of the same packets.

@@ -7,7 +7,9 @@ use crate::packet::Cell;
 use crate::packet::{Ranges, Wide};
 use crate::record::{Change, ChangeOp, Conflict, ConflictType, PacketClass};
 use crate::rule::evaluate::evaluate;
-use crate::rule::ruleset::{Condition, Line, Outcome, Ruleset, Verdict};
+use crate::rule::ruleset::{
+    Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
+};
 use crate::rule::{Packet, Rule};
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -143,6 +145,33 @@ proptest! {
         };
         prop_assert_eq!(kinds(std::slice::from_ref(&a), FULL), kinds(std::slice::from_ref(&a), WHOLE));
         prop_assert_eq!(kinds(&[a.clone(), b.clone()], FULL), kinds(&[a, b], WHOLE));
+    }
+}
+
+#[test]
+fn what_this_host_sends_came_in_by_no_interface() {
+    let base =
+        Base { kind: ChainKind::Filter, hook: Hook::Postrouting, priority: 0, drops: false, devices: Vec::new() };
+    let line = Line {
+        handle: None,
+        comment: None,
+        text: String::new(),
+        conditions: vec![Condition::Wide(Wide::InInterface, Ranges::single(name_number("va")))],
+        alters: Vec::new(),
+        outcome: Outcome::Verdict(Verdict::Drop),
+    };
+    let chain = Chain { name: "post".to_owned(), handle: None, base: Some(base), lines: vec![line] };
+    let (family, name) = (TableFamily::Inet, "t".to_owned());
+    let table = Table { family, name, dormant: false, chains: vec![chain], sets: Vec::new() };
+    let live = Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() };
+    let against = Against::new(Cow::Borrowed(&live));
+    let kinds = |line: &str, fine: Fine| -> Vec<_> {
+        let rule = Rule::from_line(line).expect("a rule");
+        against.find_as(&[rule], &[], Budget::default(), fine).items.into_iter().map(|item| item.kind).collect()
+    };
+    for fine in [FULL, WHOLE] {
+        assert_eq!(kinds("a accept output protocol=tcp", fine), [ConflictType::Redundant]);
+        assert_eq!(kinds("a accept forward protocol=tcp", fine), [ConflictType::Ineffective]);
     }
 }
 
