@@ -7,6 +7,7 @@
 
 mod classbench;
 mod listing;
+mod naive;
 
 use afo::analyze::{Against, Budget, audit, conflicts};
 use afo::backend::nftables;
@@ -14,11 +15,14 @@ use afo::record::FindingType;
 use classbench::{Five, SEEDS, drawn};
 use rustix::time::{ClockId, clock_gettime};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Rules that are proposed, one by one.
 const PROPOSED: usize = 40;
+/// Sets above this are not given to the peer, which takes time in the square of their rules.
+const PEER: usize = 20_000;
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 /// Seconds of CPU that this process has used.
@@ -69,6 +73,8 @@ struct Row {
     next: f64,
     dead: usize,
     undecided: usize,
+    /// Milliseconds of the plain search for dead rules, what it finds dead and what it leaves open; nothing of large sets.
+    peer: Option<(f64, usize, usize)>,
     peak: f64,
 }
 
@@ -82,6 +88,8 @@ fn measure(name: &str, rules: &[Five]) -> Row {
     let undecided =
         findings.iter().filter(|f| f.kind == FindingType::Unknown && f.explanation.starts_with("undecided"));
     let peak = peak();
+    let peer =
+        (rules.len() <= PEER).then(|| timed(|| naive::dead(rules))).map(|((dead, open), cost)| (cost, dead, open));
     let more = drawn(&format!("{name}+"), PROPOSED);
     let proposed = more.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
     let proposed: Vec<_> = proposed.collect();
@@ -101,6 +109,7 @@ fn measure(name: &str, rules: &[Five]) -> Row {
         next: many / PROPOSED as f64,
         dead: findings.iter().filter(|finding| finding.dead).count(),
         undecided: undecided.count(),
+        peer,
         peak,
     }
 }
@@ -116,19 +125,31 @@ fn apart(what: &[&str]) -> Result<Row, String> {
 
 fn head() {
     println!(
-        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}",
-        "set", "rules", "import ms", "x Value", "audit ms", "dead", "undec.", "one ms", "worst", "each of", "peak MB"
+        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>9}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}",
+        "set",
+        "rules",
+        "import ms",
+        "x Value",
+        "audit ms",
+        "x peer",
+        "dead",
+        "undec.",
+        "one ms",
+        "worst",
+        "each of",
+        "peak MB"
     );
 }
 
 fn show(row: &Row) {
     println!(
-        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.0}",
+        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>9}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.0}",
         row.name,
         row.rules,
         row.import,
         row.import / row.value,
         row.audit,
+        row.peer.map_or("-".to_owned(), |(cost, _, _)| format!("{:.3}", row.audit / cost)),
         row.dead,
         row.undecided,
         row.one,
@@ -138,10 +159,14 @@ fn show(row: &Row) {
     );
 }
 
-/// How the cost of an audit grows from one size to the next: 1 is in proportion.
+/// How the cost of an audit grows from one size to the next: 1 is in proportion. Files of one seed are named `SEED_RULES`.
 fn growth(rows: &[Row]) {
-    for seed in SEEDS {
-        let of: Vec<_> = rows.iter().filter(|row| row.name == seed).collect();
+    let mut seeds: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        seeds.entry(row.name.split('_').next().unwrap_or_default()).or_default().push(row);
+    }
+    for (seed, mut of) in seeds {
+        of.sort_by_key(|row| row.rules);
         let steps: Vec<_> = of
             .windows(2)
             .map(|pair| (pair[1].audit / pair[0].audit).ln() / (pair[1].rules as f64 / pair[0].rules as f64).ln())
@@ -162,6 +187,11 @@ fn missed(row: &Row) -> Vec<String> {
         }
     };
     bar("rules undecided", row.undecided as f64, 1.0);
+    if let Some((_, dead, open)) = row.peer {
+        // What the peer leaves open may be either.
+        let apart = (row.dead.saturating_sub(dead + open)).max(dead.saturating_sub(row.dead));
+        bar("rules of which the peer says otherwise whether they are dead", apart as f64, 1.0);
+    }
     match row.rules {
         5_000..=20_000 => {
             bar("ms of audit", row.audit, 50.0);

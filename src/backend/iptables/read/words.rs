@@ -27,7 +27,7 @@ impl Word<'_> {
 /// The words of a line.
 ///
 /// # Errors
-/// When a quotation is not closed.
+/// When a quotation is not closed, or a control character stands outside of one.
 pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, String> {
     let blank = |c: char| c == ' ' || c == '\t';
     let (mut words, mut rest) = (Vec::new(), line.trim_start_matches(blank));
@@ -38,6 +38,9 @@ pub(super) fn split(line: &str) -> Result<Vec<Word<'_>>, String> {
             words.push(Word { text: text.into(), quoted: true });
             rest = after;
         } else {
+            if rest[..end].contains(char::is_control) {
+                return Err("a control character stands outside of quotes".to_owned());
+            }
             words.push(Word { text: rest[..end].into(), quoted: false });
             rest = &rest[end..];
         }
@@ -62,8 +65,8 @@ fn quotation<'a>(inner: &'a str, before: &str) -> Option<(String, &'a str)> {
 
 /// A word as it is written: in quotes where it would be taken apart otherwise, or taken for an option.
 pub(super) fn write(word: &Word, into: &mut String) {
-    let plain = |c: char| !c.is_ascii_whitespace() && !matches!(c, '"' | '\\' | '\'');
-    if !word.quoted && !word.text.is_empty() && word.text.chars().all(plain) {
+    // Outside of double quotes no other character means anything.
+    if !word.quoted && !word.text.is_empty() && !word.text.contains([' ', '\t', '"']) {
         into.push_str(&word.text);
         return;
     }
@@ -113,6 +116,9 @@ mod tests {
         for line in ["\"", "a \"b", "\"a\\"] {
             assert_eq!(split(line).expect_err(line), "a quotation is not closed");
         }
+        assert_eq!(split("-m\u{c}").expect_err("a form feed"), "a control character stands outside of quotes");
+        let odd = r"-m' a\b";
+        assert_eq!(joined(&split(odd).expect("words")), odd);
     }
 
     proptest! {
