@@ -9,6 +9,7 @@ mod id;
 mod limit;
 mod list;
 mod packet;
+mod packet_text;
 mod position;
 pub mod ruleset;
 mod schedule;
@@ -24,7 +25,8 @@ pub use fields::{
 pub use id::Id;
 pub use limit::{Over, Per, RateLimit, Scope};
 pub use list::OneOf;
-pub use packet::{Packet, address_of, flag_words, status_words};
+pub use packet::{Packet, address_of};
+pub use packet_text::{flag_words, status_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
 pub use unread::mark_bits;
