@@ -255,7 +255,10 @@ impl Told<'_> {
         }
         for field in Narrow::ALL {
             let implied = field == Narrow::Fragment && plain.narrow(field).contains(0);
-            if implied || self.base.is_some_and(|base| base.narrow(field) == plain.narrow(field)) {
+            // Addresses are told in the words of their family.
+            let addressed = plain.asks_wide(Wide::Source) || plain.asks_wide(Wide::Destination);
+            let told = field == Narrow::Family && addressed;
+            if implied || !told && self.base.is_some_and(|base| base.narrow(field) == plain.narrow(field)) {
                 plain = plain.with_narrow(field, field.all());
             }
         }

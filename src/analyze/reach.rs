@@ -92,7 +92,7 @@ mod tests {
     use crate::analyze::query::Names;
     use crate::analyze::tests::{packets, ruleset};
     use crate::analyze::trace::tests::{closed, line};
-    use crate::packet::{Ranges, Wide};
+    use crate::packet::{Bits, Narrow, Ranges, Wide};
     use crate::rule::evaluate::evaluate;
     use crate::rule::ruleset::{Condition, Verdict};
     use proptest::prelude::*;
@@ -120,6 +120,14 @@ mod tests {
         assert!(cut.evidence.iter().any(|said| said == words), "{cut:#?}");
         let none = reach(&ruleset, &query("input port 443"), Budget::default());
         assert_eq!((none.text.as_str(), none.verdict.as_deref()), ("nothing gets through", Some("drop")));
+        let source = Condition::Wide(Wide::Source, Ranges::single(0xcb00_7109));
+        let one = closed(vec![line(
+            "one",
+            vec![Condition::Narrow(Narrow::Family, Bits::single(0)), source],
+            Verdict::Accept,
+        )]);
+        let found = reach(&one, &query("input to 198.51.100.0/24"), Budget::default());
+        assert_eq!(found.classes[0].text, "input: everything from 203.0.113.9");
         let open = reach(&ruleset, &query("input port 80"), Budget::default());
         assert_eq!(open.verdict.as_deref(), Some("unknown"));
     }
