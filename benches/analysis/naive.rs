@@ -1,7 +1,7 @@
 //! A peer: the plain search for a packet of each rule that no earlier rule takes, box by box, with nothing to make it fast.
 //!
 //! Of a piece of a rule the overlap with the earlier rule that takes most of it is cut out; a piece that no earlier rule meets has a
-//! witness. What it finds dead must be what the audit finds dead.
+//! witness. What the audit finds dead must be dead here too; of IPv6 and of fragments this search knows nothing.
 
 use super::classbench::{ANY, Five};
 
