@@ -422,3 +422,71 @@ fn rules_that_others_take_packets_from_are_counted_for_each_chain() {
     let witness = first.witness.as_ref().expect("a packet");
     assert!(witness.verdict.starts_with("accept by ") && witness.expected.as_deref() == Some("drop"), "{witness:?}");
 }
+
+/// Base chains of the input hook, one behind the other, each with its rules; and other chains.
+fn chains(all: &[(&str, bool, &[&str])]) -> afo::rule::ruleset::Ruleset {
+    let mut items = vec![json!({"table": {"family": "inet", "name": "t"}})];
+    for (n, (name, base, rules)) in all.iter().enumerate() {
+        let mut chain = json!({"family": "inet", "table": "t", "name": name});
+        if *base {
+            chain["type"] = json!("filter");
+            chain["hook"] = json!("input");
+            chain["prio"] = json!(n);
+            chain["policy"] = json!("accept");
+        }
+        items.push(json!({"chain": chain}));
+        for rule in *rules {
+            let (port, verdict) = rule.split_once(' ').expect("a port and a verdict");
+            let target = |word: &str, name: &str| json!({word: {"target": name}});
+            let verdict = match verdict.split_once(' ') {
+                Some((word, name)) => target(word, name),
+                None => json!({verdict: null}),
+            };
+            let asks = json!({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}},
+                "right": port.parse::<u16>().expect("a port")}});
+            items.push(json!({"rule": {"family": "inet", "table": "t", "chain": name, "expr": [asks, verdict]}}));
+        }
+    }
+    read(&json!({"nftables": items}).to_string()).expect("a listing")
+}
+
+fn told(ruleset: &afo::rule::ruleset::Ruleset) -> Vec<(serde_json::Value, bool, String, usize)> {
+    let findings = audit(ruleset, Budget::default());
+    let rule =
+        |f: &afo::record::Finding| f.rule.as_ref().map(|r| (r.chain.clone().unwrap_or_default(), r.index.unwrap_or(0)));
+    findings.iter().filter_map(|f| rule(f).map(|(chain, n)| (json!(f.kind), f.dead, chain, n))).collect()
+}
+
+#[test]
+fn what_a_goto_takes_away_is_judged_by_where_it_ends() {
+    let ruleset =
+        chains(&[("in", true, &["25 goto none", "25 drop", "26 goto none", "26 accept"]), ("none", false, &[])]);
+    let expected = [(json!("shadow"), true, "in".to_owned(), 1), (json!("redundant"), true, "in".to_owned(), 3)];
+    let told = told(&ruleset);
+    assert!(expected.iter().all(|one| told.contains(one)), "{told:?}");
+}
+
+#[test]
+fn a_return_before_nothing_can_go() {
+    let ruleset = chains(&[
+        ("in", true, &["25 jump other", "25 drop"]),
+        ("other", false, &["25 return"]),
+        ("late", true, &["80 return", "81 return", "81 drop"]),
+    ]);
+    let told: Vec<_> = told(&ruleset).into_iter().filter(|(_, dead, ..)| !dead).collect();
+    assert!(told.contains(&(json!("redundant"), false, "other".to_owned(), 0)), "{told:?}");
+    assert!(told.contains(&(json!("redundant"), false, "late".to_owned(), 0)), "{told:?}");
+    assert!(!told.contains(&(json!("redundant"), false, "late".to_owned(), 1)), "{told:?}");
+}
+
+#[test]
+fn what_a_later_base_chain_drops_was_accepted_in_vain() {
+    let ruleset = chains(&[("first", true, &["25 accept", "26 accept"]), ("second", true, &["25 drop"])]);
+    let findings = audit(&ruleset, Budget::default());
+    let vain = findings.iter().find(|f| f.kind == FindingType::Ineffective).expect("a finding");
+    assert_eq!(vain.rule.as_ref().map(|r| (r.chain.as_deref(), r.index)), Some((Some("first"), Some(0))));
+    assert_eq!(vain.by.first().and_then(|by| by.chain.as_deref()), Some("second"));
+    assert_eq!(vain.explanation, "later base chains drop all that this rule accepts, and only a drop is final");
+    let witness = vain.witness.as_ref().expect("a packet");
+    assert!(witness.verdict.starts_with("drop by ") && witness.expected.as_deref() == Some("accept"), "{witness:?}");
+}

@@ -2,12 +2,14 @@
 
 use super::course::{Coming, Course};
 use super::probe::{Found, Journey};
+use super::tree::Acting;
 use super::{Audit, finding};
 use crate::analyze::program::Act;
 use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Place, Severity, Witness};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
+use std::ops::{ControlFlow, Range};
 
 /// Larger covers are left as they were found.
 const MINIMISED: usize = 200;
@@ -38,7 +40,8 @@ impl Audit<'_> {
             let is_same = |n: &u32| steps[*n as usize].cell == own.cell && is_opposite(own.act, steps[*n as usize].act);
             same &= cover.by.iter().any(is_same);
             if against.is_none() {
-                against = opposite(self.ruleset, course, cover, expected(line));
+                against = opposite(self.ruleset, course, cover, expected(line))
+                    .or_else(|| elsewhere(self.ruleset, course, cover, expected(line).as_deref()));
             }
         }
         let does_nothing =
@@ -69,7 +72,7 @@ impl Audit<'_> {
     }
 }
 
-fn taken_by(ruleset: &Ruleset, by: By) -> Place {
+pub(super) fn taken_by(ruleset: &Ruleset, by: By) -> Place {
     match by {
         By::Line(at) => place(ruleset, at),
         By::Policy(table, chain) => place(ruleset, At { table, chain, line: usize::MAX }),
@@ -99,6 +102,60 @@ fn opposite(
         }
     }
     None
+}
+
+/// The same where a step of the cover leads packets away, by a goto or a return, and they get their verdict elsewhere.
+fn elsewhere(ruleset: &Ruleset, course: &mut Course, cover: &Cover, expected: Option<&str>) -> Option<Option<Witness>> {
+    let steps = &course.program.steps;
+    let leads = cover.by.iter().filter_map(|n| match steps[*n as usize].act {
+        Act::Leave(to) => Some((*n, to as u32)),
+        _ => None,
+    });
+    let (step, end) = (cover.step, steps.len() as u32);
+    match steps[step as usize].act {
+        Act::Deny => {
+            for (lead, to) in leads {
+                match led(course, &[step, lead], &[0..lead, to..end]) {
+                    Found::Witness(point) => {
+                        return Some(course.witness(ruleset, step, &point, expected.map(str::to_owned)));
+                    }
+                    Found::Nothing(_) => {}
+                    Found::Undecided | Found::Tangled => return Some(None),
+                }
+            }
+        }
+        Act::Accept(last) => {
+            for (lead, to) in leads {
+                for n in denying(course, step, to..last as u32) {
+                    match led(course, &[step, lead, n], &[0..lead, to..n]) {
+                        Found::Witness(point) => {
+                            return Some(course.witness(ruleset, step, &point, expected.map(str::to_owned)));
+                        }
+                        Found::Nothing(_) => {}
+                        Found::Undecided | Found::Tangled => return Some(None),
+                    }
+                }
+            }
+        }
+        Act::Pass | Act::Leave(_) => {}
+    }
+    None
+}
+
+fn led(course: &mut Course, within: &[u32], legs: &[Range<u32>]) -> Found {
+    let atoms = course.atoms(within[0], within[1]);
+    course.probe.search(within, Journey { legs, atoms: &atoms, without: None, may: false })
+}
+
+/// The steps out of a range that deny packets of a step.
+fn denying(course: &Course, step: u32, range: Range<u32>) -> Vec<u32> {
+    let (plan, mut found) = (course.probe.plan, Vec::new());
+    plan.acting(plan.grid.hull(step), range, Acting::Denying, |n| {
+        found.push(n);
+        ControlFlow::Continue(())
+    });
+    found.sort_unstable();
+    found
 }
 
 fn is_opposite(own: Act, other: Act) -> bool {

@@ -1,13 +1,13 @@
 //! Rules that packets reach and without which none has another fate.
 
 use super::course::Course;
-use super::dead::expected;
+use super::dead::{expected, taken_by};
 use super::probe::{Found, Journey};
 use super::tree::Acting;
 use super::{Audit, finding};
 use crate::analyze::program::Act;
 use crate::analyze::words::place;
-use crate::record::{Finding, FindingType, Severity};
+use crate::record::{Finding, FindingType, Severity, Witness};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
 use std::collections::{BTreeSet, VecDeque};
@@ -37,7 +37,11 @@ pub(super) enum Kept {
 impl Audit<'_> {
     /// The steps that show that no packet has another fate without a rule.
     pub(super) fn spare(&mut self, at: At, line: &Line) -> Result<Spare, Kept> {
-        let plain = matches!(line.outcome, Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject));
+        let plain = match &line.outcome {
+            Outcome::Verdict(verdict) => is_plain(verdict) && *verdict != Verdict::Continue,
+            Outcome::ByKey(keys) => keys.iter().all(|(_, verdict)| is_plain(verdict)),
+            Outcome::Next | Outcome::Unread(_) => false,
+        };
         if !plain || !line.alters.is_empty() {
             return Err(Kept::Needed);
         }
@@ -81,12 +85,45 @@ impl Audit<'_> {
         let by =
             behind.iter().filter_map(|by| if let By::Line(at) = by { Some(place(self.ruleset, *at)) } else { None });
         let by = by.take(NAMED).collect();
+        if let Some(found) = self.ineffective(spare.at, line) {
+            let witness = self.seen(line, seen);
+            return Finding { witness, ..found };
+        }
         let what = expected(line).map_or("decided", |word| if word == "accept" { "accepted" } else { "dropped" });
         let words = format!("without this rule its packets are {what} all the same: removing it changes nothing");
         let fix = Some("remove it, or keep it for its counter and for the reader".to_owned());
-        let witness = seen
-            .and_then(|(course, step, point)| self.courses[course].witness(self.ruleset, step, &point, expected(line)));
+        let witness = self.seen(line, seen);
         Finding { by, fix, witness, ..finding(FindingType::Redundant, Severity::Low, words) }
+    }
+
+    fn seen(&mut self, line: &Line, seen: Option<(usize, u32, Vec<u32>)>) -> Option<Witness> {
+        seen.and_then(|(course, step, point)| self.courses[course].witness(self.ruleset, step, &point, expected(line)))
+    }
+
+    /// The finding on a rule that accepts what later base chains drop: all of it.
+    fn ineffective(&mut self, at: At, line: &Line) -> Option<Finding> {
+        if !matches!(line.outcome, Outcome::Verdict(Verdict::Accept)) {
+            return None;
+        }
+        let mut later: BTreeSet<By> = BTreeSet::new();
+        for course in &mut self.courses {
+            let end = course.program.steps.len() as u32;
+            for step in course.program.places.get(&at).unwrap_or_default().iter().map(|step| *step as u32) {
+                let Act::Accept(to) = course.program.steps[step as usize].act else { return None };
+                let (atoms, legs) = (course.atoms(step, step), [0..step, to as u32..end]);
+                let journey = Journey { legs: &legs, atoms: &atoms, without: None, may: true };
+                let Found::Nothing(used) = course.probe.search(&[step], journey) else { return None };
+                let takers = used.into_iter().filter(|n| *n >= to as u32);
+                later.extend(takers.map(|n| course.program.steps[n as usize].by));
+            }
+        }
+        if later.is_empty() {
+            return None;
+        }
+        let by = later.into_iter().take(NAMED).map(|by| taken_by(self.ruleset, by)).collect();
+        let words = "later base chains drop all that this rule accepts, and only a drop is final".to_owned();
+        let fix = Some("accept it in the later chains too, or remove this rule".to_owned());
+        Some(Finding { by, fix, ..finding(FindingType::Ineffective, Severity::Medium, words) })
     }
 }
 
@@ -126,8 +163,40 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
             used.extend(all);
             Ok(used)
         }
-        Act::Pass | Act::Leave(_) => Err(Kept::Needed),
+        Act::Leave(to) if course.program.alters(step as usize + 1, to) => Err(Kept::Needed),
+        Act::Leave(to) => never_met(course, at, step, step + 1..to as u32),
+        Act::Pass => Ok(Vec::new()),
     }
+}
+
+/// Whether a verdict ends the way through a chain, or does nothing.
+fn is_plain(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Return | Verdict::Continue)
+}
+
+/// Shows that without its rule no packet of a step would come to any step of a range that does something.
+fn never_met(course: &mut Course, at: At, step: u32, range: Range<u32>) -> Result<Vec<u32>, Kept> {
+    let own = course.program.places.get(&at).unwrap_or_default();
+    let without = course.program.places.rule(at).map(|rule| rule as u32);
+    let (mut used, mut spent, mut shown) = (Vec::new(), 0, Ok(()));
+    let plan = course.probe.plan;
+    plan.acting(plan.grid.hull(step), range, Acting::Any, |n| {
+        if own.contains(&(n as usize)) || course.probe.is_removed(n) {
+            return ControlFlow::Continue(());
+        }
+        let atoms = course.atoms(step, n);
+        let legs = [0..step, step + 1..n];
+        match never(course, &[step, n], Journey { legs: &legs, atoms: &atoms, without, may: true }) {
+            Ok(more) => used.extend(more),
+            Err(kept) => shown = Err(kept),
+        }
+        spent += course.probe.spent;
+        if spent > course.probe.limit() && shown.is_ok() {
+            shown = Err(Kept::Undecided(spent));
+        }
+        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    shown.map(|()| used)
 }
 
 /// Shows that without its rule no packet of a step is denied by any of some steps and would otherwise have gone on from `to`

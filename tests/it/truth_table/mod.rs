@@ -54,12 +54,16 @@ proptest! {
         };
         let dead: BTreeSet<_> = seen.passed.difference(&seen.reached).copied().collect();
         prop_assert_eq!(named(&|_, dead| dead), dead);
-        let idle = |(chain, line): &Numbered| {
-            matches!(world.chains[*chain][*line].verdict, Verdict::Accept | Verdict::Drop)
-                && world.without(*chain, *line).through(&mut Seen::default()) == through
-        };
-        let redundant: BTreeSet<_> = seen.reached.iter().copied().filter(idle).collect();
-        prop_assert_eq!(named(&|kind, dead| *kind == FindingType::Redundant && !dead), redundant);
+        let decides = |(chain, line): &Numbered| world.chains[*chain][*line].verdict != Verdict::Return;
+        let idle = |(chain, line): &Numbered| world.without(*chain, *line).through(&mut Seen::default()) == through;
+        let told = named(&|kind, dead| matches!(kind, FindingType::Redundant | FindingType::Ineffective) && !dead);
+        for rule in &told {
+            prop_assert!(idle(rule), "{:?} can go", rule);
+        }
+        // A return that leads past what changes nothing is not told.
+        let plain = |(chain, line): &Numbered| matches!(world.chains[*chain][*line].verdict, Verdict::Accept | Verdict::Drop);
+        let redundant: BTreeSet<_> = seen.reached.iter().copied().filter(|rule| plain(rule) && idle(rule)).collect();
+        prop_assert_eq!(told.into_iter().filter(decides).collect::<BTreeSet<_>>(), redundant);
         prop_assert!(findings.iter().all(|f| f.kind != FindingType::Unknown));
     }
 
