@@ -151,8 +151,8 @@ impl Packet {
 
     /// Whether it is in a cell, unread conditions apart.
     pub fn is_in(&self, cell: &Cell) -> bool {
-        Narrow::ALL.iter().all(|f| cell.narrow(*f).contains(self.narrow(*f)))
-            && Wide::ALL.iter().all(|f| cell.wide(*f).contains(self.wide(*f)))
+        Narrow::ALL.iter().all(|f| !cell.asks_narrow(*f) || cell.narrow(*f).contains(self.narrow(*f)))
+            && Wide::ALL.iter().all(|f| !cell.asks_wide(*f) || cell.wide(*f).contains(self.wide(*f)))
     }
 
     /// The packet that its text stands for: what a text cannot say, such as the ports of a protocol that has none, is 0 in it. Nothing
@@ -220,6 +220,9 @@ impl Packet {
 
     fn with_types_in(mut self, cell: &Cell) -> Option<Self> {
         let other = |packet: &Self, field: Narrow| {
+            if !cell.asks_narrow(field) {
+                return Some(None);
+            }
             let usual = packet.usual(field);
             Some(ordinary_narrow(cell, field, &[usual, UNICAST, LOCAL])?)
                 .map(|kind| Some(kind).filter(|kind| *kind != usual))

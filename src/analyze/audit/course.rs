@@ -11,6 +11,7 @@ use crate::record::Witness;
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use crate::rule::{Direction, Packet};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// A laid out way and the direction that its packets are shown in.
 #[derive(Debug)]
@@ -138,7 +139,9 @@ impl<'a> Course<'a> {
         let verdict = if passes { "accept" } else { "drop" };
         let by = by.map(|n| format!(" by {}", decider(ruleset, self.program.steps[n as usize].by))).unwrap_or_default();
         // What the text of a packet cannot say cannot be replayed.
-        let packet = Packet::from_cell(self.direction, &cell)?.said().filter(|packet| packet.is_in(&cell))?.to_string();
+        let shown = Packet::from_cell(self.direction, &cell)?.said().filter(|packet| packet.is_in(&cell))?;
+        let mut packet = String::with_capacity(96);
+        write!(packet, "{shown}").ok()?;
         Some(Witness { packet, verdict: format!("{verdict}{by}"), expected })
     }
 }
