@@ -3,7 +3,7 @@
 use super::ban::is_ban;
 use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, NO_MAC, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict, name_number, name_range};
-use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule};
+use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule, mark_bits};
 use std::net::IpAddr;
 
 /// The condition of a rule that holds for a time.
@@ -256,13 +256,13 @@ fn others(rule: &Rule) -> Vec<Condition> {
         let there = Ranges::one(0, NO_VLAN - 1);
         all.push(Condition::Wide(Wide::Vlan, chosen_wide(&rule.vlan, named, &there)));
     }
-    all.extend(rule.mark.map(|mark| match Ranges::masked(mark.mask.into(), mark.value.into(), Wide::Mark.last()) {
-        Some(values) => Condition::Wide(Wide::Mark, values),
-        None => Condition::Unread(Unread {
-            text: format!("meta mark & {} == {}", mark.mask, mark.value),
-            field: Some("meta mark".to_owned()),
-        }),
-    }));
+    if let Some(mark) = rule.mark {
+        let values = Ranges::masked(mark.mask.into(), mark.value.into(), Wide::Mark.last());
+        let bits = || mark_bits(Wide::Mark, mark.mask, mark.value, true);
+        // No packet has a value that its mask leaves out.
+        let none = || vec![Condition::Wide(Wide::Mark, Ranges::none())];
+        all.extend(values.map(|values| vec![Condition::Wide(Wide::Mark, values)]).or_else(bits).unwrap_or_else(none));
+    }
     for (name, value) in &rule.extra {
         all.push(Condition::Unread(Unread { text: format!("{name} {value}"), field: None }));
     }

@@ -231,6 +231,18 @@ pub enum Outcome {
     Unread(String),
 }
 
+impl Outcome {
+    /// Whether it leads to another chain.
+    pub fn leads(&self) -> bool {
+        let leads = |verdict: &Verdict| matches!(verdict, Verdict::Jump(_) | Verdict::Goto(_));
+        match self {
+            Self::Verdict(verdict) => leads(verdict),
+            Self::ByKey(keys) => keys.iter().any(|(_, verdict)| leads(verdict)),
+            Self::Next | Self::Unread(_) => false,
+        }
+    }
+}
+
 /// A decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

@@ -58,7 +58,9 @@ impl Audit<'_> {
     /// Which of some rules that can go, and that no packet reaches, can go all at once: those without which nothing changes though
     /// the ones chosen before are gone already.
     pub(super) fn together(&mut self, dead: &[At], spares: &[Spare]) -> BTreeSet<At> {
-        let mut gone: BTreeSet<At> = dead.iter().copied().collect();
+        // The rules of a chain that a dead jump leads to would have to be taken out of this way with it.
+        let leads = |at: &&At| self.ruleset.line(**at).is_some_and(|line| line.outcome.leads());
+        let mut gone: BTreeSet<At> = dead.iter().filter(|at| !leads(at)).copied().collect();
         gone.iter().for_each(|at| remove(&mut self.courses, *at));
         for spare in spares.iter().rev() {
             let still = spare.shown_by.iter().all(|(course, step)| {
