@@ -150,9 +150,8 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
             let legs = [0..step, step + 1..end];
             let mut used = never(course, &[step], Journey { legs: &legs, atoms: &atoms, without, may: true })?;
             let rejects = course.program.rejects(ruleset, step as usize);
-            used.extend(never_taken(course, at, step, step + 1..end, end, &|course, n| {
-                course.program.rejects(ruleset, n as usize) != rejects
-            })?);
+            let otherwise = |course: &Course, n: u32| course.program.rejects(ruleset, n as usize) != rejects;
+            used.extend(never_met(course, at, step, (step + 1..end, Acting::Denying), end, &otherwise)?);
             Ok(used)
         }
         // What it leads past may change what later rules ask for, and so what becomes of a packet.
@@ -161,12 +160,13 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
             let to = to as u32;
             // What comes behind a step that accepts the same changes nothing.
             let all = course.probe.accepts_all(step, step + 1, to);
-            let mut used = never_taken(course, at, step, step + 1..all.unwrap_or(to), to, &|_, _| true)?;
+            let between = (step + 1..all.unwrap_or(to), Acting::Denying);
+            let mut used = never_met(course, at, step, between, to, &|_, _| true)?;
             used.extend(all);
             Ok(used)
         }
         Act::Leave(to) if course.program.alters(step as usize + 1, to) => Err(Kept::Needed),
-        Act::Leave(to) => never_met(course, at, step, step + 1..to as u32),
+        Act::Leave(to) => never_met(course, at, step, (step + 1..to as u32, Acting::Any), end, &|_, _| true),
         Act::Pass => Ok(Vec::new()),
     }
 }
@@ -176,38 +176,13 @@ fn is_plain(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Return | Verdict::Continue)
 }
 
-/// Shows that without its rule no packet of a step would come to any step of a range that does something.
-fn never_met(course: &mut Course, at: At, step: u32, range: Range<u32>) -> Result<Vec<u32>, Kept> {
-    let own = course.program.places.get(&at).unwrap_or_default();
-    let without = course.program.places.rule(at).map(|rule| rule as u32);
-    let (mut used, mut spent, mut shown) = (Vec::new(), 0, Ok(()));
-    let plan = course.probe.plan;
-    plan.acting(plan.grid.hull(step), range, Acting::Any, |n| {
-        if own.contains(&(n as usize)) || course.probe.is_removed(n) {
-            return ControlFlow::Continue(());
-        }
-        let atoms = course.atoms(step, n);
-        let legs = [0..step, step + 1..n];
-        match never(course, &[step, n], Journey { legs: &legs, atoms: &atoms, without, may: true }) {
-            Ok(more) => used.extend(more),
-            Err(kept) => shown = Err(kept),
-        }
-        spent += course.probe.spent;
-        if spent > course.probe.limit() && shown.is_ok() {
-            shown = Err(Kept::Undecided(spent));
-        }
-        if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    shown.map(|()| used)
-}
-
-/// Shows that without its rule no packet of a step is denied by any of some steps and would otherwise have gone on from `to`
-/// to the end.
-fn never_taken(
+/// Shows that without its rule no packet of a step comes to any of some steps out of those that do something in a range, and would
+/// otherwise have gone on from `to` to the end.
+fn never_met(
     course: &mut Course,
     at: At,
     step: u32,
-    range: Range<u32>,
+    (range, acting): (Range<u32>, Acting),
     to: u32,
     which: &dyn Fn(&Course, u32) -> bool,
 ) -> Result<Vec<u32>, Kept> {
@@ -219,7 +194,7 @@ fn never_taken(
     let mut takers: VecDeque<u32> = VecDeque::with_capacity(TAKERS);
     let mut shown = Ok(());
     let plan = course.probe.plan;
-    plan.acting(plan.grid.hull(step), range, Acting::Denying, |n| {
+    plan.acting(plan.grid.hull(step), range, acting, |n| {
         if own.contains(&(n as usize)) || course.probe.is_removed(n) || !which(course, n) {
             return ControlFlow::Continue(());
         }

@@ -371,18 +371,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        let (kind, found, words) = match (inside.is_empty(), across.is_empty(), taken.is_empty()) {
-            (false, _, _) => (
-                ConflictType::Generalization,
-                inside,
-                "earlier rules with the opposite verdict are exceptions inside this rule",
-            ),
-            (true, false, _) => {
-                (ConflictType::Overlap, across, "earlier rules with the opposite verdict share some of its packets")
-            }
-            (true, true, false) => (ConflictType::Partial, taken, "earlier rules already decide some of its packets"),
-            _ => return None,
-        };
+        let (kind, found, words) = gravest(inside, across, taken)?;
         let (way, _, example) = found.first()?;
         let here = found.iter().filter(|(w, _, _)| w.direction == way.direction).map(|(_, n, _)| *n);
         let with = self.named(&way.after, here);
@@ -395,6 +384,25 @@ impl<'a> Judge<'a> {
         let told = Told { before: None, after: Some(own) };
         self.too_much |= self.difference(self.after, stand.way, &stand.open, &told).is_none();
     }
+}
+
+/// What is said of earlier rules: of those inside a rule with the opposite verdict, of those across it, of those that decide the same.
+pub(super) fn gravest<T>(
+    inside: Vec<T>,
+    across: Vec<T>,
+    taken: Vec<T>,
+) -> Option<(ConflictType, Vec<T>, &'static str)> {
+    [
+        (
+            ConflictType::Generalization,
+            inside,
+            "earlier rules with the opposite verdict are exceptions inside this rule",
+        ),
+        (ConflictType::Overlap, across, "earlier rules with the opposite verdict share some of its packets"),
+        (ConflictType::Partial, taken, "earlier rules already decide some of its packets"),
+    ]
+    .into_iter()
+    .find(|(_, found, _)| !found.is_empty())
 }
 
 /// A rule that accepts what later chains drop.

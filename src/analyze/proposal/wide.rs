@@ -1,7 +1,7 @@
 //! A rule whose packets meet so many others that what becomes of each part is not told one by one: whether anything changes, one packet
 //! for each thing that is said, and the rules that decide about it.
 
-use super::judge::{Judge, closed_words, ineffective, item, maybe_dropped, translated};
+use super::judge::{Judge, closed_words, gravest, ineffective, item, maybe_dropped, translated};
 use super::post::{NAMED, Post, TRIED};
 use crate::analyze::cells::Doubt;
 use crate::analyze::placing::Stood;
@@ -175,18 +175,7 @@ impl Judge<'_> {
                 }
             }
         }
-        let (kind, found, words) = match (inside.is_empty(), across.is_empty(), taken.is_empty()) {
-            (false, _, _) => (
-                ConflictType::Generalization,
-                inside,
-                "earlier rules with the opposite verdict are exceptions inside this rule",
-            ),
-            (true, false, _) => {
-                (ConflictType::Overlap, across, "earlier rules with the opposite verdict share some of its packets")
-            }
-            (true, true, false) => (ConflictType::Partial, taken, "earlier rules already decide some of its packets"),
-            _ => return None,
-        };
+        let (kind, found, words) = gravest(inside, across, taken)?;
         let (n, first) = *found.first()?;
         let post = &posts[n];
         let with = self.named_by(found.iter().filter(|(own, _)| *own == n).map(|(_, hop)| post.by(*hop)));
