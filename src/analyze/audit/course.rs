@@ -71,8 +71,8 @@ pub(super) enum Coming {
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn new(way: &'a Way, plan: &'a Plan<'a>, budget: usize) -> Self {
-        Self { direction: way.direction, program: &way.program, probe: Probe::new(plan, budget) }
+    pub(super) fn new(way: &'a Way, plan: &'a Plan<'a>, budget: usize, patience: usize) -> Self {
+        Self { direction: way.direction, program: &way.program, probe: Probe::new(plan, budget, patience) }
     }
 
     /// Whether packets of a step come to it.

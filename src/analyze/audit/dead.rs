@@ -1,8 +1,8 @@
 //! Rules that no packet reaches: what takes their packets, and what is wrong about it.
 
 use super::course::{Coming, Course};
+use super::plan::Acting;
 use super::probe::{Found, Journey};
-use super::tree::Acting;
 use super::{Audit, finding};
 use crate::analyze::program::Act;
 use crate::analyze::words::place;

@@ -4,6 +4,7 @@
 //! step treats alike, so that the packets of a step become short ranges of small numbers, and a set of ten thousand addresses that
 //! always stand together becomes one number. Nothing is lost: a packet with some answer exists exactly when one with these numbers does.
 
+use super::side_by_side::each;
 use crate::analyze::program::Step;
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use std::collections::{HashMap, HashSet};
@@ -221,31 +222,38 @@ fn beyond_v4(axis: &Axis) -> u32 {
 
 /// The axes of a program, each with the number of its set for every step.
 fn axes(steps: &[Step]) -> Vec<(Axis, Vec<u32>)> {
-    let mut found = Vec::new();
-    for field in Wide::ALL {
-        let mut values: Values<&Ranges> = Values::new(steps.len());
-        steps.iter().for_each(|step| values.push(step.cell.wide(field)));
-        let is_address = matches!(field, Wide::Source | Wide::Destination);
-        if values.tell_apart() {
-            let lists = values.distinct.iter().map(|ranges| ranges.as_slice().to_vec()).collect();
-            let limit = is_address.then_some((0, u128::from(u32::MAX)));
-            found.push((axis(Field::Wide(field), lists, limit, field.last()), values.numbers));
-        }
-    }
-    let addressed = found.iter().any(|(axis, _)| matches!(axis.field, Field::Wide(Wide::Source | Wide::Destination)));
-    for field in Narrow::ALL {
-        let whole = field.all();
-        let mut values: Values<Bits> = Values::new(steps.len());
-        steps.iter().for_each(|step| values.push(step.cell.narrow(field)));
-        let forced = field == Narrow::Family && addressed;
-        if values.tell_apart() || forced {
-            let lists = values.distinct.iter().map(|bits| runs_of(*bits)).collect();
-            let last = whole.iter().last().map_or(0, u128::from);
-            let limit = (field == Narrow::Family).then_some((0, 0));
-            found.push((axis(Field::Narrow(field), lists, limit, last), values.numbers));
-        }
+    let fields: Vec<Field> = Wide::ALL.map(Field::Wide).into_iter().chain(Narrow::ALL.map(Field::Narrow)).collect();
+    let mut found: Vec<_> =
+        each(&fields, steps.len(), |field| told_apart(steps, *field)).into_iter().flatten().collect();
+    // What addresses can be depends on the family.
+    let is_family = |field| field == Field::Narrow(Narrow::Family);
+    if !found.iter().any(|(axis, _)| matches!(axis.field, Field::Wide(Wide::Source | Wide::Destination))) {
+        found.retain(|(axis, _)| !is_family(axis.field) || axis.sets.len() > 1);
     }
     found
+}
+
+/// The axis of a field that packets are told apart by, and of the family.
+fn told_apart(steps: &[Step], field: Field) -> Option<(Axis, Vec<u32>)> {
+    match field {
+        Field::Wide(wide) => {
+            let values = Values::of(steps.iter().map(|step| step.cell.wide(wide)));
+            let limit = matches!(wide, Wide::Source | Wide::Destination).then_some((0, u128::from(u32::MAX)));
+            values.tell_apart().then(|| {
+                let lists = values.distinct.iter().map(|ranges| ranges.as_slice().to_vec()).collect();
+                (axis(field, lists, limit, wide.last()), values.numbers)
+            })
+        }
+        Field::Narrow(narrow) => {
+            let values = Values::of(steps.iter().map(|step| step.cell.narrow(narrow)));
+            let last = narrow.all().iter().last().map_or(0, u128::from);
+            let limit = (narrow == Narrow::Family).then_some((0, 0));
+            (values.tell_apart() || narrow == Narrow::Family).then(|| {
+                let lists = values.distinct.iter().map(|bits| runs_of(*bits)).collect();
+                (axis(field, lists, limit, last), values.numbers)
+            })
+        }
+    }
 }
 
 fn runs_of(bits: Bits) -> Vec<(u128, u128)> {
@@ -261,8 +269,11 @@ struct Values<T> {
 }
 
 impl<T: Eq + std::hash::Hash + Copy> Values<T> {
-    fn new(count: usize) -> Self {
-        Self { known: HashMap::default(), distinct: Vec::new(), numbers: Vec::with_capacity(count) }
+    fn of(all: impl ExactSizeIterator<Item = T>) -> Self {
+        let numbers = Vec::with_capacity(all.len());
+        let mut values = Self { known: HashMap::default(), distinct: Vec::new(), numbers };
+        all.for_each(|value| values.push(value));
+        values
     }
 
     fn push(&mut self, value: T) {

@@ -8,6 +8,7 @@ mod grid;
 mod overlap;
 mod plan;
 mod probe;
+mod side_by_side;
 mod spare;
 mod tree;
 
@@ -18,8 +19,9 @@ use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
 use course::{Coming, Course, ways};
 use dead::{Cover, minimal};
-use overlap::Overlaps;
+use overlap::Exceptions;
 use plan::Plan;
+use side_by_side::{FEW, each};
 use spare::{Kept, Spare};
 
 /// How far an audit searches.
@@ -35,23 +37,40 @@ impl Default for Budget {
     }
 }
 
+/// A ruleset of many rules is judged in parts. Their number does not depend on the machine, so that what is said does not.
+const PARTS: usize = 16;
+/// When all searches of an audit together took this many budgets, each of the others ends after a few steps; so too for each of its parts.
+const PATIENCE: usize = 500;
+const PATIENCE_OF_PART: usize = 64;
+
 /// Every finding, the gravest first, those of one severity in the order of the rules.
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     let mut atoms = Atoms::default();
     let (ways, unlaid) = ways(ruleset, &mut atoms);
     let plans: Vec<_> = ways.iter().map(|way| Plan::new(&way.program)).collect();
-    let courses = ways.iter().zip(&plans).map(|(way, plan)| Course::new(way, plan, budget.steps)).collect();
-    let mut audit = Audit { ruleset, courses, dead: Vec::new(), spares: Vec::new(), overlaps: Overlaps::default() };
-    let mut findings: Vec<_> = unlaid.iter().map(|(what, why)| not_judged(what, why)).collect();
-    let mut rules = Vec::new();
-    for (at, line) in ruleset.lines() {
-        rules.extend(audit.line(at, line).map(|found| (at, Finding { rule: Some(place(ruleset, at)), ..found })));
-    }
-    findings.extend(audit.overlaps(&atoms));
+    let lines: Vec<_> = ruleset.lines().collect();
+    let (size, patience) = match lines.len() {
+        0..FEW => (FEW, PATIENCE),
+        count => (count.div_ceil(PARTS), PATIENCE_OF_PART),
+    };
+    let open = |patience| Audit {
+        ruleset,
+        courses: ways.iter().zip(&plans).map(|(way, plan)| Course::new(way, plan, budget.steps, patience)).collect(),
+    };
+    let parts: Vec<_> = lines.chunks(size).collect();
+    let told = Told::of(each(&parts, lines.len(), |lines| open(patience).told(lines)));
+    let mut audit = open(PATIENCE);
+    let together = audit.together(&told.dead, &told.spares);
+    let rules = told.found.into_iter().map(|(at, found)| Finding {
+        rule: Some(place(ruleset, at)),
+        together: together.contains(&at),
+        ..found
+    });
+    let not_judged = unlaid.iter().map(|(what, why)| not_judged(what, why));
+    let mut findings: Vec<_> = not_judged.collect();
+    findings.extend(audit.overlaps(&told.kept, &told.exceptions, &atoms));
     findings.extend(audit.too_wide());
-    let (dead, spares) = (std::mem::take(&mut audit.dead), std::mem::take(&mut audit.spares));
-    let together = audit.together(&dead, &spares);
-    findings.extend(rules.into_iter().map(|(at, found)| Finding { together: together.contains(&at), ..found }));
+    findings.extend(rules);
     findings.extend(unread(ruleset));
     findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
     findings
@@ -106,10 +125,33 @@ fn unread(ruleset: &Ruleset) -> Vec<Finding> {
 struct Audit<'a> {
     ruleset: &'a Ruleset,
     courses: Vec<Course<'a>>,
+}
+
+/// What is known of some rules.
+#[derive(Default)]
+struct Told {
+    found: Vec<(At, Finding)>,
     /// Rules that no packet reaches, and those that others do without.
     dead: Vec<At>,
     spares: Vec<Spare>,
-    overlaps: Overlaps,
+    /// The others, each with a way and the step that packets come to it by.
+    kept: Vec<(At, usize, u32)>,
+    exceptions: Exceptions,
+}
+
+impl Told {
+    /// What is known of all rules, by what is of each part.
+    fn of(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.found.extend(part.found);
+            all.dead.extend(part.dead);
+            all.spares.extend(part.spares);
+            all.kept.extend(part.kept);
+            all.exceptions.join(part.exceptions);
+        }
+        all
+    }
 }
 
 /// What is known of a rule over all ways.
@@ -130,21 +172,33 @@ struct Life {
 }
 
 impl Audit<'_> {
-    fn line(&mut self, at: At, line: &Line) -> Option<Finding> {
+    /// Judges some rules.
+    fn told(mut self, lines: &[(At, &Line)]) -> Told {
+        let mut told = Told { exceptions: Exceptions::new(&self.courses), ..Told::default() };
+        for (at, line) in lines {
+            told.exceptions.note(&mut self.courses, *at);
+            if let Some(found) = self.line(*at, line, &mut told) {
+                told.found.push((*at, found));
+            }
+        }
+        told
+    }
+
+    fn line(&mut self, at: At, line: &Line, told: &mut Told) -> Option<Finding> {
         let life = self.life(at);
         if life.open {
             let spare = if life.needed { Err(Kept::Needed) } else { self.spare(at, line) };
             let spare = match spare {
                 Ok(spare) => spare,
                 Err(kept) => {
-                    life.seen.iter().for_each(|(course, step, _)| self.note(at, *course, *step));
+                    told.kept.extend(life.seen.map(|(course, step, _)| (at, course, step)));
                     let Kept::Undecided(steps) = kept else { return None };
                     let words = format!("undecided after {steps} steps whether any packet needs this rule");
                     return Some(finding(FindingType::Unknown, Severity::Low, words));
                 }
             };
             let found = self.needless(&spare, line, life.seen);
-            self.spares.push(spare);
+            told.spares.push(spare);
             return Some(found);
         }
         if !life.passed {
@@ -154,7 +208,7 @@ impl Audit<'_> {
             let words = format!("undecided after {steps} steps whether a packet can reach this rule");
             return Some(finding(FindingType::Unknown, Severity::Low, words));
         }
-        self.dead.push(at);
+        told.dead.push(at);
         if life.covers.is_empty() {
             let fix = Some("remove it, or correct what it asks for".to_owned());
             let words = "no packet can be what this rule asks for here".to_owned();

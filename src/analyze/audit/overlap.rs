@@ -4,7 +4,7 @@
 
 use super::course::{Coming, Course};
 use super::dead::expected;
-use super::tree::Acting;
+use super::plan::Acting;
 use super::{Audit, finding};
 use crate::analyze::cells::Atoms;
 use crate::analyze::program::Act;
@@ -17,8 +17,6 @@ use crate::rule::ruleset::{At, Outcome, Verdict};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// As many earlier steps as this are looked at for an exception inside a rule.
-const SEEN: usize = 32;
 /// What is left of a rule is told where at most this many earlier steps meet it, and in at most this many classes.
 const MET: usize = 64;
 const CLASSES: usize = 6;
@@ -34,26 +32,75 @@ struct Alike {
     taker: u32,
 }
 
-/// What was found so far.
+/// For each step of each way the first earlier one with the opposite verdict, all of whose packets are in it too: the exception that
+/// it generalizes.
 #[derive(Debug, Default)]
-pub(super) struct Overlaps(BTreeMap<(usize, usize, FindingType), Alike>);
+pub(super) struct Exceptions(Vec<Vec<u32>>);
 
-impl Audit<'_> {
-    /// Notes what takes packets of a rule that others reach.
-    pub(super) fn note(&mut self, at: At, course: usize, step: u32) {
-        let decides = matches!(
-            self.ruleset.line(at).map(|line| &line.outcome),
-            Some(Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject))
-        );
-        let Some((kind, taker)) = decides.then(|| taken(&self.courses[course], step)).flatten() else { return };
-        let alike = self.overlaps.0.entry((at.table, at.chain, kind));
-        alike.or_insert(Alike { count: 0, at, course, step, taker }).count += 1;
+/// No step.
+const NONE: u32 = u32::MAX;
+
+impl Exceptions {
+    pub(super) fn new(courses: &[Course]) -> Self {
+        Self(courses.iter().map(|course| vec![NONE; course.program.steps.len()]).collect())
     }
 
-    /// One finding for each chain and kind.
-    pub(super) fn overlaps(&mut self, atoms: &Atoms) -> Vec<Finding> {
-        let all = std::mem::take(&mut self.overlaps);
-        all.0.into_iter().map(|((_, _, kind), alike)| self.overlap(kind, &alike, atoms)).collect()
+    /// Notes what later steps the steps of a rule are exceptions of. A step that all its packets are in has each of them.
+    pub(super) fn note(&mut self, courses: &mut [Course], at: At) {
+        for (course, found) in courses.iter_mut().zip(&mut self.0) {
+            for step in course.program.places.get(&at).unwrap_or_default().iter().map(|step| *step as u32) {
+                let own = &course.program.steps[step as usize];
+                if own.doubt.is_some() || own.act == Act::Pass {
+                    continue;
+                }
+                let Some(packet) = course.probe.corner(step) else { continue };
+                let steps = course.probe.steps_of(&packet);
+                for n in steps.iter().copied().skip_while(|n| *n <= step) {
+                    let other = course.program.steps[n as usize].act;
+                    let opposite = (other == Act::Deny) != (own.act == Act::Deny);
+                    if opposite && takes(course, step, n) && course.probe.plan.grid.is_inside(step, n) {
+                        found[n as usize] = found[n as usize].min(step);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what was noted elsewhere of the same ways.
+    pub(super) fn join(&mut self, other: Self) {
+        if self.0.is_empty() {
+            self.0 = other.0;
+            return;
+        }
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            own.iter_mut().zip(other).for_each(|(own, other)| *own = (*own).min(other));
+        }
+    }
+
+    fn of(&self, course: usize, step: u32) -> Option<u32> {
+        self.0.get(course).and_then(|all| all.get(step as usize)).copied().filter(|n| *n != NONE)
+    }
+}
+
+impl Audit<'_> {
+    /// One finding for each chain and kind, about rules that packets reach: each with a way and a step.
+    pub(super) fn overlaps(
+        &mut self,
+        kept: &[(At, usize, u32)],
+        exceptions: &Exceptions,
+        atoms: &Atoms,
+    ) -> Vec<Finding> {
+        let mut all: BTreeMap<(usize, usize, FindingType), Alike> = BTreeMap::new();
+        for (at, course, step) in kept.iter().copied() {
+            let line = self.ruleset.line(at).map(|line| &line.outcome);
+            if !matches!(line, Some(Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject))) {
+                continue;
+            }
+            let Some((kind, taker)) = taken(&self.courses[course], step, exceptions.of(course, step)) else { continue };
+            let alike = all.entry((at.table, at.chain, kind));
+            alike.or_insert(Alike { count: 0, at, course, step, taker }).count += 1;
+        }
+        all.into_iter().map(|((_, _, kind), alike)| self.overlap(kind, &alike, atoms)).collect()
     }
 
     fn overlap(&mut self, kind: FindingType, alike: &Alike, atoms: &Atoms) -> Finding {
@@ -79,44 +126,33 @@ impl Audit<'_> {
     }
 }
 
+/// Whether a step surely keeps packets from a later one.
+fn takes(course: &Course, step: u32, later: u32) -> bool {
+    let step = &course.program.steps[step as usize];
+    step.doubt.is_none() && step.act.target().is_none_or(|end| end > later as usize)
+}
+
 /// How earlier steps take packets of a step, and one that does.
-fn taken(course: &Course, step: u32) -> Option<(FindingType, u32)> {
+fn taken(course: &Course, step: u32, exception: Option<u32>) -> Option<(FindingType, u32)> {
+    if let Some(inside) = exception {
+        return Some((FindingType::Generalization, inside));
+    }
     let plan = course.probe.plan;
-    let (steps, hull) = (&course.program.steps, plan.grid.hull(step));
-    let takes = |n: u32| {
-        let other = &steps[n as usize];
-        other.doubt.is_none()
-            && other.act.target().is_none_or(|end| end > step as usize)
-            && plan.grid.meets_step(n, step)
+    let one = |acting| {
+        let mut found = None;
+        plan.acting(plan.grid.hull(step), 0..step, acting, |n| {
+            found = (takes(course, n, step) && plan.grid.meets_step(n, step)).then_some(n);
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        found
     };
-    let denies = steps[step as usize].act == Act::Deny;
-    let (mut across, mut inside, mut same, mut seen) = (None, None, None, 0);
-    let against = |n: u32| {
-        seen += 1;
-        if takes(n) {
-            match plan.grid.is_inside(n, step) {
-                true => inside = Some(n),
-                false => across = across.min(Some(n)).or(Some(n)),
-            }
-        }
-        if inside.is_some() || seen >= SEEN { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let leading = Acting::Leading(u32::MAX);
+    let [against, same] = match course.program.steps[step as usize].act {
+        Act::Deny => [leading, Acting::Denying],
+        _ => [Acting::Denying, leading],
     };
-    let alike = |n: u32| {
-        same = takes(n).then_some(n);
-        if same.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    match denies {
-        true => plan.acting(hull, 0..step, Acting::Leading(u32::MAX), against),
-        false => plan.acting(hull, 0..step, Acting::Denying, against),
-    }
-    if inside.or(across).is_none() {
-        match denies {
-            true => plan.acting(hull, 0..step, Acting::Denying, alike),
-            false => plan.acting(hull, 0..step, Acting::Leading(u32::MAX), alike),
-        }
-    }
-    let kinds = [FindingType::Generalization, FindingType::Correlation, FindingType::Partial];
-    kinds.into_iter().zip([inside, across, same]).find_map(|(kind, taker)| Some((kind, taker?)))
+    let across = one(against).map(|taker| (FindingType::Correlation, taker));
+    across.or_else(|| one(same).map(|taker| (FindingType::Partial, taker)))
 }
 
 /// The packets that still reach a step, where they are few classes.

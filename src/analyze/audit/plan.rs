@@ -1,7 +1,8 @@
 //! A program made ready for searches.
 
 use super::grid::{Grid, Span};
-use super::tree::{Acting, Tree};
+use super::side_by_side::each;
+use super::tree::Tree;
 use crate::analyze::program::{Act, Program};
 use crate::rule::evaluate::By;
 use std::ops::{ControlFlow, Range};
@@ -23,9 +24,20 @@ const NO_RULE: u32 = u32::MAX;
 pub(super) struct Plan<'a> {
     pub(super) program: &'a Program,
     pub(super) grid: Grid,
-    /// The steps that do something.
-    tree: Tree,
+    /// The steps that deny, and those that lead on.
+    denying: Tree,
+    leading: Tree,
     pub(super) marks: Vec<Mark>,
+}
+
+/// What steps are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acting {
+    /// Those that deny.
+    Denying,
+    /// Those that lead on, to such a step at most.
+    Leading(u32),
+    Any,
 }
 
 impl<'a> Plan<'a> {
@@ -42,9 +54,16 @@ impl<'a> Plan<'a> {
             let rule = rule.map_or(NO_RULE, |rule| rule as u32);
             marks.push(Mark { end, rule, doubt: step.doubt.is_some(), atoms });
         }
-        let acting = (0..marks.len() as u32).filter(|n| program.steps[*n as usize].act != Act::Pass).collect();
-        let tree = Tree::new(&grid, acting, &|n| program.steps[n as usize].act.target().map(|end| end as u32));
-        Self { program, grid, tree, marks }
+        let of = |which: fn(Act) -> bool| {
+            (0..).zip(&program.steps).filter(|(_, step)| which(step.act)).map(|(n, _)| n).collect()
+        };
+        let [denying, leading] = each(&[true, false], marks.len(), |denies| match denies {
+            true => Tree::new(&grid, of(|act| act == Act::Deny), None),
+            false => Tree::new(&grid, of(|act| act.target().is_some()), Some(&|n| marks[n as usize].end)),
+        })
+        .try_into()
+        .expect("each part has an answer");
+        Self { program, grid, denying, leading, marks }
     }
 
     /// Visits the steps out of a range that do something to packets in a box; some order, always the same.
@@ -55,10 +74,27 @@ impl<'a> Plan<'a> {
         acting: Acting,
         mut visit: impl FnMut(u32) -> ControlFlow<()>,
     ) {
-        self.tree.near(space, &range, acting, |n| {
-            let end = self.program.steps[n as usize].act.target().map(|end| end as u32);
-            let here = range.contains(&n) && acting.is(end) && self.grid.meets(n, space);
-            if here { visit(n) } else { ControlFlow::Continue(()) }
-        });
+        let (grid, marks) = (&self.grid, &self.marks);
+        if acting != Acting::Denying {
+            let last = if let Acting::Leading(last) = acting { last } else { u32::MAX };
+            let exact = self.leading.is_exact();
+            let is = |n| {
+                exact && !grid.is_holed(n)
+                    || range.contains(&n) && marks[n as usize].end <= last && grid.meets(n, space)
+            };
+            if self
+                .leading
+                .near(space, &range, last, &mut |n| if is(n) { visit(n) } else { ControlFlow::Continue(()) })
+                .is_break()
+            {
+                return;
+            }
+        }
+        if !matches!(acting, Acting::Leading(_)) {
+            let exact = self.denying.is_exact();
+            let is = |n| exact && !grid.is_holed(n) || range.contains(&n) && grid.meets(n, space);
+            let _ =
+                self.denying.near(space, &range, 0, &mut |n| if is(n) { visit(n) } else { ControlFlow::Continue(()) });
+        }
     }
 }

@@ -6,14 +6,12 @@
 
 use super::boxes::Boxes;
 use super::grid::Span;
-use super::plan::Plan;
-use super::tree::Acting;
+use super::plan::{Acting, Plan};
 use crate::analyze::program::Act;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-/// When all searches together took this many budgets, each of the others ends after a few steps.
-const PATIENCE: usize = 500;
+/// So many steps are left to each search when all together took too many.
 const SHORT: usize = 100;
 
 /// What packets must do: come through each stretch of steps, and where it ends be at its end.
@@ -69,6 +67,8 @@ pub(super) struct Probe<'a> {
     pub(super) plan: &'a Plan<'a>,
     /// Searches end after this many pieces.
     pub(super) budget: usize,
+    /// After so many pieces in all, each search is a short one.
+    most: usize,
     /// Rules that are taken as not there, by their numbers.
     pub(super) removed: Vec<bool>,
     /// When given, only these steps take packets away: sorted.
@@ -94,10 +94,11 @@ pub(super) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    pub(super) fn new(plan: &'a Plan<'a>, budget: usize) -> Self {
+    pub(super) fn new(plan: &'a Plan<'a>, budget: usize, patience: usize) -> Self {
         Self {
             plan,
             budget,
+            most: budget.saturating_mul(patience),
             removed: Vec::new(),
             only: None,
             spent: 0,
@@ -227,7 +228,7 @@ impl<'a> Probe<'a> {
     }
 
     /// The steps that a packet is in, in order.
-    fn steps_of(&mut self, point: &[u32]) -> Rc<[u32]> {
+    pub(super) fn steps_of(&mut self, point: &[u32]) -> Rc<[u32]> {
         if self.asked.as_deref() != Some(point) {
             let mut asked = self.asked.take().unwrap_or_default();
             asked.clear();
@@ -274,7 +275,7 @@ impl<'a> Probe<'a> {
 
     /// How far the next search goes: after very many steps in all, each goes only a little way.
     pub(super) fn limit(&self) -> usize {
-        match self.total > self.budget.saturating_mul(PATIENCE) {
+        match self.total > self.most {
             true => self.budget.min(SHORT),
             false => self.budget,
         }
@@ -382,6 +383,12 @@ impl<'a> Probe<'a> {
         let goal = journey.legs.last().map_or(0, |leg| leg.end);
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
+        if self.asked.as_ref() == Some(&self.point) {
+            let before = self.answer.iter().take_while(|step| **step < goal);
+            hits.extend(before.filter_map(|step| Some((*step, self.role(*step, journey)?))));
+            self.hits = hits;
+            return;
+        }
         self.local.clear();
         self.local.extend(self.point.iter().map(|n| Span { lo: *n, hi: *n }));
         self.plan.acting(&self.local, 0..goal, Acting::Any, |step| {
@@ -557,7 +564,7 @@ mod tests {
         fn probes_find_what_splitting_finds(ruleset in ruleset()) {
             let program = lay_out(&ruleset, Direction::Input, &mut Atoms::default()).expect("no circles");
             let plan = Plan::new(&program);
-            let mut probe = Probe::new(&plan, 100_000);
+            let mut probe = Probe::new(&plan, 100_000, 500);
             let limits = Limits { budget: 100_000, pieces: usize::MAX };
             for (n, step) in program.steps.iter().enumerate() {
                 let to = n as u32;

@@ -2,8 +2,8 @@
 
 use super::course::Course;
 use super::dead::{expected, taken_by};
+use super::plan::Acting;
 use super::probe::{Found, Journey};
-use super::tree::Acting;
 use super::{Audit, finding};
 use crate::analyze::program::Act;
 use crate::analyze::words::place;

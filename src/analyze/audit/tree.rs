@@ -5,106 +5,85 @@
 
 use super::grid::{Grid, Span};
 use crate::packet::{Narrow, Wide};
+use std::array::from_fn;
 use std::ops::{ControlFlow, Range};
 
 /// As many boxes are compared at once.
 const BESIDE: usize = 8;
 /// An entry that is a node, and no step.
 const NODE: u32 = 1 << 31;
-/// One row for each axis, one for the numbers of the steps and one for where they go on.
+/// One row for each axis, one for the numbers of the steps and, of those that go on, one for where.
 const ROWS: usize = Wide::ALL.len() + Narrow::ALL.len() + 2;
 /// The ends of eight boxes on one axis: the lower ones negated, then the upper ones. Small numbers, so that processors compare all
 /// eight at a time.
-type Row = [[i16; BESIDE]; 2];
+#[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
+struct Row([[i16; BESIDE]; 2]);
 
 /// Nothing meets it.
-const NOWHERE: Row = [[i16::MIN; BESIDE], [0; BESIDE]];
+const NOWHERE: Row = Row([[i16::MIN; BESIDE], [0; BESIDE]]);
 
 /// A tree over steps.
 #[derive(Debug)]
 pub(super) struct Tree {
     /// For each row how many bits of its numbers are left out.
     coarse: Vec<u32>,
-    /// Where steps that deny go on: beyond all others.
-    beyond: u32,
     nodes: Vec<[u32; BESIDE]>,
     rows: Vec<Row>,
 }
 
-/// What steps are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Acting {
-    /// Those that deny.
-    Denying,
-    /// Those that lead on, to such a step at most.
-    Leading(u32),
-    Any,
-}
-
-impl Acting {
-    /// Whether a step is asked for that goes on at such an end, or denies where there is none.
-    pub(super) fn is(self, end: Option<u32>) -> bool {
-        match self {
-            Self::Denying => end.is_none(),
-            Self::Leading(last) => end.is_some_and(|end| end <= last),
-            Self::Any => true,
-        }
-    }
-}
-
 impl Tree {
-    /// A tree over some steps. `end` says where each goes on, if it does not deny.
-    pub(super) fn new(grid: &Grid, mut steps: Vec<u32>, end: &dyn Fn(u32) -> Option<u32>) -> Self {
-        let last = steps.iter().max().copied().unwrap_or(0);
-        let beyond = steps.iter().filter_map(|step| end(*step)).max().unwrap_or(0) + 1;
-        let numbers = (0..grid.width()).map(|axis| grid.count(axis)).chain([last, beyond]);
+    /// A tree over some steps. `ends` says where each goes on, of steps that do.
+    pub(super) fn new(grid: &Grid, mut steps: Vec<u32>, ends: Option<&dyn Fn(u32) -> u32>) -> Self {
+        let most = |number: &dyn Fn(u32) -> u32| steps.iter().map(|step| number(*step)).max().unwrap_or(0);
+        let numbers = (0..grid.width()).map(|axis| grid.count(axis)).chain([most(&|step| step)]).chain(ends.map(most));
         let coarse = numbers.map(|most| (u32::BITS - most.leading_zeros()).saturating_sub(15)).collect();
-        let tree = Self { coarse, beyond, nodes: Vec::new(), rows: Vec::new() };
-        let mut growing = Growing { grid, end, tree, parts: [const { Vec::new() }; 3] };
+        let tree = Self { coarse, nodes: Vec::new(), rows: Vec::new() };
+        let mut growing = Growing { grid, ends, tree, parts: [const { Vec::new() }; 3] };
         if !steps.is_empty() {
             growing.node(&mut steps);
         }
         growing.tree
     }
 
-    /// Visits steps of which every one that is asked for and whose hull meets a box is one; some order, always the same.
+    /// Whether boxes are compared by all bits of their numbers.
+    pub(super) fn is_exact(&self) -> bool {
+        self.coarse.iter().all(|bits| *bits == 0)
+    }
+
+    /// Visits steps of which every one is one that is in a range, goes on at `last` at most and whose hull meets a box; some order,
+    /// always the same.
     pub(super) fn near(
         &self,
         space: &[Span],
         steps: &Range<u32>,
-        acting: Acting,
-        mut visit: impl FnMut(u32) -> ControlFlow<()>,
-    ) {
+        last: u32,
+        visit: &mut impl FnMut(u32) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         if self.nodes.is_empty() || steps.is_empty() {
-            return;
+            return ControlFlow::Continue(());
         }
-        let height = self.coarse.len();
-        let ends = match acting {
-            Acting::Denying => Span { lo: self.beyond, hi: self.beyond },
-            Acting::Leading(last) => Span { lo: 0, hi: last.min(self.beyond) },
-            Acting::Any => Span { lo: 0, hi: self.beyond },
-        };
-        let more = [Span { lo: steps.start, hi: steps.end - 1 }, ends];
-        let mut wanted = [[[0; BESIDE]; 2]; ROWS];
+        let more = [Span { lo: steps.start, hi: steps.end - 1 }, Span { lo: 0, hi: last }];
+        let mut wanted = [NOWHERE; ROWS];
         for ((row, span), coarse) in wanted.iter_mut().zip(space.iter().chain(&more)).zip(&self.coarse) {
-            *row = [[small(span.hi, *coarse); BESIDE], [-small(span.lo, *coarse); BESIDE]];
+            *row = Row([[small(span.hi, *coarse); BESIDE], [-small(span.lo, *coarse); BESIDE]]);
         }
-        let mut open = Vec::with_capacity(64);
-        open.push(0);
-        while let Some(node) = open.pop() {
-            let node = node as usize;
-            let mut met = met(&self.rows[node * height..][..height], &wanted[..height]);
-            let entries = &self.nodes[node];
-            while met != 0 {
-                let entry = entries[met.trailing_zeros() as usize / 8];
-                met &= met - 1;
-                if entry & NODE != 0 {
-                    open.push(entry & !NODE);
-                } else if visit(entry).is_break() {
-                    return;
-                }
+        self.below(0, &wanted[..self.coarse.len()], visit)
+    }
+
+    fn below(&self, node: usize, wanted: &[Row], visit: &mut impl FnMut(u32) -> ControlFlow<()>) -> ControlFlow<()> {
+        let start = node * wanted.len();
+        let mut met = met(&self.rows[start..start + wanted.len()], wanted);
+        let entries = &self.nodes[node];
+        while met != 0 {
+            let entry = entries[met.trailing_zeros() as usize % BESIDE];
+            met &= met - 1;
+            match entry & NODE {
+                0 => visit(entry)?,
+                _ => self.below((entry & !NODE) as usize, wanted, visit)?,
             }
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -112,18 +91,16 @@ fn small(n: u32, coarse: u32) -> i16 {
     i16::try_from(n >> coarse).unwrap_or(i16::MAX)
 }
 
-/// Which of eight boxes meet another: the high bit of a byte for each that does.
-fn met(rows: &[Row], wanted: &[Row]) -> u64 {
-    const HIGH: u64 = 0x8000_8000_8000_8000;
+/// Which of eight boxes meet another: a bit for each that does.
+fn met(rows: &[Row], wanted: &[Row]) -> u32 {
     let mut apart = [0; BESIDE];
     compare(rows, wanted, &mut apart);
-    let four = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| apart[at + n / 2].to_le_bytes()[n % 2]));
-    (!four(0) & HIGH) >> 8 | !four(4) & HIGH
-}
-
-/// Where in a row the box of an entry is.
-fn lane(entry: usize) -> usize {
-    entry % 2 * 4 + entry / 2
+    // The signs of four numbers, moved together by one multiplication.
+    let signs = |at: usize| {
+        let four = (0..4).fold(0, |all, n| all | u64::from(apart[at + n] as u16) << (16 * n));
+        ((!four >> 15 & 0x0001_0001_0001_0001).wrapping_mul(0x0001_0002_0004_0008) >> 48) as u32
+    };
+    signs(0) & 0xf | (signs(4) & 0xf) << 4
 }
 
 /// Leaves a number below zero for each of eight boxes that ends before another begins, or the other way.
@@ -132,9 +109,8 @@ fn lane(entry: usize) -> usize {
 fn compare(rows: &[Row], wanted: &[Row], apart: &mut [i16; BESIDE]) {
     let mut all = [0i16; BESIDE];
     for (row, wanted) in rows.iter().zip(wanted) {
-        for at in 0..BESIDE {
-            all[at] |= row[0][at].wrapping_add(wanted[0][at]) | row[1][at].wrapping_add(wanted[1][at]);
-        }
+        let ([lower, upper], [above, below]) = (&row.0, &wanted.0);
+        all = from_fn(|n| all[n] | lower[n].wrapping_add(above[n]) | upper[n].wrapping_add(below[n]));
     }
     *apart = all;
 }
@@ -142,13 +118,13 @@ fn compare(rows: &[Row], wanted: &[Row], apart: &mut [i16; BESIDE]) {
 /// A tree while it is made.
 struct Growing<'a> {
     grid: &'a Grid,
-    end: &'a dyn Fn(u32) -> Option<u32>,
+    ends: Option<&'a dyn Fn(u32) -> u32>,
     tree: Tree,
     parts: [Vec<u32>; 3],
 }
 
 /// How many steps of a group are looked at to choose a cut.
-const SAMPLE: usize = 32;
+const SAMPLE: usize = 16;
 
 impl Growing<'_> {
     fn node(&mut self, steps: &mut [u32]) -> u32 {
@@ -195,11 +171,9 @@ impl Growing<'_> {
             let both = steps.iter().map(|step| number(*step));
             Span { lo: both.clone().min().unwrap_or(0), hi: both.max().unwrap_or(0) }
         };
-        let spans = around(self.grid, steps)
-            .into_iter()
-            .chain([of(&|step| step), of(&|step| (self.end)(step).unwrap_or(self.tree.beyond))]);
+        let spans = around(self.grid, steps).into_iter().chain([of(&|step| step)]).chain(self.ends.map(of));
         for ((row, span), coarse) in rows.iter_mut().zip(spans).zip(&self.tree.coarse) {
-            (row[0][lane(at)], row[1][lane(at)]) = (-small(span.lo, *coarse), small(span.hi, *coarse));
+            (row.0[0][at], row.0[1][at]) = (-small(span.lo, *coarse), small(span.hi, *coarse));
         }
     }
 
@@ -291,32 +265,32 @@ mod tests {
     }
 
     fn step(cell: Cell, n: u64) -> Step {
-        let act = if n.is_multiple_of(3) { Act::Deny } else { Act::Leave(n as usize + 1 + draw(n) as usize % 50) };
-        Step { by: By::Nothing, cell, act, doubt: None }
+        let _ = n;
+        Step { by: By::Nothing, cell, act: Act::Deny, doubt: None }
     }
 
     fn check(steps: &[Step], asked: impl Iterator<Item = u32>) {
         let grid = Grid::new(steps);
-        let end = |n: u32| steps[n as usize].act.target().map(|end| end as u32);
         let count = steps.len() as u32;
-        let tree = Tree::new(&grid, (0..count).collect(), &end);
+        let end = |n: u32| n + 1 + draw(n.into()) as u32 % 50;
+        let trees = [None, Some(&end as &dyn Fn(u32) -> u32)].map(|ends| Tree::new(&grid, (0..count).collect(), ends));
         for n in asked {
             let space = grid.hull(n);
-            for (range, acting) in [
-                (0..count, Acting::Any),
-                (n / 2..n, Acting::Denying),
-                (n..count, Acting::Leading(u32::MAX)),
-                (0..n, Acting::Leading(n)),
-            ] {
-                let is = |n: u32| range.contains(&n) && acting.is(end(n)) && grid.meets(n, space);
+            for (tree, range, last) in
+                [(0, 0..count, u32::MAX), (0, n / 2..n, u32::MAX), (1, n..count, u32::MAX), (1, 0..n, n)]
+            {
+                let is = |n: u32| range.contains(&n) && (tree == 0 || end(n) <= last) && grid.meets(n, space);
                 let mut found = Vec::new();
-                tree.near(space, &range, acting, |n| {
+                let all = trees[tree].near(space, &range, last, &mut |n| {
                     found.push(n);
                     ControlFlow::Continue(())
                 });
+                assert!(all.is_continue());
+                let more = found.len();
                 found.retain(|n| is(*n));
                 found.sort_unstable();
-                assert_eq!(found, (0..count).filter(|n| is(*n)).collect::<Vec<_>>(), "{n} {range:?} {acting:?}");
+                assert_eq!(found, (0..count).filter(|n| is(*n)).collect::<Vec<_>>(), "{n} {range:?} {last:?}");
+                assert!(found.len() == more || !trees[tree].is_exact());
             }
         }
     }
