@@ -74,27 +74,19 @@ impl<'a> Plan<'a> {
         acting: Acting,
         mut visit: impl FnMut(u32) -> ControlFlow<()>,
     ) {
-        let (grid, marks) = (&self.grid, &self.marks);
-        if acting != Acting::Denying {
-            let last = if let Acting::Leading(last) = acting { last } else { u32::MAX };
-            let exact = self.leading.is_exact();
-            let is = |n| {
-                exact && !grid.is_holed(n)
-                    || range.contains(&n) && marks[n as usize].end <= last && grid.meets(n, space)
-            };
-            if self
-                .leading
-                .near(space, &range, last, &mut |n| if is(n) { visit(n) } else { ControlFlow::Continue(()) })
-                .is_break()
-            {
-                return;
-            }
-        }
-        if !matches!(acting, Acting::Leading(_)) {
-            let exact = self.denying.is_exact();
-            let is = |n| exact && !grid.is_holed(n) || range.contains(&n) && grid.meets(n, space);
-            let _ =
-                self.denying.near(space, &range, 0, &mut |n| if is(n) { visit(n) } else { ControlFlow::Continue(()) });
+        let last = if let Acting::Leading(last) = acting { last } else { u32::MAX };
+        let mut through = |tree: &Tree| {
+            let exact = tree.is_exact();
+            tree.near(space, &range, last, &mut |n| {
+                let surely = exact && !self.grid.is_holed(n);
+                let here = || range.contains(&n) && self.marks[n as usize].end <= last && self.grid.meets(n, space);
+                if surely || here() { visit(n) } else { ControlFlow::Continue(()) }
+            })
+        };
+        let stopped = acting != Acting::Denying && through(&self.leading).is_break();
+        if !stopped && !matches!(acting, Acting::Leading(_)) {
+            // Whether the last tree was left early is nobody's question.
+            let _ = through(&self.denying);
         }
     }
 }

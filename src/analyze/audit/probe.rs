@@ -91,6 +91,7 @@ pub(super) struct Probe<'a> {
     /// The packet that was asked for last, and the steps that it is in.
     asked: Option<Vec<u32>>,
     answer: Rc<[u32]>,
+    found: Vec<u32>,
 }
 
 impl<'a> Probe<'a> {
@@ -116,6 +117,7 @@ impl<'a> Probe<'a> {
             order: Vec::new(),
             asked: None,
             answer: Rc::new([]),
+            found: Vec::new(),
         }
     }
 
@@ -236,13 +238,15 @@ impl<'a> Probe<'a> {
             self.asked = Some(asked);
             self.local.clear();
             self.local.extend(point.iter().map(|n| Span { lo: *n, hi: *n }));
-            let mut found = Vec::new();
+            let mut found = std::mem::take(&mut self.found);
+            found.clear();
             self.plan.acting(&self.local, 0..u32::MAX, Acting::Any, |step| {
                 found.push(step);
                 ControlFlow::Continue(())
             });
             found.sort_unstable();
-            self.answer = found.into();
+            self.answer = Rc::from(found.as_slice());
+            self.found = found;
         }
         Rc::clone(&self.answer)
     }
