@@ -132,6 +132,8 @@ pub(super) struct Sight {
     unread: bool,
     /// Fields that no packet has there, with the value that stands for none.
     absent: [Option<(Wide, u128)>; 4],
+    /// A bit for each wide field that is there what the packet says.
+    own: u32,
 }
 
 impl Sight {
@@ -140,25 +142,32 @@ impl Sight {
         let (comes, leaves) = (base.hook.has_in(), base.hook.has_out());
         let absent = |field, there: bool, none| (!there).then_some((field, none));
         let framed = comes || base.hook == Hook::Egress;
+        let absent = [
+            absent(Wide::InInterface, comes, 0),
+            absent(Wide::OutInterface, leaves, 0),
+            absent(Wide::SourceMac, framed, NO_MAC),
+            absent(Wide::DestinationMac, framed, NO_MAC),
+        ];
+        let wide = Wide::ALL.map(|field| changes.blurs_wide(base, field));
+        let is_absent = |field: Wide| absent.iter().flatten().any(|(own, _)| *own == field);
+        let own = Wide::ALL.into_iter().filter(|field| !wide[*field as usize] && !is_absent(*field));
         Self {
-            wide: Wide::ALL.map(|field| changes.blurs_wide(base, field)),
+            own: own.fold(0, |own, field| own | 1 << field as usize),
             narrow: Narrow::ALL.map(|field| changes.blurs_narrow(base, field)),
             unread: changes.blurs_unread(base),
-            absent: [
-                absent(Wide::InInterface, comes, 0),
-                absent(Wide::OutInterface, leaves, 0),
-                absent(Wide::SourceMac, framed, NO_MAC),
-                absent(Wide::DestinationMac, framed, NO_MAC),
-            ],
+            wide,
+            absent,
         }
     }
 
     /// What a wide field is there.
     pub(super) fn wide(&self, field: Wide) -> Seen {
+        if self.own >> field as usize & 1 == 1 {
+            return Seen::Own;
+        }
         match self.absent.iter().flatten().find(|(absent, _)| *absent == field) {
-            _ if self.wide[field as usize] => Seen::Other,
-            Some((_, none)) => Seen::Absent(*none),
-            None => Seen::Own,
+            Some((_, none)) if !self.wide[field as usize] => Seen::Absent(*none),
+            _ => Seen::Other,
         }
     }
 

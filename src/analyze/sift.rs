@@ -22,8 +22,8 @@ const CELLS: usize = 32;
 /// What is asked of a packet.
 #[derive(Debug)]
 pub(super) enum Test<'v> {
-    Wide(Wide, Ranges),
-    Narrow(Narrow, Bits),
+    Wide(Wide, &'v Ranges),
+    Narrow(Narrow, &'v Bits),
     AnyOf(Vec<Cow<'v, Cell>>),
     /// A condition that was not understood, by its number, and whether it must hold.
     Atom(u32, bool),
@@ -34,7 +34,7 @@ impl Test<'_> {
     pub(super) fn touches(&self, cell: &Cell) -> bool {
         match self {
             Self::Wide(field, values) => !cell.wide(*field).is_disjoint(values),
-            Self::Narrow(field, values) => !cell.narrow(*field).is_disjoint(*values),
+            Self::Narrow(field, values) => !cell.narrow(*field).is_disjoint(**values),
             Self::AnyOf(cells) => cells.iter().any(|own| !own.is_disjoint(cell)),
             Self::Atom(atom, holds) => cell.atoms().binary_search(&(*atom, !holds)).is_err(),
         }
@@ -44,7 +44,7 @@ impl Test<'_> {
     pub(super) fn holds(&self, cell: &Cell) -> bool {
         match self {
             Self::Wide(field, values) => cell.wide(*field).is_subset(values),
-            Self::Narrow(field, values) => cell.narrow(*field).is_subset(*values),
+            Self::Narrow(field, values) => cell.narrow(*field).is_subset(**values),
             Self::AnyOf(cells) => cells.iter().any(|own| cell.is_subset(own)),
             Self::Atom(atom, holds) => cell.atoms().binary_search(&(*atom, *holds)).is_ok(),
         }
@@ -388,9 +388,9 @@ impl<'v> Sifting<'v, '_> {
     /// Keeps a test where it tells the packets apart; whether some packet passes it and the tests before.
     fn keep(&mut self, test: Test<'v>, cells: &[Cell], alive: &mut u64) -> bool {
         let mut whole = true;
-        for (n, cell) in cells.iter().enumerate().filter(|(n, _)| *alive >> n & 1 == 1).collect::<Vec<_>>() {
-            match test.touches(cell) {
-                true => whole &= test.holds(cell),
+        for (n, cell) in cells.iter().enumerate() {
+            match *alive >> n & 1 == 1 && test.touches(cell) {
+                true => whole = whole && test.holds(cell),
                 false => *alive &= !(1 << n),
             }
         }
@@ -408,7 +408,7 @@ impl<'v> Sifting<'v, '_> {
         for test in &self.route.tests[tests.start as usize..tests.end as usize] {
             match test {
                 Test::Wide(field, values) => inner.iter_mut().for_each(|cell| cell.keep_wide(*field, values)),
-                Test::Narrow(field, values) => inner.iter_mut().for_each(|cell| cell.keep_narrow(*field, *values)),
+                Test::Narrow(field, values) => inner.iter_mut().for_each(|cell| cell.keep_narrow(*field, **values)),
                 Test::AnyOf(all) if all.len() == 1 => {
                     inner = inner.iter().filter_map(|cell| cell.and(&all[0])).collect();
                 }
@@ -427,16 +427,16 @@ impl<'v> Sifting<'v, '_> {
         cells: &[Cell],
     ) -> (Option<Test<'v>>, Option<Doubt>) {
         match condition {
-            Condition::Wide(field, values) if *values == field.all() => (None, None),
-            Condition::Narrow(field, values) if *values == field.all() => (None, None),
             Condition::Wide(field, values) => match sight.wide(*field) {
-                Seen::Own => (Some(Test::Wide(*field, values.clone())), None),
+                Seen::Own => (Some(Test::Wide(*field, values)), None),
+                _ if *values == field.all() => (None, None),
                 Seen::Other => (None, Some(Doubt::Chance)),
                 Seen::Absent(none) if values.contains(none) => (None, None),
                 Seen::Absent(_) => (Some(Test::AnyOf(Vec::new())), None),
             },
             Condition::Narrow(field, values) => match sight.narrow(*field) {
-                Seen::Own => (Some(Test::Narrow(*field, *values)), None),
+                Seen::Own => (Some(Test::Narrow(*field, values)), None),
+                _ if *values == field.all() => (None, None),
                 _ => (None, Some(Doubt::Chance)),
             },
             Condition::AnyOf(products) => {

@@ -246,7 +246,7 @@ impl<'r, 'v> Travel<'r, 'v> {
             for test in self.route.tests(hop) {
                 match test {
                     Test::Wide(field, values) => own.iter_mut().for_each(|cell| cell.keep_wide(*field, values)),
-                    Test::Narrow(field, values) => own.iter_mut().for_each(|cell| cell.keep_narrow(*field, *values)),
+                    Test::Narrow(field, values) => own.iter_mut().for_each(|cell| cell.keep_narrow(*field, **values)),
                     Test::Atom(atom, holds) => own.retain_mut(|cell| cell.keep_atom(*atom, *holds)),
                     Test::AnyOf(all) => {
                         own = own.iter().flat_map(|cell| all.iter().filter_map(|one| cell.and(one))).collect();
@@ -283,7 +283,7 @@ impl<'r, 'v> Travel<'r, 'v> {
             for test in self.route.tests(hop) {
                 match test {
                     Test::Wide(field, values) => own.keep_wide(*field, values),
-                    Test::Narrow(field, values) => own.keep_narrow(*field, *values),
+                    Test::Narrow(field, values) => own.keep_narrow(*field, **values),
                     Test::Atom(..) if is_blind(Doubt::Unread, trust) => {}
                     Test::Atom(atom, holds) => own.keep_atom(*atom, *holds).then_some(())?,
                     Test::AnyOf(cells) => sets.push(cells.as_slice()),

@@ -33,13 +33,16 @@ impl Ruleset {
 
     /// Whether connections of IPv4, and of IPv6, are tracked.
     pub fn tracked(&self) -> [bool; 2] {
-        let of = |family: u8| {
-            let sees =
-                |family_of: TableFamily| family_of != TableFamily::Netdev && family_of.packets().contains(family);
-            let tables = self.tables.iter().filter(|table| sees(table.family));
-            tables.flat_map(|table| &table.chains).any(|chain| chain.lines.iter().any(asks))
-        };
-        [of(0), of(1)]
+        let mut tracked = [false; 2];
+        for table in self.tables.iter().filter(|table| table.family != TableFamily::Netdev) {
+            let own = [0, 1].map(|family| table.family.packets().contains(family));
+            // Most tables have many rules, and one look at each tells both families.
+            let tells = (0..2).any(|family| own[family] && !tracked[family]);
+            if tells && table.chains.iter().any(|chain| chain.lines.iter().any(asks)) {
+                tracked = [tracked[0] || own[0], tracked[1] || own[1]];
+            }
+        }
+        tracked
     }
 }
 
