@@ -33,6 +33,7 @@ mod ban;
 mod cells;
 mod certain;
 mod classes;
+mod coarse;
 mod diff;
 mod effect;
 mod fate;

@@ -178,7 +178,7 @@ impl Passing<'_, '_, '_> {
     }
 
     fn tell(&mut self, verdict: &'static str, cell: &Cell, legs: &[Leg], hop: Option<usize>, point: &Point) {
-        let rivals = self.post.rivals(cell, legs).len();
+        let rivals = self.post.rivals(cell, legs).count;
         let decides = self.post.travel.fate(Side::Both, point).1.or(hop);
         let by = decides.map_or(By::Nothing, |hop| self.post.by(hop));
         let mut plain = cell.clone();

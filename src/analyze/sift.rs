@@ -6,6 +6,7 @@
 
 use super::cells::{Atoms, Doubt, Seen, Sight, entering, spared};
 use super::classes::hull;
+use super::coarse::Coarse;
 use super::near::Sieve;
 use super::program::{DEPTH, MOST, Unlaid};
 use super::view::{Side, View};
@@ -14,6 +15,7 @@ use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Condition, Line, Outcome, Verdict};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// Of more cells than this one that holds them all is looked at.
@@ -97,6 +99,7 @@ pub(super) struct Route<'v> {
     pub(super) packets: Vec<Cell>,
     pub(super) hops: Vec<Hop>,
     tests: Vec<Test<'v>>,
+    coarse: OnceCell<Coarse>,
 }
 
 impl<'v> Route<'v> {
@@ -108,7 +111,8 @@ impl<'v> Route<'v> {
         packets: &[Cell],
         atoms: &mut Atoms,
     ) -> Result<Self, Unlaid> {
-        let route = Self { direction, packets: packets.to_vec(), hops: Vec::new(), tests: Vec::new() };
+        let route =
+            Self { direction, packets: packets.to_vec(), hops: Vec::new(), tests: Vec::new(), coarse: OnceCell::new() };
         let mut sifting = Sifting { before, after, atoms, route, accepts: Vec::new(), inside: None };
         let cells = match packets.len() {
             0..=CELLS => packets.to_vec(),
@@ -124,6 +128,34 @@ impl<'v> Route<'v> {
     pub(super) fn tests(&self, hop: usize) -> &[Test<'v>] {
         let range = &self.hops[hop].tests;
         &self.tests[range.start as usize..range.end as usize]
+    }
+
+    /// Which hops touch what, roughly.
+    pub(super) fn coarse(&self) -> &Coarse {
+        self.coarse.get_or_init(|| Coarse::of(self))
+    }
+
+    /// The hops of a stretch that may touch packets of these bits and stand in chains that they may enter, ascending.
+    pub(super) fn near(&self, bits: u64, (from, to): (usize, usize)) -> impl Iterator<Item = usize> {
+        let (coarse, mut at) = (self.coarse(), from);
+        std::iter::from_fn(move || {
+            while at < to.min(self.hops.len()) {
+                let hop = at;
+                at += 1;
+                if coarse.may(hop, bits) {
+                    return Some(hop);
+                }
+                if let Move::Enter(end) = self.hops[hop].act {
+                    at = end;
+                }
+            }
+            None
+        })
+    }
+
+    /// Whether conditions decide about hops that the packet does not.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.hops.iter().any(|hop| hop.luck.is_some()) || self.tests.iter().any(|test| matches!(test, Test::Atom(..)))
     }
 
     /// The hop by which packets came into the chain of another.
@@ -169,7 +201,7 @@ impl<'v> Route<'v> {
 /// A place where rules stand while they are sifted.
 struct Here<'a> {
     base: &'a Base,
-    sight: Sight,
+    sight: &'a Sight,
     side: Side,
 }
 
@@ -195,7 +227,8 @@ impl<'v> Sifting<'v, '_> {
         let view = self.after;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
         let side = if self.before.base(table, chain).is_none() { Side::After } else { Side::Both };
-        let here = Here { base, sight: Sight::of(base, view.changes()), side };
+        let sight = Sight::of(base, view.changes());
+        let here = Here { base, sight: &sight, side };
         let (cell, unsure) = entering(view.family(table), base, view.changes());
         let by = By::Policy(table, chain);
         let spared = spared(view.family(table), base, view.changes());
@@ -275,9 +308,8 @@ impl<'v> Sifting<'v, '_> {
             if side == Side::Both && matches!(line.outcome, Outcome::Next | Outcome::Verdict(Verdict::Continue)) {
                 continue;
             }
-            if let Some(sifted) = self.line(line, &here.sight, cells) {
-                let side_here = Here { base: here.base, sight: here.sight.clone(), side };
-                self.outcome(at, line, sifted, &side_here, depth, &mut leaving)?;
+            if let Some(sifted) = self.line(line, here.sight, cells) {
+                self.outcome(at, line, sifted, &Here { side, ..*here }, depth, &mut leaving)?;
             }
         }
         let end = self.route.hops.len();

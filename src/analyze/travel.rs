@@ -92,9 +92,22 @@ enum Role {
 struct Piece {
     cell: Cell,
     over: Rc<[u32]>,
-    /// Whether those are sifted for the cell, or for a larger one.
-    sifted: bool,
+    over_is: Over,
 }
+
+/// How far the hops of a piece are sifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// All there are.
+    All,
+    /// For the piece roughly, or for a larger one.
+    Roughly,
+    /// For the piece.
+    Exactly,
+}
+
+/// Fewer hops than this are not told apart roughly first.
+const MANY: usize = 128;
 
 /// Searches along a route.
 #[derive(Debug)]
@@ -119,30 +132,59 @@ impl<'r, 'v> Travel<'r, 'v> {
         let mut used = BTreeSet::new();
         self.lost = false;
         let parts = cells.iter().flat_map(Cell::by_family);
-        let mut stack: Vec<_> = parts.map(|cell| Piece { cell, over: Rc::clone(&self.all), sifted: false }).collect();
+        let whole = |cell| Piece { cell, over: Rc::clone(&self.all), over_is: Over::All };
+        let mut stack: Vec<_> = parts.map(whole).collect();
         stack.sort_by_key(|piece| (piece.cell.narrow(Narrow::Family).contains(0), piece.cell.magnitude()));
         while let Some(piece) = stack.pop() {
             // No packet is in a set that asks for an interface which it has not in this direction.
             let point = Point::of(self.route, &piece.cell).filter(|point| point.is_in(&piece.cell));
             let Some(point) = point else { continue };
+            let Some(piece) = self.roughly(piece, legs) else { return Sought::Spent };
             let taken = legs.iter().find_map(|leg| Some((leg, self.taker(&piece, &point, leg, trust)?)));
             let Some((leg, taker)) = taken else { return Sought::Found(Box::new(point)) };
             used.insert(taker);
             let over = self.sifted(&piece);
-            // What is looked at for one piece: its list for the packet, to sift it, and for what leads past.
-            let Some(left) = self.left.checked_sub(piece.over.len() + 2 * over.len() + 8) else { return Sought::Spent };
-            self.left = left;
-            let piece = Piece { over, sifted: true, ..piece };
+            // What is looked at for one piece: its list for the packet and to sift it, and for what leads past.
+            if !self.spend(2 * over.len()) {
+                return Sought::Spent;
+            }
+            let piece = Piece { over, over_is: Over::Exactly, ..piece };
             self.carve(&piece, &point, (leg, taker), trust, &mut stack);
         }
         if self.lost { Sought::Spent } else { Sought::Nothing(used) }
     }
 
+    fn spend(&mut self, looks: usize) -> bool {
+        let left = self.left.checked_sub(looks);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// A piece with few hops more than touch it on its legs; nothing where the work that was allowed is done.
+    fn roughly(&mut self, piece: Piece, legs: &[Leg]) -> Option<Piece> {
+        if piece.over_is != Over::All || piece.over.len() < MANY {
+            return self.spend(piece.over.len() + 8).then_some(piece);
+        }
+        let end = legs.iter().map(|leg| leg.to).max().unwrap_or(0);
+        let bits = self.route.coarse().cell(&piece.cell);
+        let mut near: Vec<_> = self.route.near(bits, (0, end)).map(|hop| hop as u32).collect();
+        if !self.opened.is_empty() {
+            near.extend(self.opened.iter().map(|(hop, _)| *hop as u32));
+            near.sort_unstable();
+            near.dedup();
+        }
+        // A rough look is a small part of a close one.
+        self.spend(end / 16 + near.len() + 8).then(|| Piece { over: near.into(), over_is: Over::Roughly, ..piece })
+    }
+
     /// What becomes of a packet: whether it passes, and the hop that decided last.
     pub(super) fn fate(&self, side: Side, point: &Point) -> (bool, Option<usize>) {
         let (mut at, mut last) = (0, None);
+        let coarse = self.route.coarse();
+        let bits = coarse.point(&point.wide, point.narrow[Narrow::Protocol as usize]);
         while let Some(hop) = self.route.hops.get(at) {
-            let hits = hop.side.is_on(side) && self.hits(at, point, Trust::All);
+            let may = coarse.may(at, bits) || self.opened(at).is_some();
+            let hits = may && hop.side.is_on(side) && self.hits(at, point, Trust::All);
             at = match hop.act {
                 Move::Deny if hits => return (false, Some(at)),
                 Move::Accept(end) if hits => {
@@ -215,13 +257,17 @@ impl<'r, 'v> Travel<'r, 'v> {
 
     /// The hops of a piece that touch it.
     fn sifted(&self, piece: &Piece) -> Rc<[u32]> {
-        if piece.sifted {
+        if piece.over_is == Over::Exactly {
             return Rc::clone(&piece.over);
         }
         let mut past = 0;
+        let rough =
+            (piece.over.len() >= MANY).then(|| self.route.coarse()).map(|coarse| (coarse, coarse.cell(&piece.cell)));
         let touching = piece.over.iter().copied().filter(|hop| {
+            let may = rough
+                .is_none_or(|(coarse, bits)| coarse.may(*hop as usize, bits) || self.opened(*hop as usize).is_some());
             let hop = *hop as usize;
-            let touches = hop >= past && self.touches(hop, &piece.cell);
+            let touches = may && hop >= past && self.touches(hop, &piece.cell);
             if let (false, Move::Enter(end)) = (touches, self.route.hops[hop].act) {
                 past = past.max(end);
             }
@@ -310,7 +356,8 @@ impl<'r, 'v> Travel<'r, 'v> {
             return;
         };
         let mut rest = piece.cell.minus(&taken);
-        let past = self.obstacle(piece, &taken, leg, taker, trust);
+        let leads = self.is_led(piece, &taken, leg, taker, trust);
+        let past = if leads { self.obstacle(piece, &taken, leg, taker, trust) } else { None };
         if let Some(inside) = &past {
             self.lost |= *inside == taken;
             rest.extend(taken.minus(inside));
@@ -319,7 +366,17 @@ impl<'r, 'v> Travel<'r, 'v> {
         // What some hop leads past is most likely to get through, and comes next.
         rest.extend(past.filter(|inside| *inside != taken));
         let sub = rest.into_iter().flat_map(possible);
-        stack.extend(sub.map(|cell| Piece { cell, over: Rc::clone(&piece.over), sifted: false }));
+        stack.extend(sub.map(|cell| Piece { cell, over: Rc::clone(&piece.over), over_is: Over::Roughly }));
+    }
+
+    /// Whether some hop before the one that takes a packet of a box may lead others of the box elsewhere.
+    fn is_led(&self, piece: &Piece, cell: &Cell, leg: &Leg, taker: usize, trust: Trust) -> bool {
+        let over = &piece.over[position(&piece.over, leg.from)..position(&piece.over, taker)];
+        over.iter().map(|hop| *hop as usize).any(|hop| match self.role(hop, leg, trust, cell.atoms()) {
+            Role::Lead(_) => self.touches(hop, cell),
+            Role::Enter(_) => !self.holds(hop, cell, trust),
+            Role::Take | Role::Nothing => false,
+        })
     }
 
     /// Packets of a box that some hop leads past the one that takes one of them; nothing where that takes them all.

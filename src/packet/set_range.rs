@@ -94,9 +94,7 @@ impl Ranges {
 
     /// Whether `value` is in it.
     pub fn contains(&self, value: u128) -> bool {
-        let ranges = self.as_slice();
-        let after = ranges.partition_point(|(first, _)| *first <= value);
-        after > 0 && value <= ranges[after - 1].1
+        last_begun(self.as_slice(), value).is_some_and(|range| value <= range.1)
     }
 
     /// What is in both.
@@ -148,10 +146,11 @@ impl Ranges {
     pub fn is_disjoint(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kept::One(a), Kept::One(b)) => a.1 < b.0 || b.1 < a.0,
-            _ => match (self.hull(), other.hull()) {
-                (Some(a), Some(b)) => a.1 < b.0 || b.1 < a.0 || self.and(other).is_empty(),
-                _ => true,
-            },
+            _ => {
+                let (a, b) = (self.as_slice(), other.as_slice());
+                let (few, many) = if a.len() < b.len() { (a, b) } else { (b, a) };
+                !few.iter().any(|(first, last)| last_begun(many, *last).is_some_and(|range| range.1 >= *first))
+            }
         }
     }
 
@@ -159,7 +158,12 @@ impl Ranges {
     pub fn is_subset(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kept::One(a), Kept::One(b)) => b.0 <= a.0 && a.1 <= b.1,
-            _ => self.and(other) == *self,
+            _ => {
+                let held = |(first, last): &(u128, u128)| {
+                    last_begun(other.as_slice(), *first).is_some_and(|range| range.1 >= *last)
+                };
+                self.as_slice().iter().all(held)
+            }
         }
     }
 
@@ -168,6 +172,12 @@ impl Ranges {
         let size = self.as_slice().iter().fold(0u128, |sum, (first, last)| sum.saturating_add(last - first));
         if self.is_empty() { 0 } else { 129 - size.leading_zeros().min(128) }
     }
+}
+
+/// The last of some ranges that begins at a value or before.
+fn last_begun(ranges: &[(u128, u128)], value: u128) -> Option<(u128, u128)> {
+    let after = ranges.partition_point(|(first, _)| *first <= value);
+    after.checked_sub(1).map(|n| ranges[n])
 }
 
 #[cfg(test)]

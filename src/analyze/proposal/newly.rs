@@ -1,7 +1,7 @@
 //! Which packets a rule gives another fate, told as few sets, each less what other rules decide about it, with a packet that shows it.
 
 use super::judge::Judge;
-use super::post::{Post, TRIED};
+use super::post::{Post, Rivals, TRIED};
 use super::wide::keep_states;
 use crate::analyze::effect::whole_families;
 use crate::analyze::sift::Move;
@@ -163,14 +163,11 @@ impl Judge<'_> {
     }
 
     /// That other rules decide about some of a set.
-    fn but(&self, rivals: &[By]) -> String {
-        match rivals {
-            [] => String::new(),
-            [one] => format!(", except what `{}` decides", self.after.decider(*one)),
-            [first, ..] => {
-                let first = self.after.decider(*first);
-                format!(", except what up to {} other rules decide, one of them `{first}`", rivals.len())
-            }
+    fn but(&self, rivals: &Rivals) -> String {
+        let Some(first) = rivals.first.map(|by| self.after.decider(by)) else { return String::new() };
+        match rivals.count {
+            1 => format!(", except what `{first}` decides"),
+            count => format!(", except what up to {count} other rules decide, one of them `{first}`"),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More rules than this are counted, not named.
 pub(in crate::analyze) const NAMED: usize = 8;
@@ -29,10 +29,20 @@ pub(in crate::analyze) struct Post<'r, 'v> {
     pub(in crate::analyze) cover: Option<BTreeSet<usize>>,
     /// What it is called, where that is not the rule.
     pub(in crate::analyze) name: Option<String>,
+    /// Hops of which it was found out whether they surely deny some of what it accepts.
+    pub(in crate::analyze) denies: BTreeMap<usize, bool>,
     /// Whether packets of another fate were told.
     pub(in crate::analyze) told: bool,
     /// Other hops that are only before the change, or only after: the first and where the base chain of the last ends.
     others: Option<(usize, usize)>,
+}
+
+/// Rules that take packets of a set off their way.
+#[derive(Debug)]
+pub(in crate::analyze) struct Rivals {
+    /// The one that asks least.
+    pub(in crate::analyze) first: Option<By>,
+    pub(in crate::analyze) count: usize,
 }
 
 impl<'r, 'v> Post<'r, 'v> {
@@ -43,14 +53,23 @@ impl<'r, 'v> Post<'r, 'v> {
         let mut changed = (0..route.hops.len()).filter(other);
         let first = changed.next();
         let others = first.map(|first| (first, route.end(changed.next_back().unwrap_or(first))));
-        Self { travel, hop, cells, cover: None, name: None, told: false, others }
+        Self { travel, hop, cells, cover: None, name: None, denies: BTreeMap::new(), told: false, others }
     }
 
     /// All packets of a route, of no rule.
     pub(in crate::analyze) fn of_all(route: &'r Route<'v>, looks: usize) -> Self {
         let travel = Travel::new(route, looks);
         let cells = route.packets.clone();
-        Self { travel, hop: usize::MAX, cells, cover: None, name: None, told: false, others: None }
+        Self {
+            travel,
+            hop: usize::MAX,
+            cells,
+            cover: None,
+            name: None,
+            denies: BTreeMap::new(),
+            told: false,
+            others: None,
+        }
     }
 
     pub(in crate::analyze) fn direction(&self) -> Direction {
@@ -112,12 +131,13 @@ impl<'r, 'v> Post<'r, 'v> {
         self.others.map_or(self.hop, |(first, _)| first.min(self.hop))
     }
 
-    /// The rules that take packets of a set off its legs, those that ask least first.
-    pub(in crate::analyze) fn rivals(&self, cell: &Cell, legs: &[Leg]) -> Vec<By> {
+    /// The rules that take packets of a set off its legs.
+    pub(in crate::analyze) fn rivals(&self, cell: &Cell, legs: &[Leg]) -> Rivals {
         let route = self.travel.route;
-        let mut found = Vec::new();
+        let bits = route.coarse().cell(cell);
+        let (mut first, mut all) = (None, Vec::new());
         for leg in legs {
-            for hop in leg.from..leg.to {
+            for hop in route.near(bits, (leg.from, leg.to)) {
                 let own = &route.hops[hop];
                 let takes = match own.act {
                     Move::Deny => true,
@@ -125,13 +145,15 @@ impl<'r, 'v> Post<'r, 'v> {
                     Move::Enter(_) | Move::Stay => false,
                 };
                 if takes && own.side.is_on(leg.side) && self.touches(hop, cell) {
-                    found.push((route.tests(hop).len(), own.by));
+                    let this = (route.tests(hop).len(), own.by);
+                    first = first.filter(|first| *first < this).or(Some(this));
+                    all.push(own.by);
                 }
             }
         }
-        found.sort_unstable();
-        let mut seen = BTreeSet::new();
-        found.into_iter().map(|(_, by)| by).filter(|by| seen.insert(*by)).collect()
+        all.sort_unstable();
+        all.dedup();
+        Rivals { first: first.map(|(_, by)| by), count: all.len() }
     }
 
     /// The hops that take its packets before.

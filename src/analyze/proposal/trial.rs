@@ -75,6 +75,10 @@ fn stopper(post: &mut Post) -> Option<usize> {
         if chance || is_behind(post, *hop) || post.depends(*hop, &post.cells) {
             return false;
         }
+        let known = post.denies.get(hop).filter(|_| post.travel.opened.is_empty());
+        if let Some(denies) = known {
+            return *denies;
+        }
         let legs = [post.coming(), Leg { side: Side::After, from: end, to: *hop }];
         let cells = post.travel.all_within(*hop, &meant);
         !matches!(post.travel.search(&cells, &legs, Trust::Nothing), Sought::Nothing(_))

@@ -194,7 +194,7 @@ impl Judge<'_> {
 fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
     let all = post.cells.clone();
     let (coming, direction) = (post.coming(), post.direction());
-    let meant = meant(post);
+    let (meant, doubtful) = (meant(post), post.travel.route.is_doubtful());
     let first = found.stopped.len();
     for (tried, hop) in post.deniers(Side::After, end, usize::MAX).into_iter().enumerate() {
         let some = found.stopped.len() > first;
@@ -211,9 +211,15 @@ fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
         let sure = own.is_none() && !post.depends(hop, &all);
         match if sure { post.travel.search(&cells, &legs, Trust::Nothing) } else { Sought::Nothing(Default::default()) }
         {
-            Sought::Found(point) => found.stopped.push((post.by(hop), direction, *point)),
+            Sought::Found(point) => {
+                post.denies.insert(hop, true);
+                found.stopped.push((post.by(hop), direction, *point));
+            }
             Sought::Spent if !some => return None,
             Sought::Spent => break,
+            Sought::Nothing(_) if sure && !doubtful => {
+                post.denies.insert(hop, false);
+            }
             Sought::Nothing(_) if found.maybe.is_some() => {}
             Sought::Nothing(_) => {
                 if let Sought::Found(point) = post.travel.search(&cells, &legs, Trust::All) {
