@@ -22,6 +22,7 @@ mod placing;
 mod rendering;
 mod replay;
 mod scheme;
+mod states;
 
 use crate::tree::bin;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
