@@ -3,7 +3,7 @@
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, Unread, name_number};
-use crate::rule::way::Changes;
+use crate::rule::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -110,6 +110,29 @@ pub(super) fn spared(family: TableFamily, base: &Base, changes: &Changes) -> Opt
     let one = gathered.len() == 1 && gathered != family.packets();
     let later = Narrow::Fragment.all().minus(Bits::single(0));
     one.then(|| Cell::all().with_narrow(Narrow::Family, gathered).with_narrow(Narrow::Fragment, later))
+}
+
+/// A part of the packets that enter a base chain, and what conditions can say of it there. Of later fragments of IPv6 no rule knows
+/// the transport header where a packet begins with its frame.
+pub(super) fn sights(entering: &Cell, base: &Base, changes: &Changes) -> Vec<(Vec<Cell>, Sight)> {
+    let sight = Sight::of(base, changes);
+    if !begins_with_frame(base) {
+        return vec![(vec![entering.clone()], sight)];
+    }
+    let part = |family: Bits, fragment: Bits| {
+        let mut part = entering.clone();
+        part.keep_narrow(Narrow::Family, family);
+        part.keep_narrow(Narrow::Fragment, fragment);
+        part
+    };
+    let (v6, whole) = (Bits::single(1), Bits::single(0));
+    let plain = [part(Narrow::Family.all().minus(v6), Narrow::Fragment.all()), part(v6, whole)];
+    let framed = part(v6, Narrow::Fragment.all().minus(whole));
+    let mut blind = sight.clone();
+    Wide::ALL.into_iter().for_each(|field| blind.wide[field as usize] |= is_transport(field));
+    Narrow::ALL.into_iter().for_each(|field| blind.narrow[field as usize] |= is_transport_narrow(field));
+    let there = |cells: Vec<Cell>| cells.into_iter().filter(|cell| !cell.is_empty()).collect();
+    vec![(there(plain.to_vec()), sight), (there(vec![framed]), blind)]
 }
 
 /// What a field of a packet is at a place.

@@ -5,7 +5,7 @@
 use super::spans::Spans;
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use crate::rule::ruleset::{Base, Condition, Line};
-use crate::rule::way::Changes;
+use crate::rule::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
 
 /// Chains of fewer rules are read from one end to the other.
 const FEW: usize = 64;
@@ -85,14 +85,18 @@ impl<'a> Sieve<'a> {
     pub(super) fn new(cells: &'a [Cell], base: &Base, changes: &Changes) -> Self {
         let known = |field: Wide| match field {
             _ if changes.blurs_wide(base, field) => Known::Other,
+            // Of one of the packets it may be.
+            _ if is_transport(field) && begins_with_frame(base) => Known::Other,
             Wide::InInterface if !base.hook.has_in() => Known::Missing,
             Wide::OutInterface if !base.hook.has_out() => Known::Missing,
             _ => Known::Own,
         };
+        let other =
+            |field: Narrow| changes.blurs_narrow(base, field) || is_transport_narrow(field) && begins_with_frame(base);
         Self {
             cells,
             wide: Wide::ALL.into_iter().map(known).collect(),
-            narrow: Narrow::ALL.into_iter().map(|field| !changes.blurs_narrow(base, field)).collect(),
+            narrow: Narrow::ALL.into_iter().map(|field| !other(field)).collect(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Skips only go forward and are nested like the chains that they leave, so every question about the way is a question about
 //! this list.
 
-use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering, spared};
+use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering, sights, spared};
 use super::index::Index;
 use super::near::Sieve;
 use super::view::{Known, View};
@@ -235,7 +235,6 @@ impl<'a> Layout<'a> {
     fn base(&mut self, table: usize, chain: usize) -> Result<(), Unlaid> {
         let view = self.view;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
-        let here = Here { base, sight: Sight::of(base, view.changes()) };
         let (cell, unsure) = entering(view.family(table), base, view.changes());
         let by = By::Policy(table, chain);
         if let Some(cell) = spared(view.family(table), base, view.changes()) {
@@ -246,10 +245,12 @@ impl<'a> Layout<'a> {
             self.accepts.push(self.steps.len());
             self.push(by, &Match { cells: vec![cell], doubt: Some(doubt), too_wide: false }, Act::Accept(usize::MAX))?;
         }
-        let entering = Match { cells: vec![cell], doubt: None, too_wide: false };
-        self.chain(table, chain, &here, &entering, 0)?;
-        if here.base.drops {
-            self.push(by, &entering, Act::Deny)?;
+        for (cells, sight) in sights(&cell, base, view.changes()) {
+            let (here, entering) = (Here { base, sight }, Match { cells, doubt: None, too_wide: false });
+            self.chain(table, chain, &here, &entering, 0)?;
+            if base.drops {
+                self.push(by, &entering, Act::Deny)?;
+            }
         }
         let end = self.steps.len();
         for step in self.accepts.drain(..) {

@@ -4,7 +4,7 @@
 //! Nothing is multiplied out: a jump is a hop that packets enter or pass by, a set stays the list of its products. So a way past ten
 //! thousand rules costs one look at each.
 
-use super::cells::{Atoms, Doubt, Seen, Sight, entering, spared};
+use super::cells::{Atoms, Doubt, Seen, Sight, entering, sights, spared};
 use super::classes::hull;
 use super::coarse::Coarse;
 use super::near::Sieve;
@@ -227,18 +227,18 @@ impl<'v> Sifting<'v, '_> {
         let view = self.after;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
         let side = if self.before.base(table, chain).is_none() { Side::After } else { Side::Both };
-        let sight = Sight::of(base, view.changes());
-        let here = Here { base, sight: &sight, side };
         let (cell, unsure) = entering(view.family(table), base, view.changes());
         let by = By::Policy(table, chain);
         let spared = spared(view.family(table), base, view.changes());
-        if let Some(sifted) = spared.and_then(|cell| self.cell(cell, cells)) {
+        if let Some(sifted) = spared.and_then(|cell| self.test(vec![cell], cells)) {
             self.accept(by, side, sifted)?;
         }
-        if let Some((sifted, doubt)) = unsure.and_then(|(cell, doubt)| Some((self.cell(cell, cells)?, doubt))) {
+        if let Some((sifted, doubt)) = unsure.and_then(|(cell, doubt)| Some((self.test(vec![cell], cells)?, doubt))) {
             self.accept(by, side, Sifted { doubt: Some(doubt), ..sifted })?;
         }
-        if let Some(entering) = self.cell(cell, cells) {
+        for (parts, sight) in sights(&cell, base, view.changes()) {
+            let here = Here { base, sight: &sight, side };
+            let Some(entering) = self.test(parts, cells) else { continue };
             self.entered(by, side, entering, |sifting, inner| {
                 sifting.chain((table, chain), &here, inner, 0)?;
                 match base.drops {
@@ -276,12 +276,12 @@ impl<'v> Sifting<'v, '_> {
         Sifted { tests: at..at, cells: Vec::new(), doubt: None }
     }
 
-    /// A cell as a test; nothing where no packet is in it.
-    fn cell(&mut self, cell: Cell, cells: &[Cell]) -> Option<Sifted> {
-        let inner: Vec<_> = cells.iter().filter_map(|own| own.and(&cell)).collect();
+    /// That a packet is in one of some parts, as a test; nothing where no packet is in them.
+    fn test(&mut self, parts: Vec<Cell>, cells: &[Cell]) -> Option<Sifted> {
+        let inner: Vec<_> = cells.iter().flat_map(|own| parts.iter().filter_map(|part| own.and(part))).collect();
         let start = self.route.tests.len() as u32;
-        if !cells.iter().all(|own| own.is_subset(&cell)) {
-            self.route.tests.push(Test::AnyOf(vec![Cow::Owned(cell)]));
+        if !cells.iter().all(|own| parts.iter().any(|part| own.is_subset(part))) {
+            self.route.tests.push(Test::AnyOf(parts.into_iter().map(Cow::Owned).collect()));
         }
         (!inner.is_empty()).then_some(Sifted { tests: start..self.route.tests.len() as u32, cells: inner, doubt: None })
     }
@@ -340,7 +340,7 @@ impl<'v> Sifting<'v, '_> {
             Outcome::ByKey(keys) => self.entered(by, side, sifted, |sifting, inner| {
                 for (cell, verdict) in keys {
                     let Some(cell) = here.sight.seen(cell) else { continue };
-                    if let Some(one) = sifting.cell(cell.into_owned(), inner) {
+                    if let Some(one) = sifting.test(vec![cell.into_owned()], inner) {
                         sifting.verdict(at, verdict, one, here, depth, leaving)?;
                     }
                 }

@@ -8,7 +8,7 @@ use super::Packet;
 use super::ruleset::{
     Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Unread, Verdict,
 };
-use super::way::Changes;
+use super::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 
 /// One less than NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): the kernel refuses to load what jumps deeper.
@@ -306,7 +306,8 @@ impl Walk<'_> {
     }
 
     fn narrow(&mut self, at: At, base: &Base, field: Narrow, values: Bits) -> bool {
-        match self.changes.blurs_narrow(base, field) {
+        let of_frame = is_transport_narrow(field) && self.reads_frame(base);
+        match of_frame || self.changes.blurs_narrow(base, field) {
             true => (self.luck)(at, "a field that a rule alters"),
             false => values.contains(self.packet.narrow(field)),
         }
@@ -319,10 +320,16 @@ impl Walk<'_> {
             })
     }
 
+    /// Whether what is read as a transport header of the packet is the header of its frame, which nobody knows.
+    fn reads_frame(&self, base: &Base) -> bool {
+        self.packet.fragment && self.packet.source.is_ipv6() && begins_with_frame(base)
+    }
+
     /// A mark that rules set to numbers is followed; what else is altered is not.
     fn is_blurred(&self, base: &Base, field: Wide) -> bool {
         match field {
             Wide::Mark => self.mark.is_none(),
+            _ if is_transport(field) && self.reads_frame(base) => true,
             _ => self.changes.blurs_wide(base, field),
         }
     }

@@ -81,7 +81,8 @@ impl Changes {
     }
 
     /// Whether later fragments of a family (0 IPv4, 1 IPv6) never come to a base chain: connection tracking puts them together before.
-    /// What delivers IPv4 to this host does so too (`ip_local_deliver`), so that what is said of those at its input hook is never seen.
+    /// What delivers IPv4 to this host does so too (`ip_local_deliver`), so that what is said of those at its input hook is said of no
+    /// packet that there is: they are judged there like those of IPv6, for which one sentence then does.
     pub fn gathers(&self, base: &Base, family: u8) -> bool {
         let early = match base.hook {
             Hook::Ingress | Hook::Egress => true,
@@ -131,6 +132,22 @@ impl Changes {
         Wide::ALL.into_iter().any(|f| *cell.wide(f) != f.all() && self.blurs_wide(base, f))
             || Narrow::ALL.into_iter().any(|f| cell.narrow(f) != f.all() && self.blurs_narrow(base, f))
     }
+}
+
+/// Whether the beginning of a packet is the header of its frame in a base chain. Of a later fragment of IPv6 the kernel takes what is
+/// there for a transport header (`ipv6_find_hdr` leaves the offset at 0): at other hooks the header of IPv6.
+pub fn begins_with_frame(base: &Base) -> bool {
+    base.hook == Hook::Egress
+}
+
+/// Whether a wide field is one of a transport header.
+pub fn is_transport(field: Wide) -> bool {
+    matches!(field, Wide::SourcePort | Wide::DestinationPort)
+}
+
+/// Whether a narrow field is one of a transport header.
+pub fn is_transport_narrow(field: Narrow) -> bool {
+    matches!(field, Narrow::TcpFlags | Narrow::IcmpType | Narrow::IcmpCode)
 }
 
 fn translates(line: &Line) -> bool {

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 /// Where a later fragment begins, in units of eight bytes.
 const OFFSET: u16 = 100;
+/// The flag of IPv4 that more is to come.
+const MORE: u16 = 0x2000;
 const FRAGMENT_HEADER: u8 = 44; // RFC 8200, 4.5
 const HOPS: u8 = 64;
 
@@ -21,6 +23,8 @@ pub struct Form {
     pub spoiled: bool,
     /// The packet that an ICMP error is about.
     pub about: Option<Box<Packet>>,
+    /// It is the first fragment of a larger packet: its transport header is all there, and more is to come.
+    pub first: bool,
 }
 
 /// The bytes of a packet. The two addresses are of one family; its interfaces, its mark and the state of its connection are not in them.
@@ -28,7 +32,7 @@ pub fn bytes(packet: &Packet, form: &Form) -> Vec<u8> {
     let body = if packet.fragment { remainder(packet) } else { transport(packet, form) };
     match (packet.source, packet.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let fragment = if packet.fragment { OFFSET } else { 0 };
+            let fragment = place(packet, form);
             let mut header = vec![0x45, 0];
             header.extend(length(20 + body.len()));
             header.extend(form.label.to_be_bytes());
@@ -40,24 +44,34 @@ pub fn bytes(packet: &Packet, form: &Form) -> Vec<u8> {
             header[10..12].copy_from_slice(&sum.to_be_bytes());
             [header, body].concat()
         }
-        _ => version6(packet, form.label, body),
+        _ => version6(packet, form, body),
     }
 }
 
-fn version6(packet: &Packet, label: u16, body: Vec<u8>) -> Vec<u8> {
-    let extension = match packet.fragment {
-        true => {
-            let [high, low] = (OFFSET << 3).to_be_bytes();
-            let [a, b] = label.to_be_bytes();
+/// Where in a larger packet it stands, as IPv4 has it: three bits of flags, then units of eight bytes.
+fn place(packet: &Packet, form: &Form) -> u16 {
+    match (packet.fragment, form.first) {
+        (true, _) => OFFSET,
+        (false, true) => MORE,
+        (false, false) => 0,
+    }
+}
+
+fn version6(packet: &Packet, form: &Form, body: Vec<u8>) -> Vec<u8> {
+    let place = place(packet, form);
+    let extension = match place {
+        0 => Vec::new(),
+        _ => {
+            let [high, low] = (place << 3 | u16::from(place == MORE)).to_be_bytes();
+            let [a, b] = form.label.to_be_bytes();
             vec![packet.protocol.0, 0, high, low, 0, 0, a, b]
         }
-        false => Vec::new(),
     };
-    let next = if packet.fragment { FRAGMENT_HEADER } else { packet.protocol.0 };
+    let next = if extension.is_empty() { packet.protocol.0 } else { FRAGMENT_HEADER };
     // What is read as the source port of a later fragment.
     let [high, low] = if packet.fragment { (0x6000 | packet.source_port & 0xfff).to_be_bytes() } else { [0x60, 0] };
     let mut all = vec![high, low];
-    all.extend(label.to_be_bytes());
+    all.extend(form.label.to_be_bytes());
     all.extend(length(extension.len() + body.len()));
     all.extend([next, HOPS]);
     all.extend(octets(packet.source));
@@ -73,7 +87,7 @@ pub fn as_sent(packet: &Packet, form: &Form) -> Packet {
     let body = match (packet.fragment, packet.source) {
         (false, _) => transport(packet, form),
         // There a transport header is looked for at the beginning of the packet.
-        (true, IpAddr::V6(_)) => version6(packet, form.label, Vec::new()),
+        (true, IpAddr::V6(_)) => version6(packet, form, Vec::new()),
         (true, IpAddr::V4(_)) => remainder(packet),
     };
     let byte = |at: usize| body.get(at).copied().unwrap_or(0);
@@ -232,6 +246,11 @@ mod tests {
         let v6 = bytes(&packet("input eth0 2001:db8::1 > 2001:db8::2 udp fragment"), &form);
         assert_eq!((v6[6], v6[40], u16::from_be_bytes([v6[42], v6[43]])), (FRAGMENT_HEADER, 17, OFFSET << 3));
         assert_eq!(&v6[..4], &[0x60, 0, 0, 7]);
+        let first = Form { first: true, ..form };
+        let v4 = bytes(&packet("forward a b 192.0.2.1:1 > 192.0.2.2:2 udp"), &first);
+        assert_eq!((&v4[6..8], &v4[20..24]), (&[0x20, 0][..], &[0, 1, 0, 2][..]));
+        let v6 = bytes(&packet("forward a b [2001:db8::1]:1 > [2001:db8::2]:2 udp"), &first);
+        assert_eq!((v6[6], &v6[40..52]), (FRAGMENT_HEADER, &[17, 0, 0, 1, 0, 0, 0, 7, 0, 1, 0, 2][..]));
     }
 
     #[test]

@@ -164,10 +164,22 @@ impl Lab {
     /// # Errors
     /// When the kernel refuses or loses something.
     pub fn send(&mut self, packets: &[Packet], tracks: bool) -> Result<Vec<Option<Seen>>, LabError> {
+        self.send_all(packets, tracks, false)
+    }
+
+    /// As [`Lab::send`], each as the first fragment of a larger packet; none once a ruleset has had connections tracked.
+    ///
+    /// # Errors
+    /// As [`Lab::send`].
+    pub fn send_first_fragments(&mut self, packets: &[Packet]) -> Result<Vec<Option<Seen>>, LabError> {
+        self.send_all(packets, false, true)
+    }
+
+    fn send_all(&mut self, packets: &[Packet], tracks: bool, first: bool) -> Result<Vec<Option<Seen>>, LabError> {
         self.tracks |= tracks;
         let mut seen = vec![None; packets.len()];
         let _one = street::OneProcessor::take()?;
-        for (rack, ways) in self.sorted(packets, tracks) {
+        for (rack, ways) in self.sorted(packets, tracks, first) {
             self.arm(rack)?;
             for (way, mut group) in ways {
                 self.lead(&way)?;
@@ -184,16 +196,16 @@ impl Lab {
     }
 
     /// The packets that can be sent, by what must be set up for them.
-    fn sorted(&self, packets: &[Packet], tracks: bool) -> Vec<Load> {
+    fn sorted(&self, packets: &[Packet], tracks: bool, first: bool) -> Vec<Load> {
         let mut sorted: Vec<Load> = Vec::new();
         for (n, packet) in packets.iter().enumerate() {
-            if let (Some(way), Some(mut stage)) = (self.way_of(packet), stage(packet, tracks)) {
+            if let (Some(way), Some(mut stage)) = (self.way_of(packet, first), stage(packet, tracks)) {
                 let arms = Arms { mark: packet.mark, untracked: stage.untracked };
                 if sorted.last().is_none_or(|(rack, _)| rack.is_full()) {
                     sorted.push((Rack::default(), BTreeMap::new()));
                 }
                 let Some((rack, ways)) = sorted.last_mut() else { continue };
-                stage.form.label = rack.place(arms);
+                (stage.form.label, stage.form.first) = (rack.place(arms), first);
                 ways.entry(way).or_default().push((n, stage));
             }
         }
@@ -201,9 +213,10 @@ impl Lab {
     }
 
     /// Nothing where no cable leads to where it comes from or goes to.
-    fn way_of(&self, packet: &Packet) -> Option<Way> {
-        // What is for this host is put together before the input hook sees it (ip_local_deliver).
-        if packet.fragment && (self.tracks || packet.direction == Direction::Input) {
+    fn way_of(&self, packet: &Packet, first: bool) -> Option<Way> {
+        // What of IPv4 is for this host is put together before the input hook sees it (ip_local_deliver).
+        let delivered = packet.direction == Direction::Input && packet.source.is_ipv4();
+        if (packet.fragment || first) && (self.tracks || delivered) || packet.fragment && first {
             return None;
         }
         let known = |name: &Option<String>| name.clone().filter(|name| self.streets.contains_key(name));

@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use super::values::INTERFACES;
 use afo::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
-use afo::rule::ruleset::{Condition, Hook, Line, Outcome, Ruleset, name_number};
+use afo::rule::ruleset::{Condition, Line, Outcome, Ruleset, name_number};
 use afo::rule::{ConnectionState, Direction, Packet};
 use afo::sys::lab::natural;
 use std::net::IpAddr;
@@ -15,8 +15,6 @@ pub struct Aims {
     tracks: bool,
     /// The interfaces that are there.
     names: Vec<String>,
-    /// Whether a chain stands where a packet has the header of its frame again.
-    egress: bool,
 }
 
 impl Aims {
@@ -27,9 +25,8 @@ impl Aims {
     /// The same for packets through other interfaces.
     pub fn through(ruleset: &Ruleset, names: &[&str]) -> Self {
         let boxes = ruleset.lines().flat_map(|(_, line)| boxes(line)).collect();
-        let egress = ruleset.chains().any(|(_, _, chain)| chain.base.as_ref().is_some_and(|b| b.hook == Hook::Egress));
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Self { boxes, tracks: ruleset.tracks(), names, egress }
+        Self { boxes, tracks: ruleset.tracks(), names }
     }
 
     /// A packet that can be sent.
@@ -123,12 +120,11 @@ impl Aims {
             IpAddr::V4(v4) => !matches!(v4.octets()[0], 0 | 127 | 224..),
             IpAddr::V6(v6) => matches!(v6.segments()[0], 0x2000..=0x3fff | 0xfc00..=0xfdff),
         };
-        // What is for this host is put together before the input hook. Of a later fragment of IPv6 at egress the header of its frame
-        // is read for ports and flags.
-        let foreign = packet.direction == Direction::Input || self.egress && packet.source.is_ipv6();
+        // What of IPv4 is for this host is put together before the input hook.
+        let delivered = packet.direction == Direction::Input && packet.source.is_ipv4();
         // Of which side a packet is that has the same address on both is not said.
         let turned = self.tracks && packet.source == packet.destination;
-        !(turned || packet.fragment && foreign)
+        !(turned || packet.fragment && delivered)
             && unicast(packet.source)
             && unicast(packet.destination)
             && !ODD.contains(&packet.protocol.0)

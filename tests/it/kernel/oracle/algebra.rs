@@ -18,8 +18,8 @@ const PROBES: usize = 20;
 /// A ruleset as the algebra sees it.
 pub struct Algebra {
     portions: Vec<(Direction, Portions)>,
-    /// Rules that no packet reaches.
-    dead: BTreeSet<At>,
+    /// Rules that no packet reaches: table, chain, handle.
+    dead: BTreeSet<(String, String, Option<u64>)>,
     /// The ruleset without each of the rules that are said to make no difference.
     spared: Vec<(At, Ruleset)>,
 }
@@ -36,7 +36,7 @@ impl Algebra {
         let redundant = places(&|f| f.kind == FindingType::Redundant && !f.dead);
         Self {
             portions: portions.collect(),
-            dead: places(&|f| f.dead),
+            dead: unreached(ruleset, &places(&|f| f.dead)),
             spared: redundant.into_iter().map(|at| (at, without(ruleset, at))).collect(),
         }
     }
@@ -62,13 +62,10 @@ impl Algebra {
         if fates.iter().all(|fate| fate.passes() != seen.passed) {
             return Err(format!("algebra: {fates:?}"));
         }
-        // Tables of two families may have one name, and their rules one handle.
-        let dead: BTreeSet<Named<'_>> = self.dead.iter().map(|at| named(ruleset, *at)).collect();
-        let alive = |rule: &Named<'_>| {
-            let same = ruleset.lines().filter(|(at, _)| named(ruleset, *at) == *rule);
-            same.filter(|(at, _)| !self.dead.contains(at)).count() > 0
+        let is_dead = |(table, chain, handle): &Named<'_>| {
+            !self.dead.is_empty() && self.dead.contains(&((*table).to_owned(), (*chain).to_owned(), *handle))
         };
-        if let Some(rule) = matched(seen).into_iter().find(|rule| dead.contains(rule) && !alive(rule)) {
+        if let Some(rule) = matched(seen).into_iter().find(is_dead) {
             return Err(format!("algebra: no packet reaches {rule:?}"));
         }
         for (at, without) in &self.spared {
@@ -96,6 +93,16 @@ pub fn is_of(portion: &Portion, seen: &Seen) -> Result<(), String> {
 pub fn judge_all(ruleset: &Ruleset, seen: &Seen) -> Result<(), String> {
     judge(ruleset, seen)?;
     Algebra::of(ruleset).judge(ruleset, seen).map(drop)
+}
+
+/// The names of dead rules. Tables of two families may have one name, and their rules one handle: such a name says nothing of a rule.
+fn unreached(ruleset: &Ruleset, dead: &BTreeSet<At>) -> BTreeSet<(String, String, Option<u64>)> {
+    let own = |at: At| {
+        let (table, chain, handle) = named(ruleset, at);
+        (table.to_owned(), chain.to_owned(), handle)
+    };
+    let alive: BTreeSet<_> = ruleset.lines().map(|(at, _)| at).filter(|at| !dead.contains(at)).map(own).collect();
+    dead.iter().map(|at| own(*at)).filter(|name| !alive.contains(name)).collect()
 }
 
 fn place(ruleset: &Ruleset, finding: &Finding) -> Option<At> {

@@ -3,8 +3,8 @@
 use super::super::in_namespace;
 use super::algebra::judge_all;
 use super::judge::{Compared, judge};
+use super::loaded;
 use super::values::INTERFACES;
-use afo::backend::nftables::read;
 use afo::sys::lab::Lab;
 
 /// What it is about, a base chain's rules at the hook forward with what they need, and a packet.
@@ -72,7 +72,7 @@ const CASES: [(&str, &str, &str, &str); 10] = [
 ];
 
 fn compared(lab: &mut Lab, text: &str, packet: &str) -> Result<Compared, String> {
-    let ruleset = read(&lab.load(text).unwrap_or_else(|e| panic!("{text}: {e}"))).expect("a listing");
+    let ruleset = loaded(lab, text).unwrap_or_else(|e| panic!("{text}: {e}"));
     let packet = packet.parse().unwrap_or_else(|e| panic!("{packet}: {e}"));
     let seen = lab.send(&[packet], ruleset.tracks()).expect("it is sent").pop().flatten();
     judge(&ruleset, &seen.ok_or("it could not be sent")?)
@@ -148,7 +148,7 @@ fn an_accept_that_leads_past_a_mark_makes_a_difference() {
         let mut lab = Lab::open(&INTERFACES).expect("a lab");
         let text = "table inet t { chain p { type filter hook prerouting priority 0\naccept\nmeta mark set 17\n}
             chain i { type filter hook input priority 0; meta mark > 16 reject; }; }";
-        let ruleset = read(&lab.load(text).unwrap_or_else(|e| panic!("{text}: {e}"))).expect("a listing");
+        let ruleset = loaded(&mut lab, text).unwrap_or_else(|e| panic!("{text}: {e}"));
         let packet = "input eth1 203.0.113.9:1 > 10.0.1.26:2 udp".parse().expect("a packet");
         let seen = lab.send(&[packet], false).expect("it is sent").pop().flatten().expect("it can be sent");
         assert_eq!((seen.passed, judge_all(&ruleset, &seen)), (true, Ok(())));

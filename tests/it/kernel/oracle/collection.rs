@@ -9,10 +9,10 @@ use super::aim::Aims;
 use super::algebra::{Algebra, is_of};
 use super::draw::Draw;
 use super::judge::{judge, judge_fate};
-use super::number;
+use super::{loaded, number};
 use crate::tree::root;
 use afo::analyze::Portion;
-use afo::backend::{iptables, nftables};
+use afo::backend::iptables;
 use afo::packet::{Cell, Wide};
 use afo::rule::ruleset::number_name;
 use afo::rule::ruleset::{Condition, Outcome, Ruleset, Verdict};
@@ -52,10 +52,7 @@ struct Loaded {
 
 fn load(lab: &mut Lab, written: &Written) -> Option<Loaded> {
     match written {
-        Written::Nft(text) | Written::Json(text) => {
-            let listing = lab.load(text).ok()?;
-            Some(Loaded { ruleset: nftables::read(&listing).ok()?, traced: true })
-        }
+        Written::Nft(text) | Written::Json(text) => Some(Loaded { ruleset: loaded(lab, text).ok()?, traced: true }),
         Written::Tables { program, text } => {
             lab.load("").expect("an empty ruleset");
             let v6 = ["ip6tables", "icmpv6", "ipv6-icmp"].iter().any(|word| text.contains(word));

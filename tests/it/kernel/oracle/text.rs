@@ -50,6 +50,18 @@ impl fmt::Display for Text {
     }
 }
 
+/// The same words with one element less in their set or map, where they have several.
+fn fewer(words: &str) -> Vec<String> {
+    let open = words.rfind("{ ").map(|at| at + 2);
+    let Some((open, close)) = open.and_then(|at| Some((at, at + words[at..].find(" }")?))) else { return Vec::new() };
+    let elements: Vec<_> = words[open..close].split(", ").collect();
+    let without = |n: usize| {
+        let left: Vec<_> = elements.iter().enumerate().filter(|(m, _)| *m != n).map(|(_, element)| *element).collect();
+        format!("{}{}{}", &words[..open], left.join(", "), &words[close..])
+    };
+    (0..elements.len()).filter(|_| elements.len() > 1).map(without).collect()
+}
+
 impl Text {
     /// The same without one part, large parts first. Not all of them load.
     pub fn smaller(&self) -> Vec<Self> {
@@ -81,14 +93,20 @@ impl Text {
             without(&|x| x.tables[t].chains[c].base = chain.base.replace("policy drop", "policy accept"));
         }
         for (t, table) in self.tables.iter().enumerate() {
-            for s in 0..table.sets.len() {
+            for (s, set) in table.sets.iter().enumerate() {
                 without(&|x| drop(x.tables[t].sets.remove(s)));
+                for fewer in fewer(set) {
+                    without(&|x| x.tables[t].sets[s].clone_from(&fewer));
+                }
             }
         }
         for (t, c, chain) in self.chains() {
             for (r, rule) in chain.rules.iter().enumerate() {
-                for w in 0..rule.len() {
+                for (w, words) in rule.iter().enumerate() {
                     without(&|x| drop(x.tables[t].chains[c].rules[r].remove(w)));
+                    for fewer in fewer(words) {
+                        without(&|x| x.tables[t].chains[c].rules[r][w].clone_from(&fewer));
+                    }
                 }
             }
         }
