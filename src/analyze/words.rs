@@ -55,7 +55,7 @@ fn standing(ruleset: &Ruleset, at: At) -> String {
     let line = ruleset.line(at);
     let _ = match line.map(|line| line.handle) {
         Some(Some(handle)) => write!(words, " handle {handle}"),
-        Some(None) => write!(words, " rule {}", at.line),
+        Some(None) => write!(words, " rule {}", at.line + 1),
         None => Ok(()),
     };
     words.push_str(": ");
@@ -71,7 +71,7 @@ pub(super) fn line(place: &Place) -> String {
     let word = |part: &Option<String>| part.clone().unwrap_or_default();
     let number = match (place.handle, place.index) {
         (Some(handle), _) => format!(" handle {handle}"),
-        (None, Some(index)) => format!(" rule {index}"),
+        (None, Some(index)) => format!(" rule {}", index + 1),
         (None, None) => String::new(),
     };
     format!("{} {} {}{number}: {}", word(&place.family), word(&place.table), word(&place.chain), place.text)

@@ -7,6 +7,9 @@ use crate::record::{
 };
 use std::fmt::Write;
 
+/// More rules are not named of those that take another one's packets.
+const NAMED: usize = 8;
+
 /// The text of one record; what cannot be read is shown as it is, sanitised.
 pub(super) fn card(line: &str, style: Style) -> String {
     let kind = record::peek(line).map(|head| head.kind.into_owned()).unwrap_or_default();
@@ -89,7 +92,7 @@ fn station(r: &Station, s: Style) -> String {
         return format!("\n  {indent}{}:{does} {why}", named(&r.place, s));
     }
     let sign = if r.matched { s.good("+") } else { s.dim("-") };
-    let number = r.place.handle.map(|n| format!("handle {n}")).or(r.place.index.map(|n| format!("rule {n}")));
+    let number = r.place.handle.map(|n| format!("handle {n}")).or(r.place.index.map(|n| format!("rule {}", n + 1)));
     format!("\n    {sign} {} {}:{does} {why}", number.unwrap_or_default(), s.plain(&r.place.text))
 }
 
@@ -99,7 +102,7 @@ fn named(r: &Place, s: Style) -> String {
     let place = chain.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let number = match (r.handle, r.index) {
         (Some(handle), _) => format!(" handle {handle}"),
-        (None, Some(index)) => format!(" rule {index}"),
+        (None, Some(index)) => format!(" rule {}", index + 1),
         (None, None) => String::new(),
     };
     let text = if r.text.is_empty() { String::new() } else { format!(": {}", r.text) };
@@ -188,14 +191,25 @@ fn finding(r: &Finding, s: Style) -> String {
     let kind = format!("{:?}", r.kind).to_lowercase();
     let mut text = format!("{} {}", level(r.severity, s), s.bold(&kind));
     if let Some(rule) = &r.rule {
-        let chain = [rule.family.as_deref(), rule.table.as_deref(), rule.chain.as_deref()];
-        let place: Vec<_> = chain.into_iter().flatten().collect();
-        let index = rule.index.map(|n| format!(" rule {n}")).unwrap_or_default();
-        let _ = write!(text, " {}{index}: {}", s.plain(&place.join(" ")), s.plain(&rule.text));
+        let _ = write!(text, " {}", named(rule, s));
     }
     let _ = write!(text, "\n  {}", s.plain(&r.explanation));
+    let mut say = |word: &str, words: &str| {
+        let _ = write!(text, "\n  {} {words}", s.dim(word));
+    };
+    r.by.iter().take(NAMED).for_each(|by| say("by", &named(by, s)));
+    if r.by.len() > NAMED {
+        say("by", &format!("{} more", r.by.len() - NAMED));
+    }
+    if let Some(witness) = &r.witness {
+        let other = witness.expected.as_ref().filter(|word| !witness.verdict.starts_with(word.as_str()));
+        let meant = other.map(|word| format!(", and the rule says {word}")).unwrap_or_default();
+        say("for example", &s.plain(&format!("{}: {}{meant}", witness.packet, witness.verdict)));
+    }
+    r.left.iter().for_each(|class| say("still reached by", &s.plain(class)));
     if let Some(fix) = &r.fix {
-        let _ = write!(text, "\n  {} {}", s.dim("fix:"), s.plain(fix));
+        let more = if r.together { " (it can go together with all others that say so here)" } else { "" };
+        say("fix:", &format!("{}{more}", s.plain(fix)));
     }
     text
 }
@@ -241,7 +255,7 @@ fn findings_of(r: &Proposal, s: Style) -> String {
     }
     if let Some(effect) = &r.effect {
         let classes = |word: &str, list: &[record::PacketClass]| -> Vec<String> {
-            list.iter().map(|c| format!("{} {}", s.dim(word), s.plain(&c.text))).collect()
+            list.iter().flat_map(|class| packets(word, class, s)).collect()
         };
         lines.extend(classes("newly dropped:", &effect.newly_dropped));
         lines.extend(classes("newly accepted:", &effect.newly_accepted));
@@ -249,6 +263,14 @@ fn findings_of(r: &Proposal, s: Style) -> String {
     }
     lines.extend(r.advice.iter().map(|a| format!("{} {}", s.dim("advice:"), s.plain(a))));
     lines.into_iter().map(|line| format!("\n  {line}")).collect()
+}
+
+/// A set of packets, one of them, and the rules that decide before and after.
+fn packets(word: &str, r: &record::PacketClass, s: Style) -> Vec<String> {
+    let more = [("for example", &r.example), ("before", &r.before), ("now", &r.after)];
+    let more = more.into_iter().filter_map(|(word, words)| Some((word, words.as_ref()?)));
+    let head = format!("{} {}", s.dim(word), s.plain(&r.text));
+    std::iter::once(head).chain(more.map(|(word, words)| format!("  {} {}", s.dim(word), s.plain(words)))).collect()
 }
 
 fn question(r: &Question, s: Style) -> String {

@@ -3,7 +3,8 @@
 use super::common::LogFormat;
 use super::config::{self, Level, Log};
 use super::{
-    Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, for_json, for_terminal, run_in_hand,
+    Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, flowing, for_json, for_terminal,
+    run_in_hand,
 };
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -202,7 +203,8 @@ pub fn main<C: Command>(
     environment: Environment,
     configured: impl FnOnce(&Shell) -> Log,
 ) -> ExitCode {
-    let command = match C::try_parse_from(arguments) {
+    let parsed = flowing(C::command()).try_get_matches_from(arguments).and_then(|found| C::from_arg_matches(&found));
+    let command = match parsed {
         Ok(command) => command,
         Err(error) => return usage(C::NAME, &error).into(),
     };

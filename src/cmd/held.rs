@@ -36,8 +36,12 @@ impl Held {
             "none" => Base::Empty,
             path => Base::File(PathBuf::from(path)),
         };
-        let names = names(shell, matches!(base, Base::Live), None)?;
-        Ok(Self { invariants: Invariants::read(file, &names)?, base, ruleset: None })
+        let mut names = names(shell, matches!(base, Base::Live), None)?;
+        let mut found = None;
+        if let Base::File(path) = &base {
+            names = names.with_interfaces_of(found.insert(ruleset(path)?));
+        }
+        Ok(Self { invariants: Invariants::read(file, &names)?, base, ruleset: found })
     }
 
     /// How the proof is called in `checked_by`.

@@ -52,18 +52,22 @@ pub enum Role {
 impl Row {
     /// The source whose arguments are `C`.
     pub const fn source<C: Command>() -> Self {
-        Self { name: C::NAME, role: Role::Source, clap: C::command }
+        Self { name: C::NAME, role: Role::Source, clap: arguments::<C> }
     }
 
     /// The filter whose arguments are `C`.
     pub const fn filter<C: Command>() -> Self {
-        Self { name: C::NAME, role: Role::Filter, clap: C::command }
+        Self { name: C::NAME, role: Role::Filter, clap: arguments::<C> }
     }
 
     /// The program beside the pipeline whose arguments are `C`.
     pub const fn tool<C: Command>() -> Self {
-        Self { name: C::NAME, role: Role::Tool, clap: C::command }
+        Self { name: C::NAME, role: Role::Tool, clap: arguments::<C> }
     }
+}
+
+fn arguments<C: Command>() -> clap::Command {
+    cli::flowing(C::command())
 }
 
 /// Every program, in the order of the pipeline, then those beside it.

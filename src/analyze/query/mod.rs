@@ -9,7 +9,7 @@ mod value;
 use crate::packet::{AddressSpec, Bits, Cell, Malformed, Narrow, PortRange, Protocol, Ranges, Wide};
 use crate::record::Context;
 use crate::rule::Direction;
-use crate::rule::ruleset::name_number;
+use crate::rule::ruleset::{Condition, Ruleset, name_number, number_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use value::{destination, each, end, face, flags, passes, ports, protocols, service, source, states};
@@ -73,6 +73,31 @@ impl Names {
     pub fn with_services(mut self, more: impl IntoIterator<Item = (String, Vec<(Protocol, PortRange)>)>) -> Self {
         for (name, ports) in more {
             self.services.entry(name).or_insert(ports);
+        }
+        self
+    }
+
+    /// Adds the interfaces that rules name, under names that the context does not have.
+    #[must_use]
+    pub fn with_interfaces_of(mut self, ruleset: &Ruleset) -> Self {
+        let fields = [Wide::InInterface, Wide::OutInterface];
+        for (_, line) in ruleset.lines() {
+            for condition in &line.conditions {
+                let all: Vec<&Ranges> = match condition {
+                    Condition::Wide(field, values) if fields.contains(field) => vec![values],
+                    Condition::AnyOf(cells) => {
+                        cells.iter().flat_map(|cell| fields.map(|field| cell.wide(field))).collect()
+                    }
+                    _ => continue,
+                };
+                let singles = all.into_iter().flat_map(Ranges::as_slice).filter(|(first, last)| first == last);
+                for (number, _) in singles {
+                    let Some(name) = number_name(*number).filter(|name| !self.hosts.contains_key(name)) else {
+                        continue;
+                    };
+                    self.faces.entry(name).or_insert_with(|| Ranges::single(*number));
+                }
+            }
         }
         self
     }

@@ -49,7 +49,7 @@ fn what_decides_and_what_nearly_did_is_told() {
         line("b", vec![port(80), Condition::Wide(Wide::Source, Ranges::one(0, u128::MAX))], Verdict::Drop),
         line("c", vec![port(22)], Verdict::Accept),
     ]);
-    assert_eq!((found.text.as_str(), found.verdict.as_deref()), ("accepted by inet t c rule 2: c", Some("accept")));
+    assert_eq!((found.text.as_str(), found.verdict.as_deref()), ("accepted by inet t c rule 3: c", Some("accept")));
     let why: Vec<_> = found.path.iter().map(|s| (s.place.text.as_str(), s.matched, s.why.as_str())).collect();
     assert_eq!(
         why,
@@ -66,13 +66,13 @@ fn what_decides_and_what_nearly_did_is_told() {
 fn a_limit_makes_the_answer_unknown_and_names_both_ends() {
     let limited = vec![port(22), chance("limit rate 5/second")];
     let found = answer(vec![line("a", limited, Verdict::Accept)]);
-    let words = "accepted by inet t c rule 0: a, unless `limit rate 5/second` (inet t c rule 0) does not hold";
+    let words = "accepted by inet t c rule 1: a, unless `limit rate 5/second` (inet t c rule 1) does not hold";
     assert_eq!((found.text.as_str(), found.verdict.as_deref()), (words, Some("unknown")));
     assert_eq!(ends(&found), [("accept", 1), ("drop", 1)]);
     // Ordinarily nothing is over a limit.
     let over = vec![chance("limit rate over 5/second")];
     let found = answer(vec![line("a", over, Verdict::Drop), line("b", vec![], Verdict::Accept)]);
-    assert!(found.text.starts_with("accepted by inet t c rule 1: b, unless `limit rate over 5/second`"), "{found:?}");
+    assert!(found.text.starts_with("accepted by inet t c rule 2: b, unless `limit rate over 5/second`"), "{found:?}");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_does_not_matter_is_not_asked_about() {
     assert_eq!((found.verdict.as_deref(), found.outcomes.len()), (Some("accept"), 0));
     let both = answer(vec![line("a", vec![chance("y")], Verdict::Drop), line("b", vec![], Verdict::Drop)]);
     assert_eq!(both.verdict.as_deref(), Some("drop"));
-    assert_eq!(both.text, "dropped by inet t c rule 1: b, by another rule where `y` (inet t c rule 0) holds");
+    assert_eq!(both.text, "dropped by inet t c rule 2: b, by another rule where `y` (inet t c rule 1) holds");
 }
 
 #[test]

@@ -70,9 +70,10 @@ impl Invariants {
 
 /// Holds a ruleset to the invariants of a file.
 pub(super) fn run(args: &Args, file: &Path, shell: &Shell) -> Result<Exit, Failure> {
-    let invariants = Invariants::read(file, &args.names(shell)?)?;
+    let ruleset = args.ruleset()?;
+    let invariants = Invariants::read(file, &args.names(shell, &ruleset)?)?;
     let mut out = shell.out();
-    for finding in invariants.violations(&args.ruleset()?, args.budget()) {
+    for finding in invariants.violations(&ruleset, args.budget()) {
         out.ends(Exit::No);
         out.record(&finding);
     }

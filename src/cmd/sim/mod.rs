@@ -180,9 +180,9 @@ impl Args {
         ruleset(&self.ruleset)
     }
 
-    /// The names that questions may use.
-    fn names(&self, shell: &Shell) -> Result<Names, Failure> {
-        names(shell, self.ruleset == Path::new("live"), self.context.as_deref())
+    /// The names that questions may use about a ruleset: those of the context, and the interfaces that its rules name.
+    fn names(&self, shell: &Shell, of: &Ruleset) -> Result<Names, Failure> {
+        Ok(names(shell, self.ruleset == Path::new("live"), self.context.as_deref())?.with_interfaces_of(of))
     }
 
     fn budget(&self) -> Budget {

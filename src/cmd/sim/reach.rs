@@ -10,10 +10,11 @@ const SERVICES: [&str; 5] = ["ssh", "dns", "http", "https", "smtp"];
 
 /// Answers the question of the arguments.
 pub(super) fn run(args: &Args, words: &[String], shell: &Shell) -> Result<Exit, Failure> {
-    let query = Query::parse(&words.join(" "), &args.names(shell)?).map_err(|e| {
+    let ruleset = args.ruleset()?;
+    let query = Query::parse(&words.join(" "), &args.names(shell, &ruleset)?).map_err(|e| {
         Failure::undecided(e.to_string()).hint("a question is like: from guest to 10.10.0.0/24 proto tcp port 22")
     })?;
-    let answer = reach(&args.ruleset()?, &query, args.budget());
+    let answer = reach(&ruleset, &query, args.budget());
     let mut out = shell.out();
     if answer.verdict.as_deref() != Some("accept") {
         out.ends(Exit::No);
@@ -30,7 +31,8 @@ struct Row {
 
 /// Puts out which services of each zone are open to each.
 pub(super) fn matrix(args: &Args, services: &[String], shell: &Shell) -> Result<Exit, Failure> {
-    let names = args.names(shell)?;
+    let ruleset = args.ruleset()?;
+    let names = args.names(shell, &ruleset)?;
     let services: Vec<String> = match services.is_empty() {
         true => names.own_services().map(str::to_owned).chain(SERVICES.map(str::to_owned)).collect(),
         false => services.to_vec(),
@@ -40,7 +42,6 @@ pub(super) fn matrix(args: &Args, services: &[String], shell: &Shell) -> Result<
         let hint = "name them in the configuration, [names.zones], or give a --context";
         return Err(Failure::undecided("there are no zones to ask about").hint(hint));
     }
-    let ruleset = args.ruleset()?;
     let mut rows = Vec::new();
     for from in &zones {
         for to in zones.iter().copied().chain(["this-host"]).filter(|to| to != from) {
