@@ -4,11 +4,12 @@ use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, Unread, name_number};
 use crate::rule::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
+use crate::rule::{ConnectionState, DNAT_STATUS, Landing, Turned};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// More products than this out of one rule are not multiplied out.
-const MOST: usize = 65_536;
+pub(super) const MOST: usize = 131_072;
 
 /// Why a rule that matches on paper may not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,27 +113,28 @@ pub(super) fn spared(family: TableFamily, base: &Base, changes: &Changes) -> Opt
     one.then(|| Cell::all().with_narrow(Narrow::Family, gathered).with_narrow(Narrow::Fragment, later))
 }
 
-/// A part of the packets that enter a base chain, and what conditions can say of it there. Of later fragments of IPv6 no rule knows
-/// the transport header where a packet begins with its frame.
+/// A part of the packets that enter a base chain, and what conditions can say of it there.
 pub(super) fn sights(entering: &Cell, base: &Base, changes: &Changes) -> Vec<(Vec<Cell>, Sight)> {
-    let sight = Sight::of(base, changes);
+    framed(std::slice::from_ref(entering), base, Sight::of(base, changes))
+}
+
+/// The same where it is said what conditions can say of all. Of later fragments of IPv6 no rule knows the transport header where a
+/// packet begins with its frame.
+pub(super) fn framed(entering: &[Cell], base: &Base, sight: Sight) -> Vec<(Vec<Cell>, Sight)> {
     if !begins_with_frame(base) {
-        return vec![(vec![entering.clone()], sight)];
+        return vec![(entering.to_vec(), sight)];
     }
     let part = |family: Bits, fragment: Bits| {
-        let mut part = entering.clone();
-        part.keep_narrow(Narrow::Family, family);
-        part.keep_narrow(Narrow::Fragment, fragment);
-        part
+        let asked = Cell::all().with_narrow(Narrow::Family, family).with_narrow(Narrow::Fragment, fragment);
+        entering.iter().filter_map(|cell| cell.and(&asked)).collect::<Vec<_>>()
     };
     let (v6, whole) = (Bits::single(1), Bits::single(0));
-    let plain = [part(Narrow::Family.all().minus(v6), Narrow::Fragment.all()), part(v6, whole)];
-    let framed = part(v6, Narrow::Fragment.all().minus(whole));
+    let mut plain = part(Narrow::Family.all().minus(v6), Narrow::Fragment.all());
+    plain.extend(part(v6, whole));
     let mut blind = sight.clone();
     Wide::ALL.into_iter().for_each(|field| blind.wide[field as usize] |= is_transport(field));
     Narrow::ALL.into_iter().for_each(|field| blind.narrow[field as usize] |= is_transport_narrow(field));
-    let there = |cells: Vec<Cell>| cells.into_iter().filter(|cell| !cell.is_empty()).collect();
-    vec![(there(plain.to_vec()), sight), (there(vec![framed]), blind)]
+    vec![(plain, sight), (part(v6, Narrow::Fragment.all().minus(whole)), blind.settled())]
 }
 
 /// What a field of a packet is at a place.
@@ -153,10 +155,14 @@ pub(super) struct Sight {
     wide: [bool; Wide::ALL.len()],
     narrow: [bool; Narrow::ALL.len()],
     unread: bool,
-    /// Fields that no packet has there, with the value that stands for none.
-    absent: [Option<(Wide, u128)>; 4],
     /// A bit for each wide field that is there what the packet says.
     own: u32,
+    /// Whether all connections are noted as ones with a translated destination.
+    turned: bool,
+    /// The families of which later fragments come there.
+    parted: Bits,
+    /// Fields that have one value in all packets there, with that value: mostly the one that stands for none.
+    absent: [Option<(Wide, u128)>; 6],
 }
 
 impl Sight {
@@ -165,22 +171,61 @@ impl Sight {
         let (comes, leaves) = (base.hook.has_in(), base.hook.has_out());
         let absent = |field, there: bool, none| (!there).then_some((field, none));
         let framed = comes || base.hook == Hook::Egress;
-        let absent = [
-            absent(Wide::InInterface, comes, 0),
-            absent(Wide::OutInterface, leaves, 0),
-            absent(Wide::SourceMac, framed, NO_MAC),
-            absent(Wide::DestinationMac, framed, NO_MAC),
-        ];
-        let wide = Wide::ALL.map(|field| changes.blurs_wide(base, field));
-        let is_absent = |field: Wide| absent.iter().flatten().any(|(own, _)| *own == field);
-        let own = Wide::ALL.into_iter().filter(|field| !wide[*field as usize] && !is_absent(*field));
-        Self {
-            own: own.fold(0, |own, field| own | 1 << field as usize),
+        let sight = Self {
+            own: 0,
+            wide: Wide::ALL.map(|field| changes.blurs_wide(base, field)),
             narrow: Narrow::ALL.map(|field| changes.blurs_narrow(base, field)),
             unread: changes.blurs_unread(base),
+            turned: false,
+            parted: (0..3).filter(|family| !changes.comes_whole(base, *family)).collect(),
+            absent: [
+                absent(Wide::InInterface, comes, 0),
+                absent(Wide::OutInterface, leaves, 0),
+                absent(Wide::SourceMac, framed, NO_MAC),
+                absent(Wide::DestinationMac, framed, NO_MAC),
+                None,
+                None,
+            ],
+        };
+        sight.settled()
+    }
+
+    /// With what follows from all else.
+    fn settled(mut self) -> Self {
+        let is_absent = |field: Wide| self.absent.iter().flatten().any(|(own, _)| *own == field);
+        let own = Wide::ALL.into_iter().filter(|field| !self.wide[*field as usize] && !is_absent(*field));
+        self.own = own.fold(0, |own, field| own | 1 << field as usize);
+        self
+    }
+
+    /// That of packets which begin a connection or belong to none, described as they come.
+    pub(super) fn of_coming(base: &Base, changes: &Changes) -> Self {
+        let wide = Wide::ALL.map(|field| changes.blurs_for(base, field, ConnectionState::New));
+        let mut sight = Self {
             wide,
-            absent,
+            unread: wide[Wide::Source as usize] || wide[Wide::Destination as usize],
+            ..Self::of(base, changes)
+        };
+        for (types, address) in [(Narrow::SourceType, Wide::Source), (Narrow::DestinationType, Wide::Destination)] {
+            sight.narrow[types as usize] = wide[address as usize];
         }
+        sight.settled()
+    }
+
+    /// That of packets, all in some cells, whose destination is another one than they came with.
+    pub(super) fn turned(mut self, to: Turned, cells: &[Cell]) -> Self {
+        self.turned = !self.narrow[Narrow::ConnectionStatus as usize] && cells.iter().all(|cell| to.moves_all(cell));
+        self.narrow[Narrow::ConnectionStatus as usize] = true;
+        for (n, field) in [(4, Wide::Destination), (5, Wide::DestinationPort)] {
+            match to.of(field) {
+                Landing::Kept => {}
+                Landing::To(value) => self.absent[n] = Some((field, value)),
+                Landing::Open => self.wide[field as usize] = true,
+            }
+        }
+        self.narrow[Narrow::DestinationType as usize] |= to.address != Landing::Kept;
+        self.unread = true;
+        self.settled()
     }
 
     /// What a wide field is there.
@@ -234,6 +279,8 @@ pub(super) struct Reader<'a> {
     pub(super) sight: &'a Sight,
     pub(super) changes: &'a Changes,
     pub(super) atoms: &'a mut Atoms,
+    /// More products than this are not told.
+    pub(super) room: usize,
 }
 
 impl Reader<'_> {
@@ -266,12 +313,23 @@ impl Reader<'_> {
                 false => doubt(found, Doubt::Unread),
             },
             Condition::Wide(field, values) => self.wide(found, *field, values),
+            Condition::Narrow(Narrow::ConnectionStatus, values) if self.sight.turned => {
+                let noted: Bits =
+                    Narrow::ConnectionStatus.all().iter().filter(|s| values.contains(s | DNAT_STATUS)).collect();
+                found.cells.retain_mut(|cell| {
+                    cell.keep_narrow(Narrow::ConnectionStatus, noted);
+                    !cell.narrow(Narrow::ConnectionStatus).is_empty()
+                });
+            }
             Condition::Narrow(field, values) => match self.sight.narrow[*field as usize] {
                 true if *values == field.all() => {}
                 true => doubt(found, Doubt::Chance),
                 false => found.cells.retain_mut(|cell| {
                     cell.keep_narrow(*field, *values);
-                    !cell.narrow(*field).is_empty()
+                    if *field == Narrow::Fragment && !values.contains(0) {
+                        cell.keep_narrow(Narrow::Family, self.sight.parted);
+                    }
+                    !cell.narrow(*field).is_empty() && !cell.narrow(Narrow::Family).is_empty()
                 }),
             },
             Condition::AnyOf(cells) => self.product(found, cells),
@@ -301,7 +359,7 @@ impl Reader<'_> {
         if cells.iter().any(|cell| self.sight.is_blurred(cell)) {
             doubt(found, Doubt::Chance);
         }
-        if found.cells.len().saturating_mul(cells.len()) > MOST {
+        if found.cells.len().saturating_mul(cells.len()) > self.room {
             found.too_wide = true;
             return doubt(found, Doubt::Unread);
         }

@@ -3,7 +3,7 @@
 use super::ban::is_ban;
 use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, NO_MAC, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict, name_number, name_range};
-use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule, mark_bits};
+use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule, Translation, mark_bits};
 use std::net::IpAddr;
 
 /// The condition of a rule that holds for a time.
@@ -50,7 +50,7 @@ fn verdict(rule: &Rule) -> Outcome {
         Action::Reject => Verdict::Reject,
         Action::Log => return Outcome::Next,
         Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => {
-            Verdict::Translate(rule.action.to_string())
+            Verdict::Translate(Translation::open(rule.action.to_string()))
         }
     })
 }

@@ -147,7 +147,7 @@ pub(super) fn verdict_words(verdict: &Verdict) -> String {
         Verdict::Return => "return".to_owned(),
         Verdict::Jump(name) => format!("jump {name}"),
         Verdict::Goto(name) => format!("goto {name}"),
-        Verdict::Translate(words) => words.clone(),
+        Verdict::Translate(translation) => translation.text.clone(),
         Verdict::Continue => "continue".to_owned(),
     }
 }

@@ -102,8 +102,8 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     words.extend(list(cell, Wide::SourcePort, "from port", &|a, b| span(a, b)));
     words.extend(to.map(|w| format!("to {w}")));
     words.extend(list(cell, Wide::DestinationPort, "to port", &|a, b| span(a, b)));
-    words.extend(list(cell, Wide::InInterface, "in by", &names));
-    words.extend(list(cell, Wide::OutInterface, "out by", &names));
+    words.extend(list(&by_any(cell, Wide::InInterface), Wide::InInterface, "in by", &names));
+    words.extend(list(&by_any(cell, Wide::OutInterface), Wide::OutInterface, "out by", &names));
     words.extend(state_words(cell.narrow(Narrow::State)));
     words.extend(flags(cell.narrow(Narrow::TcpFlags)));
     words.extend(connection_words(cell));
@@ -119,6 +119,16 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
         words.push(format!("where `{}` {}", atoms.text(*atom), if *holds { "holds" } else { "does not hold" }));
     }
     format!("{direction}: {}", words.join(" "))
+}
+
+/// Without what goes without saying: that a packet came in or leaves by an interface that has a name, or by none.
+fn by_any(cell: &Cell, field: Wide) -> Cell {
+    let (values, none) = (cell.wide(field), Ranges::single(0));
+    match *values == none {
+        true => cell.clone().with_wide(field, field.all()),
+        false if values.contains(1) => cell.clone().with_wide(field, values.or(&none)),
+        false => cell.clone(),
+    }
 }
 
 fn fragments(kinds: Bits) -> Option<String> {

@@ -14,6 +14,7 @@ mod set;
 mod set_bits;
 mod set_possible;
 mod set_range;
+mod set_union;
 mod widths;
 
 pub use address::{AddressSpec, Family};
@@ -26,6 +27,7 @@ pub use protocol::Protocol;
 pub use set::{Cell, NO_MAC, NO_VLAN, Narrow, Wide, joined};
 pub use set_bits::Bits;
 pub use set_range::Ranges;
+pub use set_union::{merged, outside};
 pub use widths::Widths;
 
 /// Why a text is no value of the type that was asked for: lower case, no period, names the value.

@@ -3,12 +3,12 @@
 //! It follows the kernel (nft_do_chain, net/netfilter/nf_tables_core.c): rules in order, jumps on a stack, goto without coming
 //! back, return in a base chain is the policy, accept ends one base chain, drop ends the way.
 
-use super::ConnectionState;
-use super::Packet;
 use super::ruleset::{
     Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Unread, Verdict,
 };
+use super::translation::DNAT_STATUS;
 use super::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
+use super::{ConnectionState, Landing, Packet, Translation, Turned};
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 
 /// One less than NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): the kernel refuses to load what jumps deeper.
@@ -56,6 +56,8 @@ pub struct Trace {
     pub by: By,
     /// The rules that matched, in order.
     pub passed: Vec<At>,
+    /// What became of the packet's destination.
+    pub turned: Turned,
 }
 
 /// What is seen of a packet's way while it is followed, in order.
@@ -125,17 +127,19 @@ fn follow<'a>(
         see,
         changes: Changes::of(ruleset),
         mark: Some(packet.mark),
+        turned: Turned::default(),
+        translated: None,
         passed: Vec::new(),
         by: By::Nothing,
     };
     for hook in packet.direction.hooks() {
         for (table, chain) in ruleset.at_hook(*hook) {
             if let Some((fate, by)) = walk.base(table, chain)? {
-                return Ok(Trace { fate, by, passed: walk.passed });
+                return Ok(Trace { fate, by, passed: walk.passed, turned: walk.turned });
             }
         }
     }
-    Ok(Trace { fate: Fate::Accepted, by: walk.by, passed: walk.passed })
+    Ok(Trace { fate: Fate::Accepted, by: walk.by, passed: walk.passed, turned: walk.turned })
 }
 
 struct Walk<'a> {
@@ -146,6 +150,9 @@ struct Walk<'a> {
     changes: Changes,
     /// Nothing once a rule has set it to what is not known.
     mark: Option<u32>,
+    turned: Turned,
+    /// The hook at which it was translated last.
+    translated: Option<Hook>,
     passed: Vec<At>,
     by: By,
 }
@@ -179,7 +186,7 @@ impl Walk<'_> {
             self.tell(Seen::Spared(table, chain, "the table does not see packets of this family"));
             return false;
         }
-        if self.packet.fragment && self.changes.gathers(base, self.packet.narrow(Narrow::Family)) {
+        if self.packet.fragment && self.changes.comes_whole(base, self.packet.narrow(Narrow::Family)) {
             self.tell(Seen::Spared(table, chain, "fragments are put together before it"));
             return false;
         }
@@ -191,6 +198,10 @@ impl Walk<'_> {
         };
         if !first {
             self.tell(Seen::Spared(table, chain, "a nat chain sees only the first packet of a connection"));
+            return false;
+        }
+        if base.kind == ChainKind::Nat && self.translated == Some(base.hook) {
+            self.tell(Seen::Spared(table, chain, "another nat chain translates the packet"));
             return false;
         }
         let there = self.is_on_device(base, start);
@@ -237,7 +248,11 @@ impl Walk<'_> {
             self.passed.push(at);
             match verdict {
                 Verdict::Continue => {}
-                Verdict::Accept | Verdict::Translate(_) => return Ok(End::Accepted(By::Line(at))),
+                Verdict::Accept => return Ok(End::Accepted(By::Line(at))),
+                Verdict::Translate(translation) => {
+                    self.translate(base, &translation);
+                    return Ok(End::Accepted(By::Line(at)));
+                }
                 Verdict::Drop => return Ok(End::Denied(Fate::Dropped, By::Line(at))),
                 Verdict::Reject => return Ok(End::Denied(Fate::Rejected, By::Line(at))),
                 Verdict::Return => break,
@@ -250,6 +265,13 @@ impl Walk<'_> {
         }
         self.tell(Seen::Leaves(table, chain));
         Ok(End::Back)
+    }
+
+    fn translate(&mut self, base: &Base, translation: &Translation) {
+        self.translated = Some(base.hook);
+        if matches!(base.hook, Hook::Prerouting | Hook::Output) {
+            self.turned = translation.landing();
+        }
     }
 
     fn named(&self, table: usize, name: &str) -> Result<usize, Lost> {
@@ -306,9 +328,18 @@ impl Walk<'_> {
     }
 
     fn narrow(&mut self, at: At, base: &Base, field: Narrow, values: Bits) -> bool {
-        let of_frame = is_transport_narrow(field) && self.reads_frame(base);
-        match of_frame || self.changes.blurs_narrow(base, field) {
+        let blurred = match field {
+            Narrow::SourceType => self.is_blurred(base, Wide::Source),
+            Narrow::ConnectionStatus => self.turned.is_open() || self.changes.blurs_narrow(base, field),
+            Narrow::DestinationType => self.turned.address != Landing::Kept || self.is_blurred(base, Wide::Destination),
+            _ if is_transport_narrow(field) && self.reads_frame(base) => true,
+            _ => self.changes.blurs_narrow(base, field),
+        };
+        match blurred {
             true => (self.luck)(at, "a field that a rule alters"),
+            false if field == Narrow::ConnectionStatus && self.turned.moves(self.packet) => {
+                values.contains(self.packet.narrow(field) | DNAT_STATUS)
+            }
             false => values.contains(self.packet.narrow(field)),
         }
     }
@@ -330,7 +361,7 @@ impl Walk<'_> {
         match field {
             Wide::Mark => self.mark.is_none(),
             _ if is_transport(field) && self.reads_frame(base) => true,
-            _ => self.changes.blurs_wide(base, field),
+            _ => self.turned.of(field) == Landing::Open || self.changes.blurs_for(base, field, self.packet.state),
         }
     }
 
@@ -340,7 +371,10 @@ impl Walk<'_> {
             Wide::OutInterface if !base.hook.has_out() => 0,
             Wide::SourceMac | Wide::DestinationMac if !base.hook.has_in() => NO_MAC,
             Wide::Mark => self.mark.unwrap_or(0).into(),
-            _ => self.packet.wide(field),
+            _ => match self.turned.of(field) {
+                Landing::To(number) => number,
+                Landing::Kept | Landing::Open => self.packet.wide(field),
+            },
         }
     }
 

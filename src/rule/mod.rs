@@ -15,6 +15,7 @@ pub mod ruleset;
 mod schedule;
 mod spelling;
 mod tracking;
+mod translation;
 mod unread;
 pub mod way;
 pub mod wire;
@@ -29,6 +30,7 @@ pub use packet::{Packet, address_of};
 pub use packet_text::{flag_words, status_words};
 pub use position::Position;
 pub use schedule::{ClockTime, Schedule, Weekday};
+pub use translation::{DNAT_STATUS, Landing, Translation, Turned};
 pub use unread::mark_bits;
 
 use crate::packet::{AddressSpec, IcmpType, InterfacePattern, MacAddress, PortRange, Protocol};

@@ -3,7 +3,8 @@ use super::{ConnectionState, Direction};
 use crate::packet::{Cell, LOCAL, MacAddress, NO_MAC, NO_VLAN, Narrow, Protocol, UNICAST, Wide, usual_type};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// One packet on its way, with all that a rule can ask of it.
+/// One packet on its way, with all that a rule can ask of it: one that begins a connection as it comes, before rules translate it; one of
+/// a connection that is there as the filter hooks see it.
 ///
 /// Written `input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn`: direction, interface (two for a forwarded packet), source,
 /// destination, protocol, then flags, ICMP type (`8` or `3/4`), `fragment` for one without a transport header (ports, flags and type are

@@ -3,6 +3,7 @@
 //! What a reader understood is a set of packets; what it did not is kept with its text and may or may not hold. Nothing that was
 //! read is left out: an object that nobody knows is in [`Ruleset::unread`]. Nothing here knows a backend's language.
 
+use super::Translation;
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -107,6 +108,37 @@ pub struct Base {
     pub drops: bool,
     /// For ingress and egress: whose packets; empty where the listing does not say.
     pub devices: Vec<String>,
+}
+
+/// Where the kernel translates destinations and sources (linux/netfilter_ipv4.h).
+pub(super) const DNAT: i64 = -100;
+pub(super) const SNAT: i64 = 100;
+
+impl Base {
+    /// Its place among the base chains of its hook. All nat chains come where the kernel translates, in the order of their priorities
+    /// (`nf_nat_register_fn`).
+    pub fn rank(&self) -> (i64, i64) {
+        let place = match (self.kind, self.hook) {
+            (ChainKind::Nat, Hook::Prerouting | Hook::Output) => DNAT,
+            (ChainKind::Nat, Hook::Input | Hook::Postrouting) => SNAT,
+            _ => self.priority,
+        };
+        (place, self.priority)
+    }
+
+    /// Whether destinations are translated here.
+    pub fn turns(&self) -> bool {
+        self.kind == ChainKind::Nat && matches!(self.hook, Hook::Prerouting | Hook::Output)
+    }
+
+    /// Whether it comes before destinations are translated, or beside it.
+    pub fn is_before_turning(&self) -> bool {
+        match self.hook {
+            Hook::Ingress => true,
+            Hook::Prerouting | Hook::Output => !self.turns() && self.priority <= DNAT,
+            _ => false,
+        }
+    }
 }
 
 /// What a base chain is for.
@@ -244,7 +276,7 @@ impl Outcome {
 }
 
 /// A decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Ends this base chain, not the way: a later base chain can still drop.
     Accept,
@@ -255,8 +287,8 @@ pub enum Verdict {
     Jump(String),
     /// Like a jump that comes back to where the present chain would have come back to.
     Goto(String),
-    /// Ends a nat chain: the words of the translation.
-    Translate(String),
+    /// Ends the nat chains of its hook.
+    Translate(Translation),
     /// To the next rule.
     Continue,
 }
@@ -311,9 +343,9 @@ impl Ruleset {
         let mut found: Vec<_> = self
             .chains()
             .filter(|(t, _, _)| ip(self.tables[*t].family) && !self.tables[*t].dormant)
-            .filter_map(|(t, c, chain)| Some((chain.base.as_ref().filter(|b| b.hook == hook)?.priority, t, c)))
+            .filter_map(|(t, c, chain)| Some((chain.base.as_ref().filter(|b| b.hook == hook)?.rank(), t, c)))
             .collect();
-        found.sort_by_key(|(priority, t, c)| (*priority, std::cmp::Reverse((*t, *c))));
+        found.sort_by_key(|(rank, t, c)| (*rank, std::cmp::Reverse((*t, *c))));
         found.into_iter().map(|(_, t, c)| (t, c)).collect()
     }
 

@@ -1,11 +1,12 @@
 //! The way of a packet through the hooks, and where a field is not what it is at the filter.
 //!
 //! A packet is described as the filter hooks (input, forward, output) see it. Before a destination is translated, and after a source
-//! is, the same packet has other addresses: what rules ask there of these fields may or may not hold.
+//! is, the same packet has other addresses: what rules ask there of these fields may or may not hold. Of a packet that begins a
+//! connection, and of one that belongs to none, it is also known what it is before: [`Changes::blurs_for`].
 
-use super::Direction;
-use super::ruleset::{Alteration, Base, ChainKind, Hook, Line, Outcome, Ruleset, Verdict};
+use super::ruleset::{Alteration, Base, ChainKind, DNAT, Hook, Line, Outcome, Ruleset, SNAT, Verdict};
 use super::tracking::asks;
+use super::{ConnectionState, Direction};
 use crate::packet::{Cell, Narrow, Wide};
 use std::collections::BTreeSet;
 
@@ -23,8 +24,6 @@ impl Direction {
 /// Priorities of the kernel's own hooks (linux/netfilter_ipv4.h).
 const DEFRAG: i64 = -400;
 const CONNTRACK: i64 = -200;
-const DNAT: i64 = -100;
-const SNAT: i64 = 100;
 
 /// What rules of a ruleset change about packets.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +49,11 @@ impl Changes {
         self.altered.extend(line.alters.iter().map(Alteration::field));
     }
 
+    /// Whether a rule translates addresses or ports.
+    pub fn translates(&self) -> bool {
+        self.translates
+    }
+
     /// Whether a rule alters the field of this text, so that a condition on it does not always give the same answer.
     pub fn alters(&self, field: &str) -> bool {
         self.altered.contains(field)
@@ -57,6 +61,22 @@ impl Changes {
 
     /// Whether a wide field may be another one in a base chain than at the filter.
     pub fn blurs_wide(&self, base: &Base, field: Wide) -> bool {
+        self.hides(base, field) || self.translates && translated(base, field)
+    }
+
+    /// As [`Changes::blurs_wide`] for a packet in a state that is described as it comes, until it is translated.
+    pub fn blurs_for(&self, base: &Base, field: Wide, state: ConnectionState) -> bool {
+        let moved = match state {
+            // What belongs to no connection is never translated (nf_nat_inet_fn).
+            ConnectionState::Invalid | ConnectionState::Untracked => false,
+            ConnectionState::New => translated_behind(base, field) || is_beside(base) && translated(base, field),
+            ConnectionState::Established | ConnectionState::Related => translated(base, field),
+        };
+        self.hides(base, field) || self.translates && moved
+    }
+
+    /// Whether a field may be another one for other causes than a translation.
+    fn hides(&self, base: &Base, field: Wide) -> bool {
         let names: &[&str] = match field {
             Wide::Source => &["ip saddr", "ip6 saddr"],
             Wide::Destination => &["ip daddr", "ip6 daddr"],
@@ -75,14 +95,18 @@ impl Changes {
             Wide::Vlan => matches!(base.hook, Hook::Ingress | Hook::Egress),
             // There a packet has the header that it leaves with.
             Wide::SourceMac | Wide::DestinationMac => base.hook == Hook::Egress,
-            _ => self.translates && translated(base, field),
+            _ => false,
         };
         elsewhere || names.iter().any(|name| self.alters(name))
     }
 
-    /// Whether later fragments of a family (0 IPv4, 1 IPv6) never come to a base chain: connection tracking puts them together before.
-    /// What delivers IPv4 to this host does so too (`ip_local_deliver`), so that what is said of those at its input hook is said of no
-    /// packet that there is: they are judged there like those of IPv6, for which one sentence then does.
+    /// Whether later fragments of a family (0 IPv4, 1 IPv6) never come to a base chain: [`Changes::gathers`], and what delivers IPv4 to
+    /// this host puts them together too (`ip_local_deliver`).
+    pub fn comes_whole(&self, base: &Base, family: u8) -> bool {
+        base.hook == Hook::Input && family == 0 || self.gathers(base, family)
+    }
+
+    /// Whether connection tracking puts later fragments of a family together before a base chain.
     pub fn gathers(&self, base: &Base, family: u8) -> bool {
         let early = match base.hook {
             Hook::Ingress | Hook::Egress => true,
@@ -161,17 +185,27 @@ fn translates(line: &Line) -> bool {
 fn translated(base: &Base, field: Wide) -> bool {
     let before = match base.hook {
         Hook::Ingress => true,
-        Hook::Prerouting | Hook::Output => base.priority <= DNAT,
-        _ => false,
-    };
-    let after = match base.hook {
-        Hook::Egress => true,
-        Hook::Postrouting => base.priority >= SNAT && base.kind != ChainKind::Nat || base.priority > SNAT,
+        Hook::Prerouting | Hook::Output => base.rank().0 <= DNAT,
         _ => false,
     };
     // Replies of a connection with a translated source come in to the translated one.
     before
         && matches!(field, Wide::Destination | Wide::DestinationPort | Wide::Source | Wide::SourcePort)
         && (field != Wide::Source && field != Wide::SourcePort || base.hook == Hook::Output)
-        || after && matches!(field, Wide::Source | Wide::SourcePort)
+        || translated_behind(base, field)
+}
+
+/// Whether a base chain stands where destinations are translated, and nobody knows which comes first.
+fn is_beside(base: &Base) -> bool {
+    base.kind != ChainKind::Nat && base.priority == DNAT
+}
+
+/// Whether the source may be translated where a base chain stands.
+fn translated_behind(base: &Base, field: Wide) -> bool {
+    let behind = match base.hook {
+        Hook::Egress => true,
+        Hook::Postrouting => base.priority >= SNAT && base.kind != ChainKind::Nat,
+        _ => false,
+    };
+    behind && matches!(field, Wide::Source | Wide::SourcePort)
 }

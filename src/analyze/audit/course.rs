@@ -3,14 +3,14 @@
 use super::plan::Plan;
 use super::probe::{Found, Journey, Probe};
 use crate::analyze::cells::Atoms;
-use crate::analyze::program::{Program, Unlaid, lay_out_chains};
+use crate::analyze::program::{Program, Unlaid, lay_out_coming};
 use crate::analyze::search::{Limits, Reach, reach};
 use crate::analyze::words::decider;
-use crate::packet::Cell;
+use crate::packet::{Cell, Ranges, Wide};
 use crate::record::Witness;
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use crate::rule::{Direction, Packet};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A laid out way and the direction that its packets are shown in.
@@ -20,28 +20,39 @@ pub(super) struct Way {
     pub(super) program: Program,
 }
 
-/// The ways of a ruleset, and what could not be laid out with the reason. Directions with the same chains are one way.
+/// The ways of a ruleset, and what could not be laid out with the reason. Where packets for this host and those for others pass the
+/// same chains (those before their ways part), both are one way.
 pub(super) fn ways(ruleset: &Ruleset, atoms: &mut Atoms) -> (Vec<Way>, Vec<(String, Unlaid)>) {
-    let mut chains: BTreeMap<Vec<(usize, usize)>, Direction> = BTreeMap::new();
+    let mut chains: BTreeSet<(Vec<(usize, usize)>, bool)> = BTreeSet::new();
     let mut wanted = Vec::new();
     for direction in Direction::ALL.iter().copied() {
         let own: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
-        if !own.is_empty() && chains.insert(own.clone(), direction).is_none() {
-            wanted.push((direction, own, format!("the way of {direction} packets")));
+        if !own.is_empty() && chains.insert((own.clone(), direction == Direction::Output)) {
+            wanted.push((direction, own, framed(direction), format!("the way of {direction} packets")));
         }
     }
     for (table, chain) in apart(ruleset) {
         let name = format!("chain {}", ruleset.tables[table].chains[chain].name);
-        wanted.push((Direction::Forward, vec![(table, chain)], name));
+        wanted.push((Direction::Forward, vec![(table, chain)], Cell::all(), name));
     }
     let (mut ways, mut unlaid) = (Vec::new(), Vec::new());
-    for (direction, own, name) in wanted {
-        match lay_out_chains(ruleset, &own, atoms) {
+    for (direction, own, start, name) in wanted {
+        match lay_out_coming(ruleset, &own, &start, atoms) {
             Ok(program) => ways.push(Way { direction, program }),
             Err(why) => unlaid.push((name, why)),
         }
     }
     (ways, unlaid)
+}
+
+/// The packets of a direction: they came in by an interface unless this host sends them, and leave by one unless they are for it
+/// (`ip_local_deliver`, `ip_forward`, `__ip_local_out`).
+fn framed(direction: Direction) -> Cell {
+    let (none, some) = (Ranges::single(0), Ranges::one(1, u128::MAX));
+    let of = |there: bool| if there { some.clone() } else { none.clone() };
+    Cell::all()
+        .with_wide(Wide::InInterface, of(direction != Direction::Output))
+        .with_wide(Wide::OutInterface, of(direction != Direction::Input))
 }
 
 /// Base chains whose packets are no IP packets on their way through this host.
@@ -143,5 +154,53 @@ impl<'a> Course<'a> {
         let mut packet = String::with_capacity(96);
         write!(packet, "{shown}").ok()?;
         Some(Witness { packet, verdict: format!("{verdict}{by}"), expected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analyze::{Budget, audit};
+    use crate::packet::{Bits, Narrow, Ranges, Wide};
+    use crate::rule::ruleset::{
+        Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
+    };
+
+    fn line(conditions: Vec<Condition>) -> Line {
+        let outcome = Outcome::Verdict(Verdict::Drop);
+        Line { handle: None, comment: None, text: "drop".to_owned(), conditions, alters: Vec::new(), outcome }
+    }
+
+    fn dead(chains: &[(Hook, Line)]) -> Vec<String> {
+        let base = |hook| Base { kind: ChainKind::Filter, hook, priority: 0, drops: false, devices: Vec::new() };
+        let chain = |(hook, line): &(Hook, Line)| Chain {
+            name: hook.as_str().to_owned(),
+            handle: None,
+            base: Some(base(*hook)),
+            lines: vec![line.clone()],
+        };
+        let chains = chains.iter().map(chain).collect();
+        let table = Table { family: TableFamily::Inet, name: "t".to_owned(), dormant: false, chains, sets: Vec::new() };
+        let ruleset = Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() };
+        let found = audit(&ruleset, Budget::default()).into_iter().filter(|found| found.dead);
+        found.filter_map(|found| found.rule?.chain).collect()
+    }
+
+    #[test]
+    fn what_this_host_sends_came_in_by_no_interface() {
+        let named = |field, name| Condition::Wide(field, Ranges::single(name_number(name)));
+        let both = || line(vec![named(Wide::InInterface, "lan0"), named(Wide::OutInterface, "wan0")]);
+        assert_eq!(dead(&[(Hook::Forward, both()), (Hook::Postrouting, both())]), ["postrouting"]);
+        let none = |field| line(vec![Condition::Wide(field, Ranges::single(0))]);
+        assert_eq!(dead(&[(Hook::Postrouting, none(Wide::InInterface))]), Vec::<String>::new());
+        assert_eq!(dead(&[(Hook::Postrouting, none(Wide::OutInterface))]), ["postrouting"]);
+        assert_eq!(dead(&[(Hook::Input, none(Wide::OutInterface))]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_later_fragment_of_ipv4_comes_to_the_input_hook() {
+        let later = Condition::Narrow(Narrow::Fragment, Bits::single(1).with(2));
+        let of = |family| line(vec![Condition::Narrow(Narrow::Family, Bits::single(family)), later.clone()]);
+        assert_eq!(dead(&[(Hook::Input, of(0)), (Hook::Forward, of(0))]), ["input"]);
+        assert_eq!(dead(&[(Hook::Input, of(1))]), Vec::<String>::new());
     }
 }

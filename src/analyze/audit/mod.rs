@@ -15,6 +15,7 @@ mod tree;
 use crate::analyze::cells::Atoms;
 use crate::analyze::program::Unlaid;
 use crate::analyze::words::place;
+use crate::packet::Narrow;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
 use course::{Coming, Course, ways};
@@ -94,6 +95,15 @@ pub(super) fn finding(kind: FindingType, severity: Severity, explanation: String
 
 fn not_judged(what: &str, why: &Unlaid) -> Finding {
     finding(FindingType::Unknown, Severity::Medium, format!("{what} was not judged: {why}"))
+}
+
+/// Why no packet can be what a rule asks for, where that is not plain to see.
+fn missing(line: &Line) -> &'static str {
+    let later = |c: &Condition| matches!(c, Condition::Narrow(Narrow::Fragment, kinds) if !kinds.contains(0));
+    match line.conditions.iter().any(later) {
+        true => "; it asks for later fragments, which are put together before most chains see them",
+        false => "",
+    }
 }
 
 /// One finding for each chain with rules that were not understood, and one for what stands outside of chains.
@@ -211,7 +221,7 @@ impl Audit<'_> {
         told.dead.push(at);
         if life.covers.is_empty() {
             let fix = Some("remove it, or correct what it asks for".to_owned());
-            let words = "no packet can be what this rule asks for here".to_owned();
+            let words = format!("no packet can be what this rule asks for here{}", missing(line));
             return Some(Finding { dead: true, fix, ..finding(FindingType::Unmatchable, Severity::Medium, words) });
         }
         Some(self.dead(line, &life.covers))

@@ -3,7 +3,7 @@
 use super::difference::Told;
 use super::{Fine, Found};
 use crate::analyze::Budget;
-use crate::analyze::cells::{Doubt, Match, Reader, Sight, entering};
+use crate::analyze::cells::{self, Doubt, Match, Reader, Sight, entering};
 use crate::analyze::fate::{Part, fates, settled};
 use crate::analyze::placing::Stood;
 use crate::analyze::program::{Act, Program, Unlaid, lay_out_near};
@@ -164,7 +164,8 @@ impl<'a> Judge<'a> {
         let entering = entering(view.family(table), base, view.changes()).0;
         let path = Match { cells: vec![entering], doubt: None, too_wide: false };
         let sight = Sight::of(base, view.changes());
-        let mut reader = Reader { sight: &sight, changes: view.changes(), atoms: &mut self.found.atoms };
+        let (changes, atoms) = (view.changes(), &mut self.found.atoms);
+        let mut reader = Reader { sight: &sight, changes, atoms, room: cells::MOST };
         let matched = reader.matched(&path, line);
         if matched.too_wide {
             return Err(Unlaid::TooWide(line.text.clone()));

@@ -7,6 +7,7 @@ use crate::packet::{Narrow, Ranges, Wide};
 use crate::record::{Answer, Finding, Place, parse, peek};
 use crate::rule::Packet;
 use crate::rule::ruleset::{Condition, Ruleset, number_name};
+use crate::rule::way::Changes;
 use crate::sys::lab::{Event, Lab, LabError, Seen, Step};
 use crate::sys::nft;
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ pub(super) fn run(args: &Args, findings: &Path, shell: &Shell) -> Result<Exit, F
     let mut lab = Lab::open(&names).map_err(failed)?;
     let listing = lab.load(&native(&args.ruleset)?).map_err(failed)?;
     let loaded = read(&listing).map_err(|e| Failure::refused(format!("what was loaded cannot be read: {e}")))?;
+    lab.set_alone(Changes::of(&loaded).translates());
     let packets: Vec<_> = claims.iter().map(|claim| claim.packet.clone()).collect();
     let seen = lab.send(&packets, loaded.tracks()).map_err(failed)?;
     let mut out = shell.out();

@@ -86,6 +86,8 @@ pub struct Lab {
     way: Option<Way>,
     /// Whether a ruleset has asked for connection tracking: from then on the kernel puts fragments together.
     tracks: bool,
+    /// Whether every packet goes alone.
+    alone: bool,
     /// What the lab's own tables do, where they are there.
     rack: Option<Rack>,
     buffer: Vec<u8>,
@@ -126,6 +128,7 @@ impl Lab {
             track,
             way: None,
             tracks: false,
+            alone: false,
             rack: None,
             buffer: vec![0; 1 << 18],
         })
@@ -147,6 +150,12 @@ impl Lab {
         track::forget(&self.track)?;
         self.rack = None;
         Ok(listing)
+    }
+
+    /// Lets every packet go alone from now on: where rules translate, two may become packets of one connection, of which the kernel drops
+    /// the second.
+    pub fn set_alone(&mut self, alone: bool) {
+        self.alone = alone;
     }
 
     /// Runs a program in the firewall: for rules that nft does not load.
@@ -184,7 +193,10 @@ impl Lab {
             for (way, mut group) in ways {
                 self.lead(&way)?;
                 while !group.is_empty() {
-                    let volley = apart(packets, &mut group, tracks);
+                    let volley = match self.alone {
+                        true => group.pop().into_iter().collect(),
+                        false => apart(packets, &mut group, tracks),
+                    };
                     self.volley(packets, &volley, &mut seen)?;
                     if tracks {
                         track::forget(&self.track)?;
@@ -278,10 +290,11 @@ impl Lab {
 
     /// What has come out by the interfaces.
     fn hear(&mut self, labels: &Labels, seen: &mut [Option<Seen>]) -> Result<(), LabError> {
+        let alone = self.alone;
         for (name, street) in &self.streets {
             let out = self.way == Some(Way::OutBy(name.clone()));
             street.heard(&mut self.buffer, |bytes| {
-                if let Some(seen) = whose(bytes, labels).and_then(|n| seen[n].as_mut()) {
+                if let Some(seen) = whose(bytes, labels, alone).and_then(|n| seen[n].as_mut()) {
                     seen.passed |= out;
                 }
             })?;
@@ -295,7 +308,7 @@ impl Lab {
         for raw in trace::drain(&self.trace, &mut self.buffer)? {
             // Only the first event of each base chain says whose it is; a rejection is traced between two events of what it rejects.
             if let Some(header) = &raw.header {
-                by_trace.insert(raw.id, whose(header, labels));
+                by_trace.insert(raw.id, whose(header, labels, self.alone));
             }
             let known = by_trace.get(&raw.id).copied().flatten();
             let Some(seen) = known.and_then(|n| seen[n].as_mut()) else { continue };
@@ -319,14 +332,15 @@ type Load = (Rack, BTreeMap<Way, Vec<(usize, Stage)>>);
 /// By label: source, destination, and whose they are.
 type Labels = HashMap<u16, (IpAddr, IpAddr, usize)>;
 
-/// Whose packet begins with these bytes: its label and one of its addresses, as the other may have been translated. Of a later
-/// fragment of IPv6 20 bytes are told, which end within its source.
-fn whose(bytes: &[u8], labels: &Labels) -> Option<usize> {
+/// Whose packet begins with these bytes: its label and one of its addresses, as the other may have been translated; both may have been
+/// of a packet that goes `alone`. Of a later fragment of IPv6 20 bytes are told, which end within its source.
+fn whose(bytes: &[u8], labels: &Labels, alone: bool) -> Option<usize> {
     let pair = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?));
     let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?));
     let of = |label: u16| labels.get(&label).copied();
-    let either = |from: IpAddr, to: IpAddr| move |known: &(IpAddr, IpAddr, usize)| known.0 == from || known.1 == to;
+    let either =
+        |from: IpAddr, to: IpAddr| move |known: &(IpAddr, IpAddr, usize)| alone || known.0 == from || known.1 == to;
     let begins =
         |known: &(IpAddr, IpAddr, usize)| matches!(known.0, IpAddr::V6(v6) if v6.octets().starts_with(&bytes[8..]));
     let found = match bytes.first()? >> 4 {
@@ -376,18 +390,23 @@ mod tests {
         for text in ["input a 192.0.2.1:1 > 192.0.2.2:2 tcp syn", "input a 2001:db8::1 > 2001:db8::2 icmpv6 128"] {
             let packet: Packet = text.parse().expect(text);
             let sent = bytes(&packet, &Form { label: 258, ..Form::default() });
-            let known = |label, from, to| whose(&sent, &Labels::from([(label, (from, to, 7))]));
+            let known = |label, from, to| whose(&sent, &Labels::from([(label, (from, to, 7))]), false);
             let other = "203.0.113.9".parse().expect("an address");
             assert_eq!(known(258, packet.source, packet.destination), Some(7), "{text}");
             assert_eq!(known(258, packet.source, other), Some(7), "a translated destination: {text}");
             assert_eq!(known(258, packet.destination, packet.source), None, "an answer: {text}");
             assert_eq!(known(259, packet.source, packet.destination), None, "{text}");
+            assert_eq!(
+                whose(&sent, &Labels::from([(258, (other, other, 7))]), true),
+                Some(7),
+                "both translated: {text}"
+            );
         }
         let later: Packet = "forward a b 2001:db8::1 > 2001:db8::2 udp fragment".parse().expect("a packet");
         let sent = bytes(&later, &Form { label: 258, ..Form::default() });
         let labels = Labels::from([(258, (later.source, later.destination, 7))]);
-        assert_eq!([whose(&sent[..20], &labels), whose(&sent[..12], &labels)], [Some(7), None]);
-        assert_eq!([whose(b"", &labels), whose(&[0x45; 12], &labels), whose(&[0x10; 60], &labels)], [None; 3]);
+        assert_eq!([whose(&sent[..20], &labels, false), whose(&sent[..12], &labels, false)], [Some(7), None]);
+        assert_eq!([b"".as_slice(), &[0x45; 12], &[0x10; 60]].map(|bytes| whose(bytes, &labels, false)), [None; 3]);
     }
 
     #[test]

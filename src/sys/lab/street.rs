@@ -21,6 +21,8 @@ const WITH_HEADER: RawProtocol = RawProtocol::new(255).expect("255 is not 0");
 const ROOM: usize = 8 << 20;
 /// The hardware address of both ends of every cable.
 pub(super) const CABLE: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The addresses of every interface: what is redirected or masqueraded gets them, and no packet is sent there (RFC 7600, RFC 6666).
+const OWN: [&str; 2] = ["192.0.0.8/32", "100::8/128"];
 /// What the far end of a cable is called.
 const END: &str = "end";
 
@@ -125,7 +127,8 @@ impl Street {
         let mac = MacAddress(CABLE);
         let up = |end: &str| format!("ip link set '{end}' address {mac} addrgenmode none arp off up");
         let add = format!("ip link add '{name}' type veth peer name {END} netns {}", space.pid());
-        inside.inside(|| shell(&format!("{add}; {}", up(name))))??;
+        let own = OWN.map(|address| format!("ip addr add {address} dev '{name}' noprefixroute nodad")).join("; ");
+        inside.inside(|| shell(&format!("{add}; {}; {own}", up(name))))??;
         let lead = format!("for v in -4 -6; do ip $v route add default dev {END}; done");
         space.inside(|| shell(&format!("ip link set lo up; {}; {lead}", up(END))))??;
         let (raw, ears) = space.inside(|| Ok::<_, LabError>((raw()?, ears()?)))??;

@@ -187,6 +187,34 @@ fn large(to: &str) {
     }
 }
 
+/// What is for this host is put together before its input hook, though nothing tracks connections: of IPv4, and not of IPv6.
+#[test]
+fn what_is_for_this_host_comes_whole() {
+    in_namespace(|host| {
+        let us =
+            host.peer("veth0", "10.9.0.1".parse().expect("an address"), "10.9.0.2".parse().expect("an address"), 24);
+        host.sh("ip addr add fd09::1/64 dev veth0 nodad");
+        us.sh("ip addr add fd09::2/64 dev eth0 nodad");
+        let counting = "ip frag-off & 0x1fff != 0 counter; exthdr frag exists counter; udp dport 9 counter drop;";
+        host.nft(&format!("table inet t {{ chain i {{ type filter hook input priority 0; {counting} }}; }}"));
+        us.inside(|| ["10.9.0.1:9", "[fd09::1]:9"].into_iter().for_each(large));
+        let listing = host.sh("nft list chain inet t i");
+        let zero: Vec<_> =
+            listing.lines().filter(|l| l.contains("counter")).map(|l| l.contains("packets 0 ")).collect();
+        assert_eq!(zero, [true, false, false], "{listing}");
+    });
+    let ruleset = read(
+        r#"{"nftables":[{"chain":{"family":"inet","table":"t","name":"i","type":"filter","hook":"input","prio":0,"policy":"drop"}}]}"#,
+    );
+    let ruleset = ruleset.expect("a listing");
+    for (packet, passes) in
+        [("input eth0 10.0.0.1 > 10.0.0.2 udp fragment", true), ("input eth0 ::1 > ::2 udp fragment", false)]
+    {
+        let fate = evaluate(&ruleset, &packet.parse().expect(packet), &mut |_, _| false).expect("no circle").fate;
+        assert_eq!(fate.passes(), passes, "{packet}");
+    }
+}
+
 /// Chains behind the priority of nf_defrag never see a part of a packet once a rule asks for its connection; each family for itself.
 #[test]
 fn connection_tracking_puts_fragments_together() {

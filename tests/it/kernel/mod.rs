@@ -23,6 +23,7 @@ mod rendering;
 mod replay;
 mod scheme;
 mod states;
+mod translation;
 
 use crate::tree::bin;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};

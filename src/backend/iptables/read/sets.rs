@@ -7,15 +7,19 @@ use super::condition::{Place, never, unread};
 use super::element::{Member, member};
 use super::parse::{Extension, Opt};
 use super::words::{Word, joined};
-use crate::packet::{Cell, Ranges, Wide};
+use crate::packet::{Cell, Ranges, Wide, merged, outside};
 use crate::rule::ruleset::{Condition, NamedSet, TableFamily};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// More products than this out of one set are kept as unread.
-const MOST: usize = 4096;
+const MOST: usize = 131_072;
+/// More products than this are put together to fewer.
+const FEW: usize = 64;
+/// More elements than this with holes among them are kept as unread.
+const MOST_HOLED: usize = 4096;
 /// More products than this are not turned round.
-const MOST_OUTSIDE: usize = 256;
+const MOST_OUTSIDE: usize = 16_384;
 
 /// One set, as text.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +167,11 @@ fn union(mut parts: Vec<Found>) -> Option<Found> {
         return parts.pop();
     }
     let cells: Vec<_> = parts.into_iter().flat_map(Found::into_cells).collect();
-    (cells.len() <= MOST).then_some(Found::Cells(cells))
+    (cells.len() <= MOST).then(|| few(cells))
+}
+
+fn few(cells: Vec<Cell>) -> Found {
+    Found::Cells(if cells.len() > FEW { merged(cells) } else { cells })
 }
 
 /// Elements put together. A network with `nomatch` is a hole in the larger ones around it, not in the smaller ones inside.
@@ -172,12 +180,12 @@ fn gathered(members: Vec<Member>) -> Option<Found> {
     let Some(field) = members.first().map(|m| m.field).filter(|_| single) else {
         let holes = members.iter().any(|m| m.hole);
         let cells: Vec<_> = members.into_iter().map(Member::into_cell).collect();
-        return (cells.len() <= MOST && !holes).then_some(Found::Cells(cells));
+        return (cells.len() <= MOST && !holes).then(|| few(cells));
     };
     if members.iter().all(|m| !m.hole) {
         return Some(Found::Wide(field, Ranges::of(members.iter().flat_map(|m| m.values.as_slice().iter().copied()))));
     }
-    if members.len() > MOST {
+    if members.len() > MOST_HOLED {
         return None;
     }
     let mut members = members;
@@ -219,14 +227,6 @@ fn condition(found: Found, inverted: bool, family: TableFamily) -> Option<Condit
         (Found::Wide(field, values), true) => Condition::Wide(field, field.all().minus(&values)),
         (Found::Cells(cells), false) if cells.is_empty() => never(),
         (Found::Cells(cells), false) => Condition::AnyOf(cells),
-        (Found::Cells(cells), true) => Condition::AnyOf(outside(&cells)?),
-    })
-}
-
-/// What is in none of the products.
-fn outside(cells: &[Cell]) -> Option<Vec<Cell>> {
-    cells.iter().try_fold(vec![Cell::all()], |left, cell| {
-        let left: Vec<_> = left.iter().flat_map(|part| part.minus(cell)).collect();
-        (left.len() <= MOST_OUTSIDE).then_some(left)
+        (Found::Cells(cells), true) => Condition::AnyOf(outside(&cells, MOST_OUTSIDE)?),
     })
 }

@@ -7,7 +7,9 @@ use super::condition::{PACKET_BYTES, unread, value_and_mask};
 use super::grammar::{Kind, arity, is_known};
 use super::parse::{Extension, Target};
 use crate::rule::ruleset::{Alteration, Line, Outcome, TableFamily, Verdict};
+use crate::rule::{Landing, Translation};
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 /// What a target becomes. `chains` are those of the table that can be jumped to.
 pub(super) fn take(target: &Target, chains: &HashSet<&str>, family: TableFamily, line: &mut Line) {
@@ -51,10 +53,48 @@ fn outcome(to: &Extension) -> Option<Outcome> {
         "DROP" => Outcome::Verdict(Verdict::Drop),
         "REJECT" => Outcome::Verdict(Verdict::Reject),
         "RETURN" => Outcome::Verdict(Verdict::Return),
-        "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP" => Outcome::Verdict(Verdict::Translate(text())),
+        "SNAT" | "MASQUERADE" => Outcome::Verdict(Verdict::Translate(Translation::of_source(text()))),
+        "NETMAP" => Outcome::Verdict(Verdict::Translate(Translation::open(text()))),
+        "DNAT" | "REDIRECT" => Outcome::Verdict(Verdict::Translate(destination(to))),
         "QUEUE" | "NFQUEUE" | "SYNPROXY" | "TPROXY" | "CLUSTERIP" => Outcome::Unread(text()),
         _ => return None,
     })
+}
+
+/// `--to-destination 192.0.2.1:80` and `--to-ports 80`: what is no single address and port is open.
+fn destination(to: &Extension) -> Translation {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(v4) => Landing::To(v4.to_bits().into()),
+        IpAddr::V6(v6) => Landing::To(v6.to_bits()),
+    };
+    let port = |text: &str| text.parse::<u16>().map_or(Landing::Open, |port| Landing::To(port.into()));
+    let (mut address, mut to_port) = (Landing::Open, Landing::Kept);
+    match (to.option("to-ports"), to.option("to-destination")) {
+        (Some(ports), _) => to_port = port(ports.value()),
+        (None, Some(option)) => {
+            let once = to.options.iter().filter(|other| other.name == "to-destination").count() == 1;
+            let (host, port_text) = ends(option.value());
+            address = match host {
+                "" => Landing::Kept,
+                _ => host.parse().ok().filter(|_| once).map_or(Landing::Open, number),
+            };
+            to_port = if once { port_text.map_or(Landing::Kept, port) } else { Landing::Open };
+        }
+        // Without a port it stays.
+        (None, None) => {}
+    }
+    Translation { text: to.text("-j"), address, port: to_port }
+}
+
+/// The address and the port of `192.0.2.1:80`, `[2001:db8::1]:80`, `:80`.
+fn ends(text: &str) -> (&str, Option<&str>) {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, rest.strip_prefix(':'));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, Some(port)),
+        _ => (text, None),
+    }
 }
 
 fn field(name: &str) -> Alteration {

@@ -1,7 +1,7 @@
 use super::{is_dump, lines_of, read};
-use crate::rule::Packet;
 use crate::rule::evaluate::{Fate, evaluate};
 use crate::rule::ruleset::{Alteration, ChainKind, Condition, Hook, Outcome, Ruleset, TableFamily, Unread, Verdict};
+use crate::rule::{Landing, Packet, Translation};
 use proptest::prelude::*;
 
 const EVERY_FORM: &str = include_str!("../../../../tests/rulesets/office.iptables");
@@ -43,7 +43,7 @@ const SSH: &str = "input eth0 10.0.0.1:40000 > 10.0.0.2:22 tcp syn";
 const WEB: &str = "input eth1 10.0.0.9:1023 > 10.0.0.3:80 tcp ack established status seen-reply";
 const DNS: &str = "forward eth0 wg1 192.0.2.1:53 > 192.0.2.2:53 udp";
 const PING: &str = "output eth0 10.0.0.2 > 10.0.0.1 icmp 8";
-const LATER: &str = "input eth0 10.0.0.1 > 10.0.0.2 tcp fragment";
+const LATER: &str = "forward eth0 eth1 10.0.0.1 > 10.0.0.2 tcp fragment";
 const LOST: &str = "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp ack invalid";
 const RAW: &str = "input eth0 10.0.0.1:1 > 10.0.0.2:22 tcp syn untracked";
 const ERROR: &str = "input eth0 10.0.0.1 > 10.0.0.2 icmp 3/4 related";
@@ -121,7 +121,7 @@ fn ports_and_flags_are_of_first_fragments() {
 
 #[test]
 fn types_of_icmp_are_of_first_fragments() {
-    let fragment = "input eth0 10.0.0.1 > 10.0.0.2 icmp fragment";
+    let fragment = "forward eth0 eth1 10.0.0.1 > 10.0.0.2 icmp fragment";
     check(
         "iptables",
         "",
@@ -350,6 +350,28 @@ fn target(words: &str) -> (Outcome, Vec<Alteration>) {
 }
 
 #[test]
+fn where_translations_lead() {
+    let to = |number: u128| Landing::To(number);
+    for (words, address, port) in [
+        ("-j DNAT --to-destination 10.0.0.1:80", to(0x0a00_0001), to(80)),
+        ("-j DNAT --to-destination 10.0.0.1", to(0x0a00_0001), Landing::Kept),
+        ("-j DNAT --to-destination [2001:db8::1]:80", to(0x2001_0db8_0000_0000_0000_0000_0000_0001), to(80)),
+        ("-j DNAT --to-destination 2001:db8::1", to(0x2001_0db8_0000_0000_0000_0000_0000_0001), Landing::Kept),
+        ("-j DNAT --to-destination :80", Landing::Kept, to(80)),
+        ("-j DNAT --to-destination 10.0.0.1-10.0.0.9:80", Landing::Open, to(80)),
+        ("-j DNAT --to-destination 10.0.0.1:80-90", to(0x0a00_0001), Landing::Open),
+        ("-j REDIRECT --to-ports 8080", Landing::Open, to(8080)),
+        ("-j REDIRECT --to-ports 8080-8090", Landing::Open, Landing::Open),
+        ("-j REDIRECT", Landing::Open, Landing::Kept),
+        ("-j NETMAP --to 10.1.0.0/16", Landing::Open, Landing::Open),
+        ("-j SNAT --to-source 10.0.0.1:80", Landing::Kept, Landing::Kept),
+    ] {
+        let (Outcome::Verdict(Verdict::Translate(found)), _) = target(words) else { panic!("{words}") };
+        assert_eq!((found.text.as_str(), found.address, found.port), (words, address, port));
+    }
+}
+
+#[test]
 fn targets() {
     let verdict = |v: Verdict| (Outcome::Verdict(v), Vec::new());
     let next = |fields: &[&str]| (Outcome::Next, fields.iter().map(|f| Alteration::Field((*f).to_owned())).collect());
@@ -367,11 +389,7 @@ fn targets() {
         ("-j GADGET --wheel 7", unread("-j GADGET --wheel 7")),
         ("-j DROP --slowly", unread("-j DROP --slowly")),
         ("-j NFQUEUE --queue-num 1 --queue-bypass", unread("-j NFQUEUE --queue-num 1 --queue-bypass")),
-        (
-            "-j DNAT --to-destination 10.0.0.1:80",
-            verdict(Verdict::Translate("-j DNAT --to-destination 10.0.0.1:80".into())),
-        ),
-        ("-j MASQUERADE", verdict(Verdict::Translate("-j MASQUERADE".into()))),
+        ("-j MASQUERADE", verdict(Verdict::Translate(Translation::of_source("-j MASQUERADE".into())))),
         ("-j LOG --log-prefix \"-j x\" --log-level 4", next(&[])),
         ("-j NFLOG --nflog-group 7", next(&[])),
         ("", next(&[])),

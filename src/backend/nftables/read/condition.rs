@@ -4,13 +4,18 @@ use super::field::{Field, Kind, Subject, field, implied};
 use super::node::{Items, Node};
 use super::value::{self, Sets};
 use super::words;
-use crate::packet::{Bits, Cell, Ranges, Wide};
+use crate::packet::{Bits, Cell, Ranges, Wide, merged, outside};
 use crate::rule::mark_bits;
 use crate::rule::ruleset::{Condition, TableFamily, Unread};
+use std::collections::HashMap;
+use std::hash::Hash;
 
-/// More products than this out of one set of concatenations are kept as unread: a rule of so many is no longer analysed in
-/// reasonable time.
-const MOST: usize = 4096;
+/// A set of more elements than this is kept as unread.
+const MOST: usize = 131_072;
+/// More products than this are put together to fewer.
+pub(super) const FEW: usize = 64;
+/// What is in no element is kept as unread where it is more products than this.
+const MOST_OUTSIDE: usize = 16_384;
 
 /// What a `match` statement asks.
 pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Vec<Condition> {
@@ -220,20 +225,13 @@ fn concatenation(
     let mut all: Vec<_> = fields.iter().flat_map(|f| f.implied.clone()).collect();
     let elements = value::elements(right, sets).filter(|list| list.len() <= MOST)?;
     let cells = elements.into_iter().map(|e| product(&fields, e, sets)).collect::<Option<Vec<_>>>()?;
+    let cells = if cells.len() > FEW { merged(cells) } else { cells };
     match op {
         "==" | "in" => all.push(Condition::AnyOf(cells)),
-        "!=" => all.push(Condition::AnyOf(outside(&cells)?)),
+        "!=" => all.push(Condition::AnyOf(outside(&cells, MOST_OUTSIDE)?)),
         _ => return None,
     }
     Some(all)
-}
-
-/// What is in none of the products.
-fn outside(cells: &[Cell]) -> Option<Vec<Cell>> {
-    cells.iter().try_fold(vec![Cell::all()], |left, cell| {
-        let left: Vec<_> = left.iter().flat_map(|part| part.minus(cell)).collect();
-        (left.len() <= 256).then_some(left)
-    })
 }
 
 /// The elements of a map, `*` as the packets that no other element has: no two hold the same one.
@@ -250,7 +248,7 @@ fn with_rest<T: Copy>(cells: Vec<(Cell, T)>) -> Option<Vec<(Cell, T)>> {
             let named = Ranges::of(own.iter().flat_map(|(cell, _)| cell.wide(field).as_slice().iter().copied()));
             vec![Cell::all().with_wide(field, field.all().minus(&named))]
         }
-        None => outside(&own.iter().map(|(cell, _)| cell.clone()).collect::<Vec<_>>())?,
+        None => outside(&merged(own.iter().map(|(cell, _)| cell.clone()).collect()), MOST_OUTSIDE)?,
     };
     own.extend(rest.into_iter().filter(|cell| !cell.is_empty()).map(|cell| (cell, *to)));
     Some(own)
@@ -282,6 +280,25 @@ fn keep(cell: &mut Cell, subject: Subject, part: Node<'_>, sets: &Sets<'_>) -> O
         _ => cell.keep_narrow(subject.narrow(), value::narrow(subject, u64::MAX, &value::raw(subject, part, sets)?)),
     }
     Some(())
+}
+
+/// The keys of a map with fewer products where many lead to one place. Keys of one map never meet.
+pub(super) fn few<T: Eq + Hash + Clone>(keys: Vec<(Cell, T)>) -> Vec<(Cell, T)> {
+    if keys.len() <= FEW {
+        return keys;
+    }
+    let (mut known, mut groups) = (HashMap::new(), Vec::<Vec<Cell>>::new());
+    for (cell, to) in keys {
+        let number = *known.entry(to).or_insert(groups.len());
+        match groups.get_mut(number) {
+            Some(group) => group.push(cell),
+            None => groups.push(vec![cell]),
+        }
+    }
+    let mut places: Vec<_> = known.into_iter().collect();
+    places.sort_unstable_by_key(|(_, number)| *number);
+    let each = places.into_iter().zip(groups);
+    each.flat_map(|((to, _), group)| merged(group).into_iter().map(move |cell| (cell, to.clone()))).collect()
 }
 
 /// What looking at the key of a map implies, and each element's product with what it leads to.

@@ -230,7 +230,7 @@ const ICMP6_CODES: &[(&str, u64)] = &[
     ("reject-route", 6),
 ];
 
-fn is(field: Narrow, value: u8) -> Condition {
+pub(super) fn is(field: Narrow, value: u8) -> Condition {
     Condition::Narrow(field, Bits::single(value))
 }
 

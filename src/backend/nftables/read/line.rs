@@ -3,8 +3,9 @@
 use super::field::implied;
 use super::node::{Items, Node};
 use super::value::Sets;
-use super::{condition, words};
+use super::{condition, translation, words};
 use crate::packet::{Bits, Narrow, Wide};
+use crate::rule::Translation;
 use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, TableFamily, Unread, Verdict};
 
 /// Reads the body of a `rule` object.
@@ -99,6 +100,11 @@ impl Place<'_> {
                 line.outcome = Outcome::Verdict(Verdict::Reject);
             }
             "vmap" => self.vmap(line, body),
+            "dnat" | "snat" | "masquerade" | "redirect" => {
+                let (asked, outcome) = translation::read(kind, body, self.family, self.sets);
+                line.conditions.extend(asked);
+                line.outcome = outcome;
+            }
             "mangle" => mangle(line, body),
             "notrack" => line.alters.push(Alteration::Untracked),
             // An object that is looked up in a map and is not there ends the rule (nft_objref_map_eval).
@@ -142,7 +148,7 @@ impl Place<'_> {
         match read() {
             Some((implied, verdicts)) => {
                 line.conditions.extend(implied);
-                line.outcome = Outcome::ByKey(verdicts);
+                line.outcome = Outcome::ByKey(condition::few(verdicts));
             }
             None => line.outcome = Outcome::Unread(words::statement("vmap", body)),
         }
@@ -160,7 +166,6 @@ pub(super) fn verdict(kind: &str, body: Node<'_>) -> Option<Verdict> {
         "continue" => Verdict::Continue,
         "jump" => Verdict::Jump(target()?),
         "goto" => Verdict::Goto(target()?),
-        "dnat" | "snat" | "masquerade" | "redirect" => Verdict::Translate(words::statement(kind, body)),
         _ => return None,
     })
 }
@@ -211,8 +216,11 @@ fn extension(line: &mut Line, body: Node<'_>) {
             line.alters.push(Alteration::Field(text));
         }
         ("target", "REJECT") => line.outcome = Outcome::Verdict(Verdict::Reject),
-        ("target", "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP") => {
-            line.outcome = Outcome::Verdict(Verdict::Translate(text));
+        ("target", "SNAT" | "MASQUERADE") => {
+            line.outcome = Outcome::Verdict(Verdict::Translate(Translation::of_source(text)));
+        }
+        ("target", "DNAT" | "REDIRECT" | "NETMAP") => {
+            line.outcome = Outcome::Verdict(Verdict::Translate(Translation::open(text)));
         }
         ("target", _) => line.outcome = Outcome::Unread(text),
         // Older listings do not even say which of the two it is.

@@ -13,6 +13,7 @@ mod listing;
 mod node;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod value;
 mod words;
 

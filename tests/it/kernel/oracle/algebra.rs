@@ -58,9 +58,13 @@ impl Algebra {
     /// Whether the fate of a packet is known for sure, or what is not agreed about it.
     pub fn judge(&self, ruleset: &Ruleset, seen: &Seen) -> Result<bool, String> {
         let (_, portions) = self.portions.iter().find(|(d, _)| *d == seen.sent.direction).expect("every direction");
-        let fates = portions.fates(&seen.sent).ok_or("algebra: the budget ended before one packet was judged")?;
-        if fates.iter().all(|fate| fate.passes() != seen.passed) {
-            return Err(format!("algebra: {fates:?}"));
+        let mut fates = BTreeSet::new();
+        // Packets of portions are described as the filter hooks see them.
+        if let Some(packet) = at_the_filter(ruleset, &seen.sent) {
+            fates = portions.fates(&packet).ok_or("algebra: the budget ended before one packet was judged")?;
+            if fates.iter().all(|fate| fate.passes() != seen.passed) {
+                return Err(format!("algebra: {fates:?}"));
+            }
         }
         let is_dead = |(table, chain, handle): &Named<'_>| {
             !self.dead.is_empty() && self.dead.contains(&((*table).to_owned(), (*chain).to_owned(), *handle))
@@ -83,9 +87,17 @@ impl Algebra {
     }
 }
 
+/// A packet behind the translation of its destination; nothing where it is not known what that is.
+fn at_the_filter(ruleset: &Ruleset, packet: &Packet) -> Option<Packet> {
+    let turned = [false, true].map(|chance| evaluate(ruleset, packet, &mut |_, _| chance).map(|trace| trace.turned));
+    turned[0].as_ref().ok().filter(|first| turned[1].as_ref() == Ok(first))?.packet(packet)
+}
+
 /// Whether a packet of a portion had a fate that the portion has.
-pub fn is_of(portion: &Portion, seen: &Seen) -> Result<(), String> {
-    let told = !seen.sent.is_in(&portion.cell) || portion.fates.iter().any(|fate| fate.passes() == seen.passed);
+pub fn is_of(ruleset: &Ruleset, portion: &Portion, seen: &Seen) -> Result<(), String> {
+    let told = at_the_filter(ruleset, &seen.sent).as_ref() != Some(&seen.sent)
+        || !seen.sent.is_in(&portion.cell)
+        || portion.fates.iter().any(|fate| fate.passes() == seen.passed);
     if told { Ok(()) } else { Err(format!("algebra: {:?} in {:?}", portion.fates, portion.cell)) }
 }
 
@@ -110,6 +122,7 @@ fn place(ruleset: &Ruleset, finding: &Finding) -> Option<At> {
     let is = |at: &At| {
         let table = &ruleset.tables[at.table];
         rule.table.as_deref() == Some(&table.name)
+            && rule.family.as_deref() == Some(table.family.as_str())
             && rule.chain.as_deref() == Some(&table.chains[at.chain].name)
             && rule.index == Some(at.line)
     };

@@ -15,7 +15,8 @@ use afo::analyze::Portion;
 use afo::backend::iptables;
 use afo::packet::{Cell, Wide};
 use afo::rule::ruleset::number_name;
-use afo::rule::ruleset::{Condition, Outcome, Ruleset, Verdict};
+use afo::rule::ruleset::{Condition, Outcome, Ruleset};
+use afo::rule::way::Changes;
 use afo::sys::lab::{Lab, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,6 @@ const TOLD: usize = 3;
 struct Count {
     there: usize,
     absent: usize,
-    /// Those that translate to an address of an interface, which has none here.
     translating: usize,
     packets: usize,
     chance: usize,
@@ -52,7 +52,13 @@ struct Loaded {
 
 fn load(lab: &mut Lab, written: &Written) -> Option<Loaded> {
     match written {
-        Written::Nft(text) | Written::Json(text) => Some(Loaded { ruleset: loaded(lab, text).ok()?, traced: true }),
+        Written::Nft(text) | Written::Json(text) => {
+            let ruleset = loaded(lab, text).ok()?;
+            // Of chains without a name a listing does not show the rules, and the kernel's trace does.
+            let nameless = |text: &str| ["\"jump {", "\"goto {"].iter().any(|word| text.contains(word));
+            let traced = !ruleset.lines().any(|(_, line)| nameless(&line.text));
+            Some(Loaded { ruleset, traced })
+        }
         Written::Tables { program, text } => {
             lab.load("").expect("an empty ruleset");
             let v6 = ["ip6tables", "icmpv6", "ipv6-icmp"].iter().any(|word| text.contains(word));
@@ -93,21 +99,11 @@ fn names(ruleset: &Ruleset) -> BTreeSet<String> {
     all
 }
 
-/// Whether a rule translates to what this machine has, and a lab's interfaces have no addresses.
-fn translates_to_itself(ruleset: &Ruleset) -> bool {
-    let own = |verdict: &Verdict| matches!(verdict, Verdict::Translate(_));
-    ruleset.lines().any(|(_, line)| match &line.outcome {
-        Outcome::Verdict(verdict) => own(verdict),
-        Outcome::ByKey(keys) => keys.iter().any(|(_, verdict)| own(verdict)),
-        _ => false,
-    })
-}
-
 fn compare(loaded: &Loaded, algebra: &Algebra, portion: Option<&Portion>, seen: &Seen) -> Result<bool, String> {
     let ruleset = &loaded.ruleset;
     let how = if loaded.traced { judge(ruleset, seen) } else { judge_fate(ruleset, seen) }?;
     algebra.judge(ruleset, seen)?;
-    portion.map_or(Ok(()), |portion| is_of(portion, seen))?;
+    portion.map_or(Ok(()), |portion| is_of(ruleset, portion, seen))?;
     Ok(how == super::judge::Compared::Exactly)
 }
 
@@ -120,6 +116,7 @@ fn packets(lab: &mut Lab, loaded: &Loaded, links: &[&str], draw: &mut Draw, coun
     let aimed = (0..each).map(|_| aims.packet(draw));
     let all: Vec<_> = probes.iter().map(|(packet, _)| packet.clone()).chain(aimed).collect();
     let mut wrong = Vec::new();
+    lab.set_alone(Changes::of(ruleset).translates());
     for (n, seen) in lab.send(&all, ruleset.tracks()).expect("packets are sent").into_iter().enumerate() {
         // Not every state that a packet is described with can be brought about.
         let seen = seen.filter(|s| !ruleset.tracks() || s.state.is_none_or(|state| state == s.sent.state));
@@ -150,10 +147,7 @@ fn one(labs: &mut [Lab; 2], written: &Written, draw: &mut Draw, count: &mut Coun
         count.absent += 1;
         return Vec::new();
     };
-    if translates_to_itself(&loaded.ruleset) {
-        count.translating += 1;
-        return Vec::new();
-    }
+    count.translating += usize::from(Changes::of(&loaded.ruleset).translates());
     let named = names(&loaded.ruleset);
     let known: Vec<_> =
         named.iter().map(String::as_str).filter(|name| name.len() < 16 && !name.contains('/')).collect();

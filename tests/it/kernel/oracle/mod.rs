@@ -172,7 +172,7 @@ fn compare(
 ) -> Result<(Compared, bool), String> {
     let how = judge(ruleset, seen)?;
     let sure = algebra.judge(ruleset, seen)?;
-    portion.map_or(Ok(()), |portion| is_of(portion, seen))?;
+    portion.map_or(Ok(()), |portion| is_of(ruleset, portion, seen))?;
     Ok((how, sure))
 }
 

@@ -3,14 +3,17 @@
 //! Skips only go forward and are nested like the chains that they leave, so every question about the way is a question about
 //! this list.
 
-use super::cells::{Atoms, Doubt, Match, Reader, Sight, entering, sights, spared};
-use super::index::Index;
-use super::near::Sieve;
-use super::view::{Known, View};
+mod turning;
+
+use crate::analyze::cells::{self, Atoms, Doubt, Match, Reader, Sight, entering, framed, spared};
+use crate::analyze::index::Index;
+use crate::analyze::near::Sieve;
+use crate::analyze::view::{Known, View};
 use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
+use turning::Turning;
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
 pub(super) const MOST: usize = 400_000;
@@ -147,17 +150,21 @@ pub enum Unlaid {
 /// Lays out the way of IP packets of a direction.
 pub(super) fn lay_out(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms) -> Result<Program, Unlaid> {
     let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
-    lay_out_chains(ruleset, &chains, atoms)
+    let known = Known::of(ruleset);
+    lay_out_view(&View::of(ruleset, &known), &chains, &Cell::all(), Of::All, None, atoms)
 }
 
-/// Lays out base chains, one after the other.
-pub(super) fn lay_out_chains(
+/// Lays out base chains, one after the other, for packets of a cell, described as they come: before their destination is translated.
+pub(super) fn lay_out_coming(
     ruleset: &Ruleset,
     chains: &[(usize, usize)],
+    start: &Cell,
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
     let known = Known::of(ruleset);
-    lay_out_view(&View::of(ruleset, &known), chains, Of::All, atoms)
+    let view = View::of(ruleset, &known);
+    let turning = Turning::of(ruleset, chains, view.changes());
+    lay_out_view(&view, chains, start, Of::All, turning, atoms)
 }
 
 /// Lays out the way of a direction as far as some packets go it: what surely matches none of them is left out.
@@ -167,7 +174,7 @@ pub(super) fn lay_out_near(
     packets: &[Cell],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    lay_out_view(view, &way_of(view, direction), Of::Near(packets), atoms)
+    lay_out_view(view, &way_of(view, direction), &Cell::all(), Of::Near(packets), None, atoms)
 }
 
 /// The same with all that is left to chance decided by atoms, one for each rule: what is laid out twice, before a change and after,
@@ -178,7 +185,7 @@ pub(super) fn lay_out_lucky(
     packets: &[Cell],
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    lay_out_view(view, &way_of(view, direction), Of::Lucky(packets), atoms)
+    lay_out_view(view, &way_of(view, direction), &Cell::all(), Of::Lucky(packets), None, atoms)
 }
 
 /// The base chains that a direction passes, in order.
@@ -194,9 +201,17 @@ enum Of<'a> {
     Lucky(&'a [Cell]),
 }
 
-fn lay_out_view(view: &View, chains: &[(usize, usize)], of: Of, atoms: &mut Atoms) -> Result<Program, Unlaid> {
+fn lay_out_view(
+    view: &View,
+    chains: &[(usize, usize)],
+    start: &Cell,
+    of: Of,
+    turning: Option<Turning>,
+    atoms: &mut Atoms,
+) -> Result<Program, Unlaid> {
     let mut layout = Layout {
         view,
+        start,
         of,
         atoms,
         steps: Vec::new(),
@@ -204,6 +219,8 @@ fn lay_out_view(view: &View, chains: &[(usize, usize)], of: Of, atoms: &mut Atom
         too_wide: Vec::new(),
         altering: Vec::new(),
         accepts: Vec::new(),
+        past: Vec::new(),
+        turning,
     };
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
@@ -217,46 +234,85 @@ fn lay_out_view(view: &View, chains: &[(usize, usize)], of: Of, atoms: &mut Atom
 struct Here<'a> {
     base: &'a Base,
     sight: Sight,
+    /// Whether it is a nat chain that is gone through again, to lead packets to what is behind their translation.
+    leads: bool,
+}
+
+impl<'a> Here<'a> {
+    fn new(base: &'a Base, sight: Sight) -> Self {
+        Self { base, sight, leads: false }
+    }
 }
 
 struct Layout<'a> {
     view: &'a View<'a>,
+    /// The packets that come this way at all.
+    start: &'a Cell,
     of: Of<'a>,
     atoms: &'a mut Atoms,
     steps: Vec<Step>,
     passed: Vec<At>,
     too_wide: Vec<At>,
     altering: Vec<usize>,
-    /// Steps of the present base chain whose skip ends where it ends.
+    /// Steps of the present base chain whose skip ends where it ends: accepts, and others.
     accepts: Vec<usize>,
+    past: Vec<usize>,
+    /// Set where packets are described as they come.
+    turning: Option<Turning>,
 }
 
 impl<'a> Layout<'a> {
     fn base(&mut self, table: usize, chain: usize) -> Result<(), Unlaid> {
         let view = self.view;
         let Some(base) = view.base(table, chain) else { return Ok(()) };
-        let (cell, unsure) = entering(view.family(table), base, view.changes());
-        let by = By::Policy(table, chain);
-        if let Some(cell) = spared(view.family(table), base, view.changes()) {
-            self.accepts.push(self.steps.len());
-            self.push(by, &Match { cells: vec![cell], doubt: None, too_wide: false }, Act::Accept(usize::MAX))?;
-        }
-        if let Some((cell, doubt)) = unsure {
-            self.accepts.push(self.steps.len());
-            self.push(by, &Match { cells: vec![cell], doubt: Some(doubt), too_wide: false }, Act::Accept(usize::MAX))?;
-        }
-        for (cells, sight) in sights(&cell, base, view.changes()) {
-            let (here, entering) = (Here { base, sight }, Match { cells, doubt: None, too_wide: false });
-            self.chain(table, chain, &here, &entering, 0)?;
-            if base.drops {
-                self.push(by, &entering, Act::Deny)?;
-            }
+        let start = std::slice::from_ref(self.start);
+        match self.turning {
+            Some(_) => self.base_of_coming(table, chain, base)?,
+            None => self.stretch(table, chain, &Here::new(base, Sight::of(base, view.changes())), start)?,
         }
         let end = self.steps.len();
         for step in self.accepts.drain(..) {
             self.steps[step].act = Act::Accept(end);
         }
+        for step in self.past.drain(..) {
+            self.steps[step].act = Act::Leave(end);
+        }
         Ok(())
+    }
+
+    /// A base chain with its policy, for some of the packets that come to it.
+    fn stretch(&mut self, table: usize, chain: usize, here: &Here, packets: &[Cell]) -> Result<(), Unlaid> {
+        let by = By::Policy(table, chain);
+        let entering = self.entering(table, here, by, packets)?;
+        for (cells, sight) in framed(&entering.cells, here.base, here.sight.clone()) {
+            let (here, part) = (Here { sight, ..*here }, Match { cells, ..Match::default() });
+            self.chain(table, chain, &here, &part, 0)?;
+            if here.base.drops && !here.leads {
+                self.push(by, &part, Act::Deny)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of some packets that enter a base chain, with steps for those that do not or may not.
+    fn entering(&mut self, table: usize, here: &Here, by: By, packets: &[Cell]) -> Result<Match, Unlaid> {
+        let (family, changes) = (self.view.family(table), self.view.changes());
+        let (cell, unsure) = entering(family, here.base, changes);
+        let coming = |cell: Cell| packets.iter().filter_map(|own| own.and(&cell)).collect();
+        let entering = Match { cells: coming(cell), doubt: None, too_wide: false };
+        let past = spared(family, here.base, changes).map(|cell| (coming(cell), None));
+        let unsure = unsure.map(|(cell, doubt)| (coming(cell), Some(doubt)));
+        for (cells, doubt) in past.into_iter().chain(unsure) {
+            let first = self.steps.len();
+            self.push(by, &Match { cells, doubt, too_wide: false }, Act::Accept(usize::MAX))?;
+            self.accepted(here, first);
+        }
+        Ok(entering)
+    }
+
+    /// How many products of one rule are told: some room is left for others.
+    fn room(&self) -> usize {
+        cells::MOST.min(MOST.saturating_sub(self.steps.len()) / 2)
     }
 
     /// The numbers of a chain's rules, as far as they are of interest.
@@ -283,7 +339,8 @@ impl<'a> Layout<'a> {
             let at = At { table, chain, line };
             let Some(rule) = view.line(at) else { continue };
             self.passed.push(at);
-            let mut reader = Reader { sight: &here.sight, changes: view.changes(), atoms: &mut *self.atoms };
+            let room = self.room();
+            let mut reader = Reader { sight: &here.sight, changes: view.changes(), atoms: &mut *self.atoms, room };
             let matched = reader.matched(path, rule);
             if matched.too_wide {
                 self.too_wide.push(at);
@@ -310,15 +367,17 @@ impl<'a> Layout<'a> {
         leaving: &mut Vec<usize>,
     ) -> Result<(), Unlaid> {
         match &rule.outcome {
+            Outcome::Next if here.leads => Ok(()),
             Outcome::Next => self.push(By::Line(at), matched, Act::Pass),
             Outcome::Unread(_) => {
                 let may = Match { doubt: Some(Doubt::Unread), ..matched.clone() };
-                self.accept(at, &may)?;
-                self.push(By::Line(at), &may, Act::Deny)
+                self.accept(at, here, &may)?;
+                self.deny(at, here, &may)
             }
             Outcome::Verdict(verdict) => self.verdict(at, matched, verdict, here, depth, leaving),
             Outcome::ByKey(keys) => keys.iter().try_for_each(|(cell, verdict)| {
-                let mut reader = Reader { sight: &here.sight, changes: self.view.changes(), atoms: &mut *self.atoms };
+                let (room, changes) = (self.room(), self.view.changes());
+                let mut reader = Reader { sight: &here.sight, changes, atoms: &mut *self.atoms, room };
                 let one = reader.by_key(matched, cell);
                 if one.too_wide && !matched.too_wide {
                     self.too_wide.push(at);
@@ -340,8 +399,9 @@ impl<'a> Layout<'a> {
         let by = By::Line(at);
         match verdict {
             Verdict::Continue => self.push(by, matched, Act::Pass),
-            Verdict::Accept | Verdict::Translate(_) => self.accept(at, matched),
-            Verdict::Drop | Verdict::Reject => self.push(by, matched, Act::Deny),
+            Verdict::Translate(translation) if here.leads => self.lead(at, matched, translation),
+            Verdict::Accept | Verdict::Translate(_) => self.accept(at, here, matched),
+            Verdict::Drop | Verdict::Reject => self.deny(at, here, matched),
             Verdict::Return => self.leave(at, matched, leaving),
             Verdict::Jump(name) => self.called(at, name, here, matched, depth, None),
             Verdict::Goto(name) => self.called(at, name, here, matched, depth, Some(leaving)),
@@ -386,11 +446,25 @@ impl<'a> Layout<'a> {
         self.chain(at.table, target, here, matched, depth + 1)
     }
 
-    fn accept(&mut self, at: At, matched: &Match) -> Result<(), Unlaid> {
+    fn accept(&mut self, at: At, here: &Here, matched: &Match) -> Result<(), Unlaid> {
         let first = self.steps.len();
         self.push(By::Line(at), matched, Act::Accept(usize::MAX))?;
-        self.accepts.extend(first..self.steps.len());
+        self.accepted(here, first);
         Ok(())
+    }
+
+    /// What a nat chain denied is gone when that is gone through again.
+    fn deny(&mut self, at: At, here: &Here, matched: &Match) -> Result<(), Unlaid> {
+        if here.leads { Ok(()) } else { self.push(By::Line(at), matched, Act::Deny) }
+    }
+
+    /// Notes the steps from `first` on as accepts of the present base chain.
+    fn accepted(&mut self, here: &Here, first: usize) {
+        let steps = first..self.steps.len();
+        match (here.leads, &mut self.turning) {
+            (true, Some(turning)) => turning.kept.extend(steps),
+            _ => self.accepts.extend(steps),
+        }
     }
 
     fn leave(&mut self, at: At, matched: &Match, leaving: &mut Vec<usize>) -> Result<(), Unlaid> {
