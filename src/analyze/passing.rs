@@ -47,7 +47,7 @@ fn wide_from(
         return Ok(None);
     }
     let post = Post::of_all(&route, budget.steps.saturating_mul(LOOKS));
-    let mut passing = Passing { ruleset, post, pieces, atoms: &atoms };
+    let mut passing = Passing { ruleset, post, pieces };
     Ok(Some(passing.all()))
 }
 
@@ -112,7 +112,6 @@ struct Passing<'p, 'r, 'v> {
     ruleset: &'p Ruleset,
     post: Post<'r, 'v>,
     pieces: &'p mut Pieces,
-    atoms: &'p Atoms,
 }
 
 impl Passing<'_, '_, '_> {
@@ -182,7 +181,6 @@ impl Passing<'_, '_, '_> {
         let decides = self.post.travel.fate(Side::Both, point).1.or(hop);
         let by = decides.map_or(By::Nothing, |hop| self.post.by(hop));
         let mut plain = cell.clone();
-        plain.drop_atoms_of(|atom| self.atoms.is_luck(atom));
         plain.drop_atoms();
         let shown = (point.packet.clone(), rivals);
         self.pieces.add_shown(verdict, self.post.direction(), plain, by, shown);

@@ -1,6 +1,7 @@
 //! What a packet is made of: addresses, ports, protocols, ICMP types, hardware addresses.
 //!
-//! Every type here parses from the one spelling that records use and prints it back (`parse(print(x)) == x`).
+//! Every type that records carry parses from the one spelling that they use and prints it back (`parse(print(x)) == x`); sets of
+//! packets ([`Cell`], [`Bits`], [`Ranges`]) have no spelling.
 //! Nothing here knows of rules, records or the machine.
 
 mod address;

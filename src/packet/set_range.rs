@@ -167,7 +167,8 @@ impl Ranges {
         }
     }
 
-    /// The number of bits that a count of its members takes: 0 for none, 1 for one, 129 for all of 128 bits.
+    /// How large it is, for putting sets in order: about the number of bits that a count of its members takes; 0 for none, 1 for one,
+    /// 129 for all of 128 bits.
     pub fn magnitude(&self) -> u32 {
         let size = self.as_slice().iter().fold(0u128, |sum, (first, last)| sum.saturating_add(last - first));
         if self.is_empty() { 0 } else { 129 - size.leading_zeros().min(128) }

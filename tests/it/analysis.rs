@@ -49,7 +49,6 @@ fn names(found: &Judgement) -> Vec<String> {
 fn each_conflict_has_its_name() {
     for (sample, rules, expected) in [
         // What never matches.
-        ("closed", vec!["r drop input protocol=udp tcp_flags={}"], vec![]),
         ("closed", vec!["r drop input family=ipv6 source_address=192.0.2.1"], vec!["unmatchable! r"]),
         // Order among the proposal's own rules.
         (
@@ -149,7 +148,6 @@ fn each_conflict_has_its_name() {
         ("generation", vec!["r drop input protocol=tcp destination_port=22"], vec!["redundant r"]),
         ("generation", vec!["r accept input protocol=tcp destination_port=22"], vec!["shadow! r"]),
     ] {
-        let rules: Vec<_> = rules.into_iter().filter(|r| !r.contains("={}")).collect();
         let found = judged(sample, &rules);
         assert_eq!(names(&found), expected, "{sample} {rules:?}: {:#?}", found.conflicts.items);
     }

@@ -10,7 +10,7 @@ use std::ops::{ControlFlow, Range};
 /// What is asked of each step while packets travel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    /// Where it goes on; beyond everything where it denies; nowhere where it does nothing.
+    /// Where it goes on; [`NOWHERE`] where it denies or does nothing.
     pub(super) end: u32,
     /// Which rule it is of, counted over the program; [`NO_RULE`] for policies.
     pub(super) rule: u32,
@@ -19,7 +19,10 @@ pub(super) struct Mark {
 }
 
 const NO_RULE: u32 = u32::MAX;
-/// A program made ready for searches.
+/// Beyond all steps.
+const NOWHERE: u32 = u32::MAX;
+
+/// The steps of a program as boxes of numbers, with what searches ask of each.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) program: &'a Program,
@@ -46,7 +49,7 @@ impl<'a> Plan<'a> {
         let mut marks = Vec::with_capacity(program.steps.len());
         for step in &program.steps {
             let end = match step.act {
-                Act::Deny | Act::Pass => u32::MAX,
+                Act::Deny | Act::Pass => NOWHERE,
                 Act::Accept(to) | Act::Leave(to) => to as u32,
             };
             let atoms = !step.cell.atoms().is_empty();
@@ -74,7 +77,7 @@ impl<'a> Plan<'a> {
         acting: Acting,
         mut visit: impl FnMut(u32) -> ControlFlow<()>,
     ) {
-        let last = if let Acting::Leading(last) = acting { last } else { u32::MAX };
+        let last = if let Acting::Leading(last) = acting { last } else { NOWHERE };
         let mut through = |tree: &Tree| {
             let exact = tree.is_exact();
             tree.near(space, &range, last, &mut |n| {

@@ -61,6 +61,8 @@ fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, te
                 // What one of the two puts together and the other does not is no packet of both.
                 let there = coming(before, direction, &possible);
                 let there: Vec<_> = there.iter().flat_map(|cell| coming(after, direction, cell)).collect();
+                // A way that takes too long leaves the others their steps.
+                comparing.meter = Meter::new(budget.steps);
                 if comparing.way(&there, &a, &b, terms).is_err() {
                     open.push(format!("{direction} packets: undecided after {} steps what else differs", budget.steps));
                 }

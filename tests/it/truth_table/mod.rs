@@ -1,6 +1,6 @@
 //! A second engine, for tests alone: every packet of a small header space by itself, sets of them as truth tables.
 //!
-//! It knows nothing of ranges, cells or searches, and nothing of the evaluator; what it says of dead rules and what covers them, of rules
+//! It decides without ranges, cells or searches, and without the evaluator ([`space`] only translates into them what is asked); what it says of dead rules and what covers them, of rules
 //! that make no difference, of equal rulesets, of what a change does and of what gets through must be what [`afo::analyze`] says.
 
 mod space;
@@ -142,6 +142,9 @@ fn a_rule_that_two_others_cover_is_dead() {
     let mut seen = Seen::default();
     world.through(&mut seen);
     assert_eq!(seen.passed.difference(&seen.reached).collect::<Vec<_>>(), [&(1, 2)]);
+    let ruleset = world.ruleset();
     let at = At { table: 0, chain: 1, line: 2 };
-    assert!(world.ruleset().line(at).is_some_and(|line| line.text.contains("(0, 1)")));
+    assert!(ruleset.line(at).is_some_and(|line| line.text.contains("(0, 1)")));
+    let dead: Vec<_> = audit(&ruleset, BUDGET).iter().filter(|found| found.dead).map(about).collect();
+    assert_eq!(dead, [Some((1, 2))]);
 }

@@ -100,7 +100,8 @@ impl Tables<'_> {
         if !matches!(kind, "chain" | "rule") {
             self.all[table].objects.push_str(&words.out);
         }
-        let place = if kind == "rule" { format!("{place}{} handle", body.text("chain")?) } else { place };
+        let number = body.get("handle").and_then(Node::as_u64).map(|n| format!(" handle {n}")).unwrap_or_default();
+        let place = if kind == "rule" { format!("{place}{}{number}", body.text("chain")?) } else { place };
         self.lost.extend(words.lost.into_iter().map(|what| format!("{place}: {what}")));
         Some(())
     }
@@ -360,14 +361,15 @@ mod tests {
     #[test]
     fn what_has_no_text_is_named() {
         let lost = |object: &str| export(&format!("{{\"nftables\":[{object}]}}")).expect("a listing").lost;
-        let rule = |expr: &str| format!(r#"{{"rule":{{"family":"ip","table":"t","chain":"c","expr":[{expr}]}}}}"#);
+        let rule =
+            |expr: &str| format!(r#"{{"rule":{{"family":"ip","table":"t","chain":"c","handle":7,"expr":[{expr}]}}}}"#);
         assert_eq!(lost(&rule(r#"{"accept":null}"#)), Vec::<String>::new());
         for (object, words) in [
             (
                 rule(r#"{"xt":{"type":"match","name":"mac"}}"#),
-                "ip t c handle: xt {\"type\":\"match\",\"name\":\"mac\"}",
+                "ip t c handle 7: xt {\"type\":\"match\",\"name\":\"mac\"}",
             ),
-            (rule(r#"{"log":{"prefix":"a\"b"}}"#), "ip t c handle: the text \"a\\\"b\""),
+            (rule(r#"{"log":{"prefix":"a\"b"}}"#), "ip t c handle 7: the text \"a\\\"b\""),
             (r#"{"table":{"family":"ip","name":"t","flags":"x"}}"#.to_owned(), "table ip t: the flags `x`"),
             (
                 r#"{"set":{"family":"ip","name":"s","table":"t","type":"integer"}}"#.to_owned(),
