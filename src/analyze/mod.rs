@@ -3,6 +3,19 @@
 //! Pure: a ruleset and rules in, answers out. Exact for what was read; what was not read makes an answer unknown, never fine. Every
 //! search has a budget of steps, so that no ruleset makes it hang: beyond it the answer is "undecided".
 //!
+//! Four searches answer, each where it is the cheapest:
+//!
+//! - about every rule of a ruleset (`audit`): the whole way as one list of steps (`program`), its packets as boxes of small numbers
+//!   (`audit/grid`, `audit/tree`); one packet is tried, the box that takes it is cut away (`audit/probe`). Where unread conditions
+//!   that several steps share matter, `search` splits sets of packets instead, which knows what holds of each.
+//! - about one proposed rule (`proposal`): only what its packets can meet is laid out (`near`, `program`) and what becomes of each part of
+//!   them is told (`fate`). Where they meet very many rules nothing is laid out: `sift` lists the rules with what tells the packets
+//!   apart, `travel` looks for single packets along them (`proposal/{post,wide,newly}`).
+//! - about whole sets of packets (`reach`, `diff`, `equal`, invariants): `ways` lays out with a number for each condition that packets do not
+//!   decide alone, `fate` splits the set, `certain` says what holds whatever they are. A wide question to a large ruleset goes
+//!   rule by rule (`passing`), by the search for proposals.
+//! - about one packet (`trace`): the plain evaluator of [`crate::rule::evaluate`], to which all of these answer in tests.
+//!
 //! ```
 //! use afo::analyze::{Budget, audit};
 //! use afo::backend::nftables::read;
