@@ -55,7 +55,7 @@ impl Changed {
     /// Notes a set of packets, less what its text leaves out, with an example and the rules that decide.
     pub(super) fn tell(&mut self, accepts: bool, cell: Cell, class: PacketClass) {
         // A rule in the place of another may be told of twice.
-        if !self.told.iter().any(|(a, _, told)| *a == accepts && told.text == class.text) {
+        if !self.told.iter().any(|(a, own, told)| *a == accepts && *own == cell && told.text == class.text) {
             self.told.push((accepts, cell, class));
         }
     }

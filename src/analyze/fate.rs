@@ -30,6 +30,9 @@ struct Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spent;
 
+/// A piece that so many steps may touch counts as one more: each of them is held against what is left of it.
+const HELD: usize = 2048;
+
 /// Follows packets from step `from` to their ends. `visit` may stop it.
 pub(super) fn fates(
     program: &Program,
@@ -46,7 +49,7 @@ pub(super) fn fates(
     }
     let mut count = 0;
     while let Some(piece) = stack.pop() {
-        count += 1;
+        count += 1 + piece.over.len() / HELD;
         if count > budget {
             return Err(Spent);
         }

@@ -10,6 +10,7 @@ use super::view::Side;
 use crate::packet::{Cell, Narrow, Wide};
 use crate::rule::Packet;
 use std::borrow::Cow;
+use std::cell::Cell as Flag;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -108,6 +109,10 @@ enum Over {
 
 /// Fewer hops than this are not told apart roughly first.
 const MANY: usize = 128;
+/// More products of the sets that a hop and those around it ask for are not told.
+const PRODUCTS: usize = 4096;
+/// So many products are tried for one that leaves any packets.
+const TRIES: usize = 4096;
 
 /// Searches along a route.
 #[derive(Debug)]
@@ -117,6 +122,8 @@ pub(super) struct Travel<'r, 'v> {
     pub(super) left: usize,
     /// Whether some packets of the present search were lost sight of, so that nothing is proved.
     lost: bool,
+    /// Set where products were too many to find one that leaves packets.
+    blind: Flag<bool>,
     /// Hops that accept whatever comes to them, with where it goes on: rules that are put there on trial.
     pub(super) opened: Vec<(usize, usize)>,
     all: Rc<[u32]>,
@@ -124,13 +131,24 @@ pub(super) struct Travel<'r, 'v> {
 
 impl<'r, 'v> Travel<'r, 'v> {
     pub(super) fn new(route: &'r Route<'v>, left: usize) -> Self {
-        Self { route, left, lost: false, opened: Vec::new(), all: (0..route.hops.len() as u32).collect() }
+        Self {
+            route,
+            left,
+            lost: false,
+            blind: Flag::new(false),
+            opened: Vec::new(),
+            all: (0..route.hops.len() as u32).collect(),
+        }
     }
 
     /// Whether a packet of the cells makes all legs.
     pub(super) fn search(&mut self, cells: &[Cell], legs: &[Leg], trust: Trust) -> Sought {
         let mut used = BTreeSet::new();
         self.lost = false;
+        self.blind.set(false);
+        if self.left == 0 {
+            return Sought::Spent;
+        }
         let parts = cells.iter().flat_map(Cell::by_family);
         let whole = |cell| Piece { cell, over: Rc::clone(&self.all), over_is: Over::All };
         let mut stack: Vec<_> = parts.map(whole).collect();
@@ -151,7 +169,7 @@ impl<'r, 'v> Travel<'r, 'v> {
             let piece = Piece { over, over_is: Over::Exactly, ..piece };
             self.carve(&piece, &point, (leg, taker), trust, &mut stack);
         }
-        if self.lost { Sought::Spent } else { Sought::Nothing(used) }
+        if self.lost || self.blind.get() { Sought::Spent } else { Sought::Nothing(used) }
     }
 
     fn spend(&mut self, looks: usize) -> bool {
@@ -284,7 +302,8 @@ impl<'r, 'v> Travel<'r, 'v> {
     }
 
     /// All packets of some cells that a hop acts on when they come to it.
-    pub(super) fn all_within(&self, hop: usize, cells: &[Cell]) -> Vec<Cell> {
+    /// Where these would be too many sets no work is left, so that no search after it proves anything.
+    pub(super) fn all_within(&mut self, hop: usize, cells: &[Cell]) -> Vec<Cell> {
         let mut own = cells.to_vec();
         let mut at = Some(hop);
         while let Some(hop) = at {
@@ -295,11 +314,16 @@ impl<'r, 'v> Travel<'r, 'v> {
                     Test::Narrow(field, values) => own.iter_mut().for_each(|cell| cell.keep_narrow(*field, **values)),
                     Test::Atom(atom, holds) => own.retain_mut(|cell| cell.keep_atom(*atom, *holds)),
                     Test::AnyOf(all) => {
-                        own = own.iter().flat_map(|cell| all.iter().filter_map(|one| cell.and(one))).collect();
+                        let both = own.iter().flat_map(|cell| all.iter().filter_map(|one| cell.and(one)));
+                        own = both.take(PRODUCTS + 1).collect();
                     }
                 }
             }
             own.retain_mut(|cell| luck.is_none_or(|atom| cell.keep_atom(atom, true)) && !cell.is_empty());
+            if own.len() > PRODUCTS {
+                self.left = 0;
+                return Vec::new();
+            }
             at = self.route.inside(hop);
         }
         own
@@ -339,7 +363,15 @@ impl<'r, 'v> Travel<'r, 'v> {
                 own.keep_atom(atom, true).then_some(())?;
             }
         }
-        if own.is_empty() { None } else { product(own, &sets, point) }
+        if own.is_empty() {
+            return None;
+        }
+        let mut tries = TRIES;
+        let found = product(own, &sets, point, &mut tries);
+        if found.is_none() && tries == 0 {
+            self.blind.set(true);
+        }
+        found
     }
 
     /// Leaves of a piece what a hop does not take.
@@ -432,10 +464,15 @@ impl<'r, 'v> Travel<'r, 'v> {
 }
 
 /// What of a cell is in one product of each set: that which holds a packet, or the first that leaves any.
-fn product(cell: Cell, sets: &[&[Cow<Cell>]], point: Option<&Point>) -> Option<Cell> {
+fn product(cell: Cell, sets: &[&[Cow<Cell>]], point: Option<&Point>, tries: &mut usize) -> Option<Cell> {
     let Some((first, others)) = sets.split_first() else { return Some(cell) };
-    let chosen = first.iter().filter(|own| point.is_none_or(|point| point.is_in(own)));
-    chosen.filter_map(|own| cell.and(own)).find_map(|both| product(both, others, point))
+    for own in first.iter().filter(|own| point.is_none_or(|point| point.is_in(own))) {
+        *tries = tries.checked_sub(1)?;
+        if let Some(found) = cell.and(own).and_then(|both| product(both, others, point, tries)) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// What can be of a part of a set that can be.

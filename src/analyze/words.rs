@@ -87,7 +87,10 @@ pub(super) fn class(direction: Direction, cell: &Cell, atoms: &Atoms) -> String 
     let mut words: Vec<String> = Vec::new();
     let family = cell.narrow(Narrow::Family);
     let single = if family.len() == 1 { family.iter().next() } else { None };
-    let far = |field| address_words(single, cell.wide(field));
+    let far = |field| match single {
+        None if cell.asks_wide(field) => both_words(cell.wide(field)),
+        _ => address_words(single, cell.wide(field)),
+    };
     let (from, to) = (far(Wide::Source), far(Wide::Destination));
     if from.is_none() && to.is_none() {
         words.extend(match single {
@@ -231,6 +234,16 @@ pub(super) fn address_words(family: Option<u8>, values: &Ranges) -> Option<Strin
             false => format!("{}-{}", address_of(family, first), address_of(family, last)),
         }
     })
+}
+
+/// Addresses of both families, where not all are meant.
+fn both_words(values: &Ranges) -> Option<String> {
+    let v4 = Ranges::one(0, u32::MAX.into());
+    let low = if v4.is_disjoint(values) { None } else { Some(address_words(Some(0), values)) };
+    let words =
+        [low.map(|words| words.unwrap_or_else(|| "any IPv4 address".to_owned())), address_words(Some(1), values)];
+    let words: Vec<_> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(" or "))
 }
 
 fn protocol_words(values: Bits) -> Option<String> {

@@ -47,7 +47,7 @@ pub(in crate::analyze) struct Rivals {
 
 impl<'r, 'v> Post<'r, 'v> {
     pub(in crate::analyze) fn new(route: &'r Route<'v>, hop: usize, budget: Budget) -> Self {
-        let travel = Travel::new(route, budget.steps.saturating_mul(LOOKS));
+        let mut travel = Travel::new(route, budget.steps.saturating_mul(LOOKS));
         let cells = travel.all_within(hop, &route.packets);
         let other = |n: &usize| *n != hop && route.hops[*n].side != Side::Both && route.hops[*n].act != Move::Stay;
         let mut changed = (0..route.hops.len()).filter(other);

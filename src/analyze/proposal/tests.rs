@@ -63,8 +63,13 @@ fn holds_wide(live: &Ruleset, after: &Ruleset, rules: &[Rule], changes: &[Change
     for packet in packets() {
         let is_in = |cells: &[Cell]| cells.iter().any(|cell| packet.is_in(cell));
         let (was, is) = (passes(live, &packet), passes(after, &packet));
-        prop_assert!(was <= is || is_in(&dropped) || more_dropped, "{} is dropped", packet);
-        prop_assert!(is <= was || is_in(&accepted) || more_accepted, "{} is accepted", packet);
+        prop_assert!(was <= is || is_in(&dropped) || more_dropped, "{} is dropped: {:?}", packet, effect.newly_dropped);
+        prop_assert!(
+            is <= was || is_in(&accepted) || more_accepted,
+            "{} is accepted: {:?}",
+            packet,
+            effect.newly_accepted
+        );
     }
     prop_assert!(!more_dropped || !dropped.is_empty());
     prop_assert!(!more_accepted || !accepted.is_empty());
