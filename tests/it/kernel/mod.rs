@@ -19,6 +19,7 @@ mod iptables_packets;
 mod nftables;
 mod oracle;
 mod placing;
+mod queue;
 mod rendering;
 mod replay;
 mod scheme;
