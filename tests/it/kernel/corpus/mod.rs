@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Of the rulesets that load, how many per hundred must come back equal.
 const BAR: usize = 95;
 
+/// Samples of the source tree that need not load: nft 1.0.6 takes no devices in JSON.
+pub const UNLOADABLE: usize = 1;
+
 /// What became of the rulesets of one collection.
 #[derive(Debug, Default)]
 struct Count {
@@ -45,7 +48,8 @@ const LINKS: [&str; 8] = ["eth0", "eth1", "eth2", "wan", "lan", "br0", "d0", "wl
 #[test]
 fn rulesets_come_back_equal() {
     in_namespace(|host| {
-        let directory = std::env::var_os("AFO_CORPUS").map_or_else(|| root().join("tests/rulesets"), PathBuf::from);
+        let given = std::env::var_os("AFO_CORPUS").map(PathBuf::from);
+        let directory = given.clone().unwrap_or_else(|| root().join("tests/rulesets"));
         for pair in LINKS.chunks(2) {
             host.sh(&format!("ip link add name {} type veth peer name {}", pair[0], pair[1]));
         }
@@ -74,6 +78,7 @@ fn rulesets_come_back_equal() {
         }
         let all = &counts["all"];
         assert!(all.loaded > 0, "nothing in {} loads", directory.display());
+        assert!(given.is_some() || all.there - all.loaded <= UNLOADABLE, "samples that do not load: {counts:?}");
         assert_eq!(all.wrong, 0, "differences that nothing names");
         assert!(all.equal * 100 >= all.loaded * BAR, "fewer than {BAR} of 100 come back equal: {all:?}");
     });

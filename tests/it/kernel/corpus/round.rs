@@ -1,7 +1,7 @@
 //! One ruleset through the kernel and back.
 
 use super::super::{Host, feed};
-use super::gather::Written;
+use super::gather::{Written, apart};
 use afo::backend::nftables::Heads;
 use afo::backend::{iptables, nftables};
 use afo::rule::ruleset::{Ruleset, TableFamily};
@@ -158,13 +158,17 @@ fn tables(program: &str, text: &str) -> Result<End, End> {
     let family = read(text).ok().and_then(|ruleset| ruleset.tables.first().map(|table| table.family));
     let name = if family == Some(TableFamily::Ip6) { "ip6tables" } else { "iptables" };
     let (restore, save) = (format!("{name}-{program}-restore"), format!("{name}-{program}-save"));
-    let ended = there_and_back(&restore, &save, program, text);
+    let (sets, dump) = apart(text);
     empty(&restore, program);
+    let ended = run("ipset", &["restore"], &sets)
+        .map_err(End::NotLoaded)
+        .and_then(|_| there_and_back(&restore, &save, program, &dump));
+    empty(&restore, program);
+    run("ipset", &["destroy"], "").expect("no rule holds a set");
     ended
 }
 
 fn there_and_back(restore: &str, save: &str, program: &str, text: &str) -> Result<End, End> {
-    empty(restore, program);
     run(restore, &[], text).map_err(End::NotLoaded)?;
     let saved = run(save, &[], "").map_err(End::NotLoaded)?;
     let ruleset = iptables::read(&saved).map_err(|e| End::Wrong(format!("it cannot be read: {e}")))?;

@@ -41,6 +41,11 @@ impl Algebra {
         }
     }
 
+    /// How many rules it says are dead, and make no difference.
+    pub fn found(&self) -> [usize; 2] {
+        [self.dead.len(), self.spared.len()]
+    }
+
     /// Packets out of some of the portions, each with what the algebra says of it.
     pub fn probes(&self, aims: &Aims, draw: &mut Draw) -> Vec<(Packet, Portion)> {
         let mut found = Vec::new();
