@@ -108,11 +108,12 @@ impl Place<'_> {
             "mangle" => mangle(line, body),
             "notrack" => line.alters.push(Alteration::Untracked),
             // An object that is looked up in a map and is not there ends the rule (nft_objref_map_eval).
-            "counter" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" if body.get("map").is_some() => {
+            "counter" | "ct helper" | "ct timeout" | "secmark" if body.get("map").is_some() => {
                 line.conditions.push(Condition::Chance(words::statement(kind, body)));
             }
-            "counter" | "log" | "dup" | "flow" | "last" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
-            }
+            "counter" | "log" | "dup" | "flow" | "last" | "ct helper" | "ct timeout" | "secmark" => {}
+            // A connection that is there already ends the rule (nft_ct_expect_obj_eval).
+            "ct expectation" => line.conditions.push(Condition::Chance(words::statement(kind, body))),
             // A set that is full, or an element that is not there, ends the rule (nft_dynset_eval).
             "limit" | "quota" | "ct count" | "set" | "map" | "meter" => {
                 line.conditions.push(Condition::Chance(words::statement(kind, body)));

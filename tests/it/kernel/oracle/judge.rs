@@ -1,8 +1,8 @@
 //! What evaluator and kernel say of one packet, side by side.
 
 use afo::rule::evaluate::{By, Trace, evaluate};
-use afo::rule::ruleset::{At, Ruleset};
-use afo::sys::lab::{Seen, Step};
+use afo::rule::ruleset::{At, Condition, Line, Outcome, Ruleset, Table, TableFamily, Verdict};
+use afo::sys::lab::{Event, Seen, Step};
 use std::collections::HashSet;
 
 /// At most so many ways that chance can take are looked at.
@@ -56,12 +56,18 @@ fn guided(ruleset: &Ruleset, seen: &Seen) -> (Trace, bool) {
     let mut there: HashSet<_> = matched(seen).into_iter().collect();
     there.extend(seen.events.iter().map(|e| (e.table.as_str(), e.chain.as_str(), None)));
     let mut asked = false;
-    let mut luck = |at: At, _: &str| {
+    let mut luck = |at: At, text: &str| {
         asked = true;
-        there.contains(&named(ruleset, at))
+        there.contains(&named(ruleset, at)) != is_opposite(ruleset, at, text)
     };
     let trace = evaluate(ruleset, &seen.sent, &mut luck).expect("the kernel took the ruleset");
     (trace, asked)
+}
+
+/// Whether a rule holds where what is asked does not: `fib … missing`.
+fn is_opposite(ruleset: &Ruleset, at: At, text: &str) -> bool {
+    let opposite = |condition: &Condition| matches!(condition, Condition::Unread(u) if u.asked() == (text, false));
+    ruleset.line(at).is_some_and(|line| line.conditions.iter().any(opposite))
 }
 
 /// A place in the words of both sides: table, chain, handle.
@@ -92,7 +98,19 @@ fn agrees(ruleset: &Ruleset, trace: &Trace, seen: &Seen) -> bool {
         By::Policy(table, chain) => Some(named(ruleset, At { table, chain, line: usize::MAX })),
         By::Nothing => None,
     };
-    trace.fate.passes() == seen.passed && passed == matched(seen) && (trace.fate.passes() || by == denied)
+    let took_part = seen.events.iter().filter(|event| event.handle.is_some() && !hands_on(ruleset, event));
+    let matched: Vec<_> = took_part.map(|e| (e.table.as_str(), e.chain.as_str(), e.handle)).collect();
+    trace.fate.passes() == seen.passed && passed == matched && (trace.fate.passes() || by == denied)
+}
+
+/// Whether a rule is one that translates and did not: a packet of another family comes to the end of it (nft_nat_inet_eval), which the
+/// kernel tells and the evaluator does not.
+fn hands_on(ruleset: &Ruleset, event: &Event) -> bool {
+    let own = |table: &&Table| table.name == event.table && table.family == TableFamily::Inet;
+    let chains = ruleset.tables.iter().filter(own).flat_map(|table| &table.chains);
+    let mut lines = chains.filter(|chain| chain.name == event.chain).flat_map(|chain| &chain.lines);
+    let translates = |line: &Line| matches!(line.outcome, Outcome::Verdict(Verdict::Translate(_)));
+    event.step == Step::Continue && lines.any(|line| line.handle == event.handle && translates(line))
 }
 
 /// As [`judge`], of what became of the packet alone: not every program's rules are traced by what they were read from.
@@ -128,8 +146,11 @@ pub fn judge(ruleset: &Ruleset, seen: &Seen) -> Result<Compared, String> {
             format!("{} by {:?} over {passed:?}", trace.fate.as_str(), trace.by)
         })
         .collect();
+    let led: Vec<_> = trace.passed.iter().map(|at| named(ruleset, *at)).collect();
     Err(format!(
-        "evaluator ({} ways): {}\nkernel: {} over {:?}",
+        "evaluator, led by what the kernel did: {} by {:?} over {led:?}\nevaluator ({} ways): {}\nkernel: {} over {:?}",
+        trace.fate.as_str(),
+        trace.by,
         ways.len(),
         told.join("\n  or "),
         if seen.passed { "accept" } else { "drop" },
