@@ -14,6 +14,7 @@ mod position;
 pub mod ruleset;
 mod schedule;
 mod spelling;
+mod stray;
 mod tracking;
 mod translation;
 mod unread;

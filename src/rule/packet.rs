@@ -1,4 +1,5 @@
 use super::ruleset::{name_number, number_name};
+use super::stray::address;
 use super::{ConnectionState, Direction};
 use crate::packet::{Cell, LOCAL, MacAddress, NO_MAC, NO_VLAN, Narrow, Protocol, UNICAST, Wide, usual_type};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -196,8 +197,8 @@ impl Packet {
             direction,
             interface_in: interface(cell, Wide::InInterface, direction != Direction::Output),
             interface_out: interface(cell, Wide::OutInterface, direction != Direction::Input),
-            source: address_of(family, ordinary(cell, Wide::Source, far)?),
-            destination: address_of(family, ordinary(cell, Wide::Destination, near)?),
+            source: address_of(family, address(cell, Wide::Source, family, far)?),
+            destination: address_of(family, address(cell, Wide::Destination, family, near)?),
             protocol: Protocol(protocol),
             source_port: ordinary(cell, Wide::SourcePort, 40000)?.try_into().ok()?,
             destination_port: ordinary(cell, Wide::DestinationPort, 22)?.try_into().ok()?,
@@ -269,10 +270,7 @@ fn ordinary(cell: &Cell, field: Wide, liked: u128) -> Option<u128> {
     if values.contains(liked) {
         return Some(liked);
     }
-    let (first, last) = *values.as_slice().first()?;
-    // The network's own address is no host's.
-    let host = matches!(field, Wide::Source | Wide::Destination) && last - first > 1;
-    Some(if host { first + 1 } else { first })
+    values.as_slice().first().map(|(first, _)| *first)
 }
 
 fn ordinary_narrow(cell: &Cell, field: Narrow, liked: &[u8]) -> Option<u8> {

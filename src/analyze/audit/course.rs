@@ -8,6 +8,7 @@ use crate::analyze::search::{Limits, Reach, reach};
 use crate::analyze::words::decider;
 use crate::packet::{Cell, Ranges, Wide};
 use crate::record::Witness;
+use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use crate::rule::{Direction, Packet};
 use std::collections::BTreeSet;
@@ -151,10 +152,23 @@ impl<'a> Course<'a> {
         let by = by.map(|n| format!(" by {}", decider(ruleset, self.program.steps[n as usize].by))).unwrap_or_default();
         // What the text of a packet cannot say cannot be replayed.
         let shown = Packet::from_cell(self.direction, &cell)?.said().filter(|packet| packet.is_in(&cell))?;
+        if shown.is_stray() || !cell.atoms().is_empty() && depends(ruleset, &shown) {
+            return None;
+        }
         let mut packet = String::with_capacity(96);
         write!(packet, "{shown}").ok()?;
         Some(Witness { packet, verdict: format!("{verdict}{by}"), expected })
     }
+}
+
+/// Whether what becomes of a packet depends on what it does not say.
+fn depends(ruleset: &Ruleset, packet: &Packet) -> bool {
+    let mut asked = false;
+    let mut luck = |_, _: &str| {
+        asked = true;
+        false
+    };
+    evaluate(ruleset, packet, &mut luck).is_err() || asked
 }
 
 #[cfg(test)]

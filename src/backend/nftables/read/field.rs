@@ -45,6 +45,8 @@ pub(super) enum Subject {
     Family,
     /// `meta protocol`, an ether type.
     EtherType,
+    /// The first four bits of an IP header, which say the family once more (`ip_rcv_core`).
+    Version,
     Protocol,
     State,
     Status,
@@ -77,7 +79,7 @@ impl Subject {
     /// The narrow field; a wide one has none and is never asked.
     pub(super) fn narrow(self) -> Narrow {
         match self {
-            Self::Family | Self::EtherType | Self::Wide(..) => Narrow::Family,
+            Self::Family | Self::EtherType | Self::Version | Self::Wide(..) => Narrow::Family,
             Self::Protocol => Narrow::Protocol,
             Self::State => Narrow::State,
             Self::Status => Narrow::ConnectionStatus,
@@ -96,6 +98,7 @@ impl Subject {
         match self {
             Self::Family => [2, 10, 0][usize::from(value.min(2))],
             Self::EtherType => [0x0800, 0x86dd, 0][usize::from(value.min(2))],
+            Self::Version => [4, 6, 0][usize::from(value.min(2))],
             Self::State => STATE_NUMBERS[usize::from(value.min(4))],
             Self::Status => (0..7).filter(|bit| value >> bit & 1 == 1).map(|bit| STATUS_NUMBERS[bit]).sum(),
             _ => value.into(),
@@ -105,7 +108,7 @@ impl Subject {
     /// The number that a word stands for.
     pub(super) fn word(self, word: &str) -> Option<u64> {
         match self {
-            Self::Wide(..) | Self::Fragment => None,
+            Self::Wide(..) | Self::Fragment | Self::Version => None,
             Self::Family => find(&[("ipv4", 2), ("ipv6", 10)], word),
             Self::EtherType => find(&[("ip", 0x0800), ("ip6", 0x86dd)], word),
             Self::Protocol => protocol(word),
@@ -320,6 +323,8 @@ fn payload(protocol: &str, field: &str) -> Option<Field> {
         ("ip", "daddr") => (Subject::Wide(Wide::Destination, Kind::V4), vec![is(Narrow::Family, 0)]),
         ("ip6", "saddr") => (Subject::Wide(Wide::Source, Kind::V6), vec![is(Narrow::Family, 1)]),
         ("ip6", "daddr") => (Subject::Wide(Wide::Destination, Kind::V6), vec![is(Narrow::Family, 1)]),
+        ("ip", "version") => (Subject::Version, vec![is(Narrow::Family, 0)]),
+        ("ip6", "version") => (Subject::Version, vec![is(Narrow::Family, 1)]),
         ("ip", "protocol") => (Subject::Protocol, vec![is(Narrow::Family, 0)]),
         // True of what has no extension header, which the model does not know of.
         ("ip6", "nexthdr") => (Subject::Protocol, vec![is(Narrow::Family, 1), no_extension()]),

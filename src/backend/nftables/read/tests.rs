@@ -314,3 +314,17 @@ proptest! {
         let _ = read(&format!(r#"{{"nftables":[{text}]}}"#));
     }
 }
+
+#[test]
+fn the_version_is_the_family() {
+    let asked = |protocol: &str, op: &str, version: u8| {
+        let left = format!(r#"{{"payload":{{"protocol":"{protocol}","field":"version"}}}}"#);
+        let families = matched(&left, op, &version.to_string()).into_iter().filter_map(|condition| match condition {
+            Condition::Narrow(Narrow::Family, families) => Some(families),
+            other => panic!("{other:?}"),
+        });
+        families.fold(Bits::ALL, Bits::and).iter().collect::<Vec<_>>()
+    };
+    assert_eq!([asked("ip", "==", 4), asked("ip", "==", 6), asked("ip", "!=", 6)], [vec![0], vec![], vec![0]]);
+    assert_eq!([asked("ip6", "==", 6), asked("ip6", "==", 4)], [vec![1], vec![]]);
+}
