@@ -30,10 +30,10 @@ pub(super) fn address(cell: &Cell, field: Wide, family: u8, liked: u128) -> Opti
 
 impl Packet {
     /// Whether the kernel drops it on its way to the input or forward hook whatever the rules say (`ip_route_input_slow`,
-    /// `ip6_rcv_core`, `ip6_forward`).
+    /// `ip6_rcv_core`, `ip6_forward`), or gives it another destination on its way out (`ip_route_output_key_hash_rcu`).
     pub fn is_stray(&self) -> bool {
         if self.direction == Direction::Output {
-            return false;
+            return self.destination.is_unspecified();
         }
         let own = self.interface_in.as_deref() == Some("lo");
         let forwarded = self.direction == Direction::Forward;
@@ -81,6 +81,7 @@ mod tests {
             ("input eth0 :: > ff02::1 udp", false),
             ("forward a b fe80::1 > 2001:db8::1 udp", true),
             ("output eth0 127.0.0.1 > 0.0.0.1 udp", false),
+            ("output eth0 127.0.0.1 > 0.0.0.0 udp", true),
         ] {
             assert_eq!(ends.parse::<Packet>().expect(ends).is_stray(), expected, "{ends}");
         }

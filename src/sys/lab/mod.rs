@@ -231,6 +231,11 @@ impl Lab {
         if (packet.fragment || first) && (self.tracks || delivered) || packet.fragment && first {
             return None;
         }
+        // Loopback is another interface here, and nothing else takes its addresses in (ip6_rcv_core).
+        let of_loopback = [packet.source, packet.destination].iter().any(|end| end.is_ipv6() && end.is_loopback());
+        if of_loopback && packet.interface_in.as_deref() == Some("lo") {
+            return None;
+        }
         let known = |name: &Option<String>| name.clone().filter(|name| self.streets.contains_key(name));
         match packet.direction {
             Direction::Input => known(&packet.interface_in).map(|_| Way::Here),
