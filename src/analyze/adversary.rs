@@ -47,7 +47,7 @@ fn ruleset(lines: Vec<Line>, mut chains: Vec<Chain>) -> Ruleset {
 }
 
 fn either(n: usize) -> Verdict {
-    if n % 2 == 0 { Verdict::Accept } else { Verdict::Drop }
+    if n.is_multiple_of(2) { Verdict::Accept } else { Verdict::Drop }
 }
 
 /// Random boxes that are wide in five fields.

@@ -10,9 +10,9 @@ use super::program::{Act, Program, Step, Unlaid, lay_out};
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use crate::rule::Direction;
 use crate::rule::evaluate::{By, Fate};
-use crate::rule::ruleset::{Condition, Outcome, Ruleset, TableFamily, Verdict};
+use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, Ruleset, TableFamily, Verdict};
 use crate::rule::way::Changes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 /// Numbers of doubts begin here; below are those of unread tests of the packet.
@@ -59,6 +59,16 @@ pub(super) struct Laid {
     pub(super) program: Program,
     /// Which steps that deny tell the sender.
     rejects: Vec<bool>,
+    /// What steps change about packets that others ask for, in words.
+    altering: BTreeMap<usize, String>,
+}
+
+/// Whether what is left to chance has the numbers of a ruleset laid out before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Luck {
+    Shared,
+    /// Rules of the other change other packets: nobody knows what this one makes of the same packet.
+    Own,
 }
 
 /// Packets that have the same way, as far as conditions with numbers hold as said.
@@ -102,6 +112,16 @@ impl Meter {
 impl Laid {
     /// Lays a direction out. What reads the same, for the same time, has the same number as in a ruleset laid out before.
     pub(super) fn new(ruleset: &Ruleset, direction: Direction, terms: &mut Terms) -> Result<Self, Unlaid> {
+        Self::with_luck(ruleset, direction, terms, Luck::Shared)
+    }
+
+    /// The same with numbers of its own for what is left to chance, or not.
+    pub(super) fn with_luck(
+        ruleset: &Ruleset,
+        direction: Direction,
+        terms: &mut Terms,
+        luck: Luck,
+    ) -> Result<Self, Unlaid> {
         let mut program = lay_out(ruleset, direction, &mut terms.atoms)?;
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut last = None;
@@ -124,11 +144,28 @@ impl Laid {
                 _ => 2,
             };
             let words = || doubt_words(ruleset, step.by, doubt);
-            let number = terms.doubt((text, visit, act), words, doubt == Doubt::Unread);
+            let (apart, unread) = match luck {
+                Luck::Shared => (text, doubt == Doubt::Unread || is_blurred(ruleset, step.by)),
+                Luck::Own => (format!("\0own {text}"), true),
+            };
+            let number = terms.doubt((apart, visit, act), words, unread);
             step.cell.keep_atom(number, true);
         }
         let rejects = program.steps.iter().map(|step| rejects(ruleset, step)).collect();
-        Ok(Self { direction, program, rejects })
+        let altering = program.steps.iter().enumerate();
+        let altering = altering.filter_map(|(n, step)| Some((n, alteration(ruleset, step.by)?))).collect();
+        Ok(Self { direction, program, rejects, altering })
+    }
+
+    /// What a step changes about packets, in words.
+    pub(super) fn alters(&self, step: usize) -> Option<&str> {
+        self.altering.get(&step).map(String::as_str)
+    }
+
+    /// Whether a step leads packets past one that changes them.
+    pub(super) fn leads_past(&self, step: usize) -> bool {
+        let to = self.program.steps.get(step).and_then(|own| own.act.target());
+        to.is_some_and(|to| self.altering.range(step + 1..to.max(step + 1)).next().is_some())
     }
 
     /// The fate that a step gives.
@@ -169,6 +206,21 @@ impl Laid {
         });
         stopped.and(done.map_err(|_| Exhausted))
     }
+}
+
+/// What a rule changes; of one that does so before it has asked for everything, all that it says.
+fn alteration(ruleset: &Ruleset, by: By) -> Option<String> {
+    let By::Line(at) = by else { return None };
+    let line = ruleset.line(at).filter(|line| !line.alters.is_empty())?;
+    let early = if line.alters.contains(&Alteration::EarlyMark) { line.text.as_str() } else { "" };
+    Some(format!("{:?} {early}", line.alters))
+}
+
+/// Whether a rule is left to chance only because others change what it asks for: then not both can be for the same packet.
+fn is_blurred(ruleset: &Ruleset, by: By) -> bool {
+    let By::Line(at) = by else { return false };
+    let chance = |line: &Line| line.conditions.iter().any(|condition| matches!(condition, Condition::Chance(_)));
+    ruleset.line(at).is_some_and(|line| !chance(line))
 }
 
 fn text_of(ruleset: &Ruleset, by: By) -> String {

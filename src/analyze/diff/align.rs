@@ -32,13 +32,19 @@ pub(super) fn unlike(a: &Laid, b: &Laid) -> (Vec<usize>, Vec<usize>) {
     (only_a, only_b)
 }
 
-/// The steps that do something.
-fn acting(laid: &Laid) -> Vec<usize> {
-    let steps = &laid.program.steps;
-    (0..steps.len()).filter(|n| steps[*n].act != Act::Pass).collect()
+/// Whether the same chance has the same outcome in both: what they change about packets is the same, for the same packets.
+pub(super) fn share_luck(a: &Laid, b: &Laid, (only_a, only_b): (&[usize], &[usize])) -> bool {
+    let apart = |laid: &Laid, step: usize| laid.alters(step).is_some() || laid.leads_past(step);
+    !only_a.iter().any(|step| apart(a, *step)) && !only_b.iter().any(|step| apart(b, *step))
 }
 
-type Key<'a> = (&'a Cell, u8);
+/// The steps that do something, if only to the packet.
+fn acting(laid: &Laid) -> Vec<usize> {
+    let steps = &laid.program.steps;
+    (0..steps.len()).filter(|n| steps[*n].act != Act::Pass || laid.alters(*n).is_some()).collect()
+}
+
+type Key<'a> = (&'a Cell, u8, Option<&'a str>);
 
 fn keys<'a>(laid: &'a Laid, steps: &[usize]) -> Vec<Key<'a>> {
     let kind = |n: usize, step: &Step| match step.act {
@@ -48,7 +54,8 @@ fn keys<'a>(laid: &'a Laid, steps: &[usize]) -> Vec<Key<'a>> {
         Act::Leave(_) => 3,
         Act::Pass => 4,
     };
-    steps.iter().map(|n| (&laid.program.steps[*n].cell, kind(*n, &laid.program.steps[*n]))).collect()
+    let steps = steps.iter().map(|n| (*n, &laid.program.steps[*n]));
+    steps.map(|(n, step)| (&step.cell, kind(n, step), laid.alters(n))).collect()
 }
 
 /// Pairs of equal keys in the same order: common ends, then what is there once in both, then the same between those.

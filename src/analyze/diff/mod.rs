@@ -10,7 +10,7 @@ mod tests;
 use super::Budget;
 use super::classes::{Pieces, more_words};
 use super::program::Unlaid;
-use super::ways::{Exhausted, Fated, Flow, Laid, Meter, Terms, coming, left_out, possible};
+use super::ways::{Exhausted, Fated, Flow, Laid, Luck, Meter, Terms, coming, left_out, possible};
 use crate::packet::Cell;
 use crate::record::Answer;
 use crate::rule::Direction;
@@ -63,7 +63,12 @@ fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, te
                 let there: Vec<_> = there.iter().flat_map(|cell| coming(after, direction, cell)).collect();
                 // A way that takes too long leaves the others their steps.
                 comparing.meter = Meter::new(budget.steps);
-                if comparing.way(&there, &a, &b, terms).is_err() {
+                let (only_a, only_b) = align::unlike(&a, &b);
+                let regions = regions(&there, (&a, &only_a), (&b, &only_b));
+                let shared = align::share_luck(&a, &b, (&only_a, &only_b));
+                // Laid out before, it is laid out again.
+                let own = (!shared).then(|| Laid::with_luck(after, direction, terms, Luck::Own).ok()).flatten();
+                if comparing.way(regions, &a, own.as_ref().unwrap_or(&b), terms).is_err() {
                     open.push(format!("{direction} packets: undecided after {} steps what else differs", budget.steps));
                 }
             }
@@ -122,12 +127,7 @@ impl Comparing {
         self.wanted == Wanted::Witness && self.pieces.has_sure(terms)
     }
 
-    fn way(&mut self, there: &[Cell], a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
-        let (only_a, only_b) = align::unlike(a, b);
-        let cells =
-            only_a.iter().map(|n| &a.program.steps[*n].cell).chain(only_b.iter().map(|n| &b.program.steps[*n].cell));
-        let both = |cell: &Cell| -> Vec<Cell> { there.iter().filter_map(|own| stripped(cell).and(own)).collect() };
-        let regions: Vec<Cell> = cells.flat_map(both).collect();
+    fn way(&mut self, regions: Vec<Cell>, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
         for region in apart(regions, &mut self.meter)? {
             self.region(&region, a, b, terms)?;
             if self.is_done(terms) {
@@ -168,6 +168,17 @@ fn change(before: Fate, after: Fate) -> Option<&'static str> {
         (Fate::Dropped, Fate::Rejected) => Some("rejected_instead_of_dropped"),
         (Fate::Rejected, Fate::Dropped) => Some("dropped_instead_of_rejected"),
     }
+}
+
+/// The packets of the steps that only one of the two has.
+fn regions(there: &[Cell], (a, only_a): (&Laid, &[usize]), (b, only_b): (&Laid, &[usize])) -> Vec<Cell> {
+    let packets = |laid: &Laid, step: usize| match laid.alters(step) {
+        // What is changed before all was asked for is changed of packets that do not match, too.
+        Some(words) if words.contains("EarlyMark") => Cell::all(),
+        _ => stripped(&laid.program.steps[step].cell),
+    };
+    let cells = only_a.iter().map(|n| packets(a, *n)).chain(only_b.iter().map(|n| packets(b, *n)));
+    cells.flat_map(|cell| there.iter().filter_map(|own| cell.and(own)).collect::<Vec<_>>()).collect()
 }
 
 /// A cell without its conditions with numbers.

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::analyze::tests::{packets, ruleset};
+use crate::packet::{Bits, Narrow, Ranges, Wide};
+use crate::rule::Packet;
 use crate::rule::evaluate::evaluate;
-use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict};
+use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, Unread, Verdict};
 use proptest::prelude::*;
 
 fn judged(a: &Ruleset, b: &Ruleset) -> (Compared, Terms) {
@@ -47,6 +49,80 @@ proptest! {
             other => prop_assert!(false, "{:?}", other),
         }
     }
+}
+
+/// Rules that set marks and rules that ask for them, put into a ruleset.
+fn marked() -> impl Strategy<Value = Ruleset> {
+    let put = (0usize..5, 0usize..4, any::<bool>(), 0u32..2, any::<bool>(), 0u128..3);
+    (ruleset(), proptest::collection::vec(put, 0..5)).prop_map(|(mut ruleset, puts)| {
+        for (chain, at, sets, mark, drops, port) in puts {
+            let lines = &mut ruleset.tables[0].chains[chain].lines;
+            let some = Condition::Wide(Wide::DestinationPort, Ranges::one(port, port + 1));
+            let asked = Condition::Wide(Wide::Mark, Ranges::single(mark.into()));
+            let mut new = match (sets, drops) {
+                (true, _) => line("set", vec![some], Verdict::Continue),
+                (_, true) => line("drops", vec![asked], Verdict::Drop),
+                (_, false) => line("accepts", vec![some, asked], Verdict::Accept),
+            };
+            if sets {
+                new.alters.push(Alteration::Mark(mark));
+                new.outcome = Outcome::Next;
+            }
+            lines.insert(at.min(lines.len()), new);
+        }
+        ruleset
+    })
+}
+
+fn differs(a: &Ruleset, b: &Ruleset) -> Option<Packet> {
+    let fate =
+        |ruleset: &Ruleset, packet: &Packet| evaluate(ruleset, packet, &mut |_, _| false).expect("no circles").fate;
+    packets().into_iter().find(|packet| fate(a, packet) != fate(b, packet))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn marks_that_are_set_otherwise_are_no_equality(a in marked(), b in marked(), n in 0usize..20, same in any::<bool>()) {
+        // Either another ruleset, or the same less one rule.
+        let mut other = if same { a.clone() } else { b };
+        let mut at = n;
+        for chain in other.tables[0].chains.iter_mut().filter(|_| same) {
+            if at < chain.lines.len() {
+                chain.lines.remove(at);
+                break;
+            }
+            at -= chain.lines.len();
+        }
+        let told = diff(&a, &other, Wanted::Witness, Budget { steps: 200_000 });
+        let differs = differs(&a, &other);
+        prop_assert!(told.verdict.as_deref() != Some("equal") || differs.is_none(), "{:?} {:?}", differs, told);
+        if let Some(packet) = told.packet.filter(|_| told.verdict.as_deref() == Some("different")) {
+            let packet: Packet = packet.parse().expect("a packet");
+            let fate = |ruleset: &Ruleset| evaluate(ruleset, &packet, &mut |_, _| false).expect("no circles").fate;
+            prop_assert!(fate(&a) != fate(&other), "{}", packet);
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_other_packets_get_is_a_difference() {
+    let protocol = |number: u8| Condition::Narrow(Narrow::Protocol, Bits::single(number));
+    let marks = |conditions: Vec<Condition>| {
+        let mut line = line("mark", conditions, Verdict::Continue);
+        (line.outcome, line.alters) = (Outcome::Next, vec![Alteration::Mark(1)]);
+        line
+    };
+    let drops = || line("drop", vec![Condition::Wide(Wide::Mark, Ranges::single(1))], Verdict::Drop);
+    let same = |a: Vec<Line>, b: Vec<Line>| verdict(a, b).verdict.unwrap_or_default();
+    let accepts = || line("accept", Vec::new(), Verdict::Accept);
+    let tail = |first: Vec<Line>| first.into_iter().chain([drops(), accepts()]).collect::<Vec<_>>();
+    assert_eq!(same(tail(vec![marks(vec![protocol(6)])]), tail(vec![marks(vec![protocol(17)])])), "unknown");
+    assert_eq!(same(tail(vec![marks(vec![protocol(6)])]), tail(vec![marks(vec![protocol(6)])])), "equal");
+    // What denies leads nothing past the rule that sets the mark.
+    let telnet = || line("telnet", vec![Condition::Wide(Wide::DestinationPort, Ranges::single(23))], Verdict::Drop);
+    assert_eq!(same(tail(vec![marks(vec![])]), tail(vec![telnet(), marks(vec![])])), "unknown");
 }
 
 fn one_chain(lines: Vec<Line>) -> Ruleset {
