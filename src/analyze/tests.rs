@@ -9,7 +9,8 @@ use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
 use crate::record::FindingType;
 use crate::rule::evaluate::{By, evaluate};
 use crate::rule::ruleset::{
-    At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
+    Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict,
+    name_number,
 };
 use crate::rule::way::Changes;
 use crate::rule::{ConnectionState, Direction, Landing, Packet, Translation};
@@ -111,6 +112,27 @@ fn translating() -> impl Strategy<Value = Ruleset> {
         let mut nat = chain("nat", Some((Hook::Prerouting, priority, false)), lines);
         nat.base.iter_mut().for_each(|base| base.kind = ChainKind::Nat);
         ruleset.tables[0].chains.push(nat);
+        ruleset
+    })
+}
+
+/// Rules that set marks and rules that ask for them, put into a ruleset.
+pub(super) fn marked() -> impl Strategy<Value = Ruleset> {
+    let put = (0usize..5, 0usize..4, any::<bool>(), 0u32..2, any::<bool>(), 0u128..3);
+    (ruleset(), proptest::collection::vec(put, 0..5)).prop_map(|(mut ruleset, puts)| {
+        for (chain, at, sets, mark, drops, port) in puts {
+            let lines = &mut ruleset.tables[0].chains[chain].lines;
+            let some = Condition::Wide(Wide::DestinationPort, Ranges::one(port, port + 1));
+            let asked = Condition::Wide(Wide::Mark, Ranges::single(mark.into()));
+            let (conditions, outcome) = match (sets, drops) {
+                (true, _) => (vec![some], Outcome::Next),
+                (_, true) => (vec![asked], Outcome::Verdict(Verdict::Drop)),
+                (_, false) => (vec![some, asked], Outcome::Verdict(Verdict::Accept)),
+            };
+            let alters = sets.then_some(Alteration::Mark(mark)).into_iter().collect();
+            let new = Line { handle: None, comment: None, text: String::new(), conditions, alters, outcome };
+            lines.insert(at.min(lines.len()), new);
+        }
         ruleset
     })
 }

@@ -282,6 +282,16 @@ impl<'a> View<'a> {
         whole
     }
 
+    /// A rule of a table that changes packets before others look at them.
+    pub(super) fn altering(&self, table: usize) -> Option<At> {
+        let chains = (0..).map_while(|chain| self.head(table, chain).map(|_| chain));
+        let places = chains.flat_map(|chain| {
+            let order = self.order(table, chain).into_iter();
+            order.map(move |line| At { table, chain, line })
+        });
+        places.into_iter().find(|at| self.line(*at).is_some_and(|line| !line.alters.is_empty()))
+    }
+
     /// How a chain is bound to the way of packets.
     pub(super) fn base(&self, table: usize, chain: usize) -> Option<&Base> {
         self.head(table, chain)?.base.as_ref()

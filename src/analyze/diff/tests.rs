@@ -1,7 +1,7 @@
 //! Comparisons case by case, and against the evaluator.
 
 use super::*;
-use crate::analyze::tests::{packets, ruleset};
+use crate::analyze::tests::{marked, packets, ruleset};
 use crate::packet::{Bits, Narrow, Ranges, Wide};
 use crate::rule::Packet;
 use crate::rule::evaluate::evaluate;
@@ -49,29 +49,6 @@ proptest! {
             other => prop_assert!(false, "{:?}", other),
         }
     }
-}
-
-/// Rules that set marks and rules that ask for them, put into a ruleset.
-fn marked() -> impl Strategy<Value = Ruleset> {
-    let put = (0usize..5, 0usize..4, any::<bool>(), 0u32..2, any::<bool>(), 0u128..3);
-    (ruleset(), proptest::collection::vec(put, 0..5)).prop_map(|(mut ruleset, puts)| {
-        for (chain, at, sets, mark, drops, port) in puts {
-            let lines = &mut ruleset.tables[0].chains[chain].lines;
-            let some = Condition::Wide(Wide::DestinationPort, Ranges::one(port, port + 1));
-            let asked = Condition::Wide(Wide::Mark, Ranges::single(mark.into()));
-            let mut new = match (sets, drops) {
-                (true, _) => line("set", vec![some], Verdict::Continue),
-                (_, true) => line("drops", vec![asked], Verdict::Drop),
-                (_, false) => line("accepts", vec![some, asked], Verdict::Accept),
-            };
-            if sets {
-                new.alters.push(Alteration::Mark(mark));
-                new.outcome = Outcome::Next;
-            }
-            lines.insert(at.min(lines.len()), new);
-        }
-        ruleset
-    })
 }
 
 fn differs(a: &Ruleset, b: &Ruleset) -> Option<Packet> {

@@ -1,7 +1,7 @@
 //! Changes to rules that are there: taken out, replaced, put back, and blocks that end.
 
 use super::difference::Told;
-use super::judge::{Judge, Way, there};
+use super::judge::{Judge, Way, past_changes, there};
 use super::post::Post;
 use crate::analyze::placing::{Made, Stood};
 use crate::analyze::program::{Unlaid, lay_out_near};
@@ -38,6 +38,11 @@ impl Judge<'_> {
                 let words = format!("the way of its packets was not judged: {why}");
                 self.found.items.push(found(change, ConflictType::Unknown, words));
             }
+        }
+        let gone = made.gone.iter().find_map(|stood| self.before.altering(stood.at.table));
+        if let Some(by) = gone.filter(|_| made.new.is_empty()) {
+            let words = past_changes(&self.before.decider(By::Line(by)));
+            self.found.items.push(found(change, ConflictType::Unknown, words));
         }
         if let Some(rule) = change.rule.as_ref().filter(|_| !made.new.is_empty()) {
             self.placed(rule, &made.new);

@@ -25,6 +25,11 @@ pub(super) fn not_laid(rule: &Rule, why: &Unlaid) -> Conflict {
     item(rule, ConflictType::Unknown, format!("the way of its packets was not judged: {why}"))
 }
 
+/// That a rule may keep packets from one that changes them.
+pub(super) fn past_changes(by: &str) -> String {
+    format!("what later rules make of its packets is not known: `{by}`, in the same table, changes what they ask for")
+}
+
 pub(super) fn item(rule: &Rule, kind: ConflictType, explanation: String) -> Conflict {
     Conflict { kind, rule: Some(rule.id.clone()), with: Vec::new(), explanation, example: None, dead: false }
 }
@@ -88,6 +93,11 @@ impl<'a> Judge<'a> {
     pub(super) fn placed(&mut self, rule: &Rule, places: &[Stood]) {
         if let Err(why) = self.on_routes(rule, places) {
             self.found.items.push(not_laid(rule, &why));
+        }
+        let changed = places.iter().find_map(|stood| self.after.altering(stood.at.table));
+        if let (Action::Accept, Some(by)) = (rule.action, changed) {
+            let found = item(rule, ConflictType::Unknown, past_changes(&self.after.decider(By::Line(by))));
+            self.found.items.push(found);
         }
     }
 
