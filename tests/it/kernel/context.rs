@@ -67,8 +67,13 @@ fn vlans_are_zones_by_number_name_and_alias() {
         let _lan = host.peer("eth1", address("192.168.1.1"), address("192.168.1.2"), 24);
         let made =
             Command::new("ip").args("link add link eth1 name eth1.20 type vlan id 20".split(' ')).output().expect("ip");
+        let words = String::from_utf8_lossy(&made.stderr);
         if !made.status.success() {
-            return eprintln!("LEFT OUT: this kernel has no VLANs: {}", String::from_utf8_lossy(&made.stderr));
+            assert!(
+                words.contains("Unknown device type"),
+                "no VLAN for another cause than that the kernel has none: {words}"
+            );
+            return eprintln!("LEFT OUT: this kernel has no VLANs; unit tests read their links");
         }
         host.sh("ip link set eth1.20 alias printers up; ip link add link eth1 name guest type vlan id 30");
         let seen = ctx(host, &["--no-ruleset"]);
