@@ -12,11 +12,13 @@ mod naive;
 
 use afo::analyze::{Against, Budget, audit, conflicts};
 use afo::backend::nftables;
-use afo::record::FindingType;
+use afo::record::{Finding, FindingType};
+use afo::rule::evaluate::evaluate;
+use afo::rule::ruleset::Ruleset;
 use classbench::{Five, SEEDS, drawn};
 use rustix::time::{ClockId, clock_gettime};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -99,7 +101,21 @@ struct Row {
     undecided: usize,
     /// Milliseconds of the plain search for dead rules, what it finds dead and what it leaves open; nothing of large sets.
     peer: Option<(f64, usize, usize)>,
+    /// Rules that only that search finds dead, and of how many of these no packet is known that comes to them.
+    more: (usize, usize),
     peak: f64,
+}
+
+/// How many of the rules that the peer finds dead the audit does not, and of how many of these no packet is known that comes to them.
+fn alive(ruleset: &Ruleset, rules: &[Five], findings: &[Finding], peer: &[usize]) -> (usize, usize) {
+    let dead: BTreeSet<_> = findings.iter().filter(|f| f.dead).filter_map(|f| f.rule.as_ref()?.index).collect();
+    let more: Vec<_> = peer.iter().filter(|rule| !dead.contains(rule)).collect();
+    let comes = |rule: usize| {
+        let packet = naive::survivor(rules, rule)?;
+        let trace = evaluate(ruleset, &packet, &mut |_, _| false).ok()?;
+        Some(trace.passed.iter().any(|at| at.line == rule))
+    };
+    (more.len(), more.iter().filter(|rule| comes(***rule) != Some(true)).count())
 }
 
 fn measure(name: &str, rules: &[Five]) -> Row {
@@ -112,10 +128,11 @@ fn measure(name: &str, rules: &[Five]) -> Row {
     let undecided =
         findings.iter().filter(|f| f.kind == FindingType::Unknown && f.explanation.starts_with("undecided"));
     let peak = peak();
-    let peer =
-        (rules.len() <= PEER).then(|| timed(|| naive::dead(rules))).map(|((dead, open), cost)| (cost, dead, open));
-    let more = drawn(&format!("{name}+"), PROPOSED);
-    let proposed = more.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
+    let peer = (rules.len() <= PEER).then(|| timed(|| naive::dead(rules)));
+    let more = peer.as_ref().map(|((dead, _), _)| alive(&ruleset, rules, &findings, dead)).unwrap_or_default();
+    let peer = peer.map(|((dead, open), cost)| (cost, dead.len(), open));
+    let others = drawn(&format!("{name}+"), PROPOSED);
+    let proposed = others.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
     let proposed: Vec<_> = proposed.collect();
     let mut ones: Vec<_> =
         proposed.iter().map(|rule| timed(|| conflicts(&ruleset, rule, Budget::default())).1).collect();
@@ -135,6 +152,7 @@ fn measure(name: &str, rules: &[Five]) -> Row {
         dead: findings.iter().filter(|finding| finding.dead).count(),
         undecided: undecided.count(),
         peer,
+        more,
         peak,
     }
 }
@@ -150,7 +168,7 @@ fn apart(what: &[&str]) -> Result<Row, String> {
 
 fn head() {
     println!(
-        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>8}{:>9}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}",
+        "{:<14}{:>8}{:>11}{:>8}{:>11}{:>8}{:>9}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}",
         "set",
         "rules",
         "import ms",
@@ -159,6 +177,7 @@ fn head() {
         "cpu ms",
         "x peer",
         "dead",
+        "alive",
         "undec.",
         "one ms",
         "worst",
@@ -169,7 +188,7 @@ fn head() {
 
 fn show(row: &Row) {
     println!(
-        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>8.1}{:>9}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.0}",
+        "{:<14}{:>8}{:>11.1}{:>8.2}{:>11.1}{:>8.1}{:>9}{:>7}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.0}",
         row.name,
         row.rules,
         row.import,
@@ -178,6 +197,7 @@ fn show(row: &Row) {
         row.audit_cpu,
         row.peer.map_or("-".to_owned(), |(cost, _, _)| format!("{:.3}", row.audit / cost)),
         row.dead,
+        row.more.0,
         row.undecided,
         row.one,
         row.worst,
@@ -215,7 +235,8 @@ fn missed(row: &Row) -> Vec<String> {
     };
     bar("rules undecided", row.undecided as f64, 1.0);
     if let Some((_, dead, open)) = row.peer {
-        // It knows of IPv4 alone and of no fragments, whose packets may keep a rule alive; what it leaves open may be either.
+        bar("rules that the peer finds dead and no packet comes to", row.more.1 as f64, 1.0);
+        // What it leaves open may be either.
         bar("rules dead that the peer has a packet for", row.dead.saturating_sub(dead + open) as f64, 1.0);
     }
     match row.rules {

@@ -11,6 +11,10 @@ use std::fmt;
 pub enum ReadError {
     #[error("not JSON: {0}")]
     Broken(String),
+    #[error(
+        "the listing of nft breaks off: {0}; nft 1.0.6 spoils it where a table is dormant: wake that table, or list it with another version of nft"
+    )]
+    BrokenOff(String),
     #[error("not a listing of nft: there is no array `nftables` at the top")]
     NoListing,
 }
@@ -38,16 +42,24 @@ impl<'a> Source<'a> {
     /// When it is no listing.
     pub(super) fn each(self, visit: &mut dyn FnMut(&mut Tape<'a>)) -> Result<(), ReadError> {
         let found = match self {
-            Self::Text(json) => {
-                let mut json = serde_json::Deserializer::from_str(json);
-                let found = (&mut json).deserialize_map(Top(visit))?;
-                json.end()?;
-                found
+            Self::Text(text) => {
+                let mut json = serde_json::Deserializer::from_str(text);
+                let found = (&mut json).deserialize_map(Top(visit)).and_then(|found| json.end().map(|()| found));
+                found.map_err(|error| match ReadError::from(error) {
+                    ReadError::Broken(why) if is_of_nft(text) => ReadError::BrokenOff(why),
+                    other => other,
+                })?
             }
             Self::Parsed(value) => value.deserialize_map(Top(visit))?,
         };
         if found { Ok(()) } else { Err(ReadError::NoListing) }
     }
+}
+
+/// Whether a text begins as nft begins its listings.
+fn is_of_nft(text: &str) -> bool {
+    let rest = text.trim_start().strip_prefix('{').map(str::trim_start);
+    rest.and_then(|rest| rest.strip_prefix("\"nftables\"")).is_some_and(|rest| rest.contains("\"metainfo\""))
 }
 
 /// The one key of an object and its value; a command such as `{"add": {…}}` is what it adds.
