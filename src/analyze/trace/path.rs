@@ -5,7 +5,8 @@ use crate::analyze::reason::{Here, chain_words, fits, verdict_words};
 use crate::analyze::words::place;
 use crate::record::{Place, Station};
 use crate::rule::Packet;
-use crate::rule::ruleset::{At, Outcome as Does, Ruleset, Verdict};
+use crate::rule::ruleset::{At, Base, Outcome as Does, Ruleset, Verdict};
+use std::net::SocketAddr;
 
 /// Rules of a chain that nearly match are told one by one up to this number.
 const NEAR: usize = 3;
@@ -14,7 +15,7 @@ const NEAR: usize = 3;
 pub(super) fn path(ruleset: &Ruleset, packet: &Packet, way: &Way, detail: Detail) -> Vec<Station> {
     let mut telling = Telling {
         ruleset,
-        packet,
+        packet: packet.clone(),
         way,
         detail,
         here: Here::at_the_start(packet),
@@ -28,7 +29,8 @@ pub(super) fn path(ruleset: &Ruleset, packet: &Packet, way: &Way, detail: Detail
 
 struct Telling<'a> {
     ruleset: &'a Ruleset,
-    packet: &'a Packet,
+    /// As it is here: behind a translation with another destination.
+    packet: Packet,
     way: &'a Way,
     detail: Detail,
     here: Here,
@@ -78,10 +80,11 @@ impl Telling<'_> {
         let assumed = self.assumed(at);
         let why = match (&line.outcome, verdict) {
             (Does::ByKey(keys), Verdict::Continue) if keys.iter().all(|(_, v)| *v != Verdict::Continue) => {
-                self.here.misses_keys(self.packet, keys)
+                self.here.misses_keys(&self.packet, keys)
             }
-            _ => fits(&self.here, self.packet, line, &assumed),
+            _ => fits(&self.here, &self.packet, line, &assumed),
         };
+        let why = self.turned(verdict).map_or(why.clone(), |to| format!("{why}; it goes on to {to}"));
         self.path.push(Station {
             place: place(self.ruleset, at),
             matched: true,
@@ -89,6 +92,17 @@ impl Telling<'_> {
             why,
         });
         self.here.alter(&line.alters);
+    }
+
+    /// Where a translation leads the packet, which goes on with that destination.
+    fn turned(&mut self, verdict: &Verdict) -> Option<String> {
+        let Verdict::Translate(translation) = verdict else { return None };
+        let turns = translation.turns() && self.here.base.as_ref().is_some_and(Base::turns);
+        self.packet = turns.then(|| translation.landing().packet(&self.packet))??;
+        Some(match self.packet.protocol.has_ports() {
+            true => SocketAddr::new(self.packet.destination, self.packet.destination_port).to_string(),
+            false => self.packet.destination.to_string(),
+        })
     }
 
     /// What was supposed about a rule.
@@ -111,7 +125,7 @@ impl Telling<'_> {
         for n in &near {
             let (at, failed) = &missed[*n];
             let Some(line) = self.ruleset.line(*at) else { continue };
-            let why = self.here.misses(self.packet, line, failed);
+            let why = self.here.misses(&self.packet, line, failed);
             self.path.push(Station { place: place(self.ruleset, *at), matched: false, does: None, why });
         }
         let rest = missed.len() - near.len();

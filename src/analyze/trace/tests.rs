@@ -5,6 +5,7 @@ use crate::analyze::tests::{packets, ruleset};
 use crate::packet::{Ranges, Wide};
 use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, Line, Table, TableFamily, Unread};
+use crate::rule::{Landing, Translation};
 use proptest::prelude::*;
 
 pub(in crate::analyze) fn line(text: &str, conditions: Vec<Condition>, verdict: Verdict) -> Line {
@@ -130,4 +131,23 @@ proptest! {
             prop_assert_eq!(matched, plain.passed.len());
         }
     }
+}
+
+#[test]
+fn a_translated_packet_goes_on_with_its_new_destination() {
+    let to = Translation {
+        text: "dnat to 10.0.0.5:2222".to_owned(),
+        address: Landing::To(0x0a00_0005),
+        port: Landing::To(2222),
+    };
+    let mut ruleset = closed(vec![line("new", vec![port(2222)], Verdict::Accept)]);
+    let base = Base { kind: ChainKind::Nat, hook: Hook::Prerouting, priority: -100, drops: false, devices: Vec::new() };
+    let lines = vec![line("to", vec![port(22)], Verdict::Translate(to))];
+    ruleset.tables[0].chains.push(Chain { name: "n".to_owned(), handle: None, base: Some(base), lines });
+    let packet = "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn".parse().expect("a packet");
+    let found = trace(&ruleset, &packet, Detail::Short, Budget::default()).expect("no circles");
+    assert_eq!(found.verdict.as_deref(), Some("accept"));
+    let why = |text: &str| found.path.iter().find(|s| s.place.text == text).map(|s| s.why.as_str());
+    assert_eq!(why("to"), Some("matches destination port 22; it goes on to 10.0.0.5:2222"));
+    assert_eq!(why("new"), Some("matches destination port 2222"));
 }

@@ -334,7 +334,7 @@ fn a_listing_that_breaks_off_is_told_from_no_json() {
     let cut = r#"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"table": {"family": "ip", "name": "d", "flags": "#;
     assert_eq!(
         read(cut).expect_err("half a listing").to_string(),
-        "the listing of nft breaks off: EOF while parsing a value at line 1 column 96; nft 1.0.6 spoils it where a table is dormant: \
+        "the listing of nft breaks off: EOF while parsing a value at line 1 column 99; nft 1.0.6 spoils it where a table is dormant: \
          wake that table, or list it with another version of nft"
     );
     assert!(read("{").expect_err("no listing").to_string().starts_with("not JSON: "));
