@@ -28,7 +28,7 @@ pub struct Draw(u64);
 
 impl Draw {
     pub fn of(seed: &str) -> Self {
-        Self(seed.bytes().fold(0x9e37_79b9, |sum, byte| sum * 31 + u64::from(byte)))
+        Self(seed.bytes().fold(0x9e37_79b9u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))))
     }
 
     fn next(&mut self) -> u64 {

@@ -178,6 +178,16 @@ impl Grid {
         }
     }
 
+    /// Numbers of the same step whose addresses are none of those that IPv4 has, where those given are.
+    pub(super) fn beyond(&self, step: u32, point: &[u32]) -> Option<Vec<u32>> {
+        let mut moved = point.to_vec();
+        for (axis, beyond) in self.addresses.iter().filter(|(axis, beyond)| point[*axis] < *beyond) {
+            let run = self.runs(step, *axis).iter().find(|run| run.hi >= *beyond);
+            moved[*axis] = run.map_or(point[*axis], |run| run.lo.max(*beyond));
+        }
+        (moved != point).then_some(moved)
+    }
+
     /// Whether some set of a step has holes.
     pub(super) fn is_holed(&self, step: u32) -> bool {
         self.holed[step as usize]

@@ -319,8 +319,8 @@ proptest! {
 fn the_version_is_the_family() {
     let asked = |protocol: &str, op: &str, version: u8| {
         let left = format!(r#"{{"payload":{{"protocol":"{protocol}","field":"version"}}}}"#);
-        let families = matched(&left, op, &version.to_string()).into_iter().filter_map(|condition| match condition {
-            Condition::Narrow(Narrow::Family, families) => Some(families),
+        let families = matched(&left, op, &version.to_string()).into_iter().map(|condition| match condition {
+            Condition::Narrow(Narrow::Family, families) => families,
             other => panic!("{other:?}"),
         });
         families.fold(Bits::ALL, Bits::and).iter().collect::<Vec<_>>()
