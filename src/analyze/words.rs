@@ -289,3 +289,17 @@ fn flags(values: Bits) -> Option<String> {
         count => Some(format!("with {count} of 256 combinations of flags")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_both_families_are_told() {
+        let cell = |values: Ranges| Cell::all().with_wide(Wide::Source, values);
+        let words = |values: Ranges| class(Direction::Input, &cell(values), &Atoms::default());
+        assert_eq!(words(Ranges::single(2)), "input: everything from 0.0.0.2 or ::2");
+        assert_eq!(words(Ranges::single(1 << 64)), "input: everything from 0:0:0:1::");
+        assert_eq!(words(Wide::Source.all()), "input: everything");
+    }
+}

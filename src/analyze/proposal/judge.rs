@@ -286,6 +286,9 @@ impl<'a> Judge<'a> {
 
     fn accept(&mut self, rule: &Rule, stands: &[Stand]) -> Option<Conflict> {
         let (mut through, mut stopped, mut maybe, mut same) = (false, Vec::new(), Vec::new(), true);
+        // What the rule is for: packets that begin connections, where any of those come to it.
+        let begin = |cell: &Cell| cell.narrow(Narrow::State).contains(0);
+        let any_begins = stands.iter().any(|stand| stand.open.iter().any(begin));
         for stand in stands {
             let Act::Accept(end) = stand.way.after.steps[stand.step].act else { continue };
             let Some(parts) = self.follow(stand, end) else {
@@ -295,7 +298,7 @@ impl<'a> Judge<'a> {
             for part in parts {
                 let unread = part.doubt == Some(Doubt::Unread) || !known(stand, &part.cell);
                 match part.passes {
-                    true if !unread => through |= opens(stand, &part.cell),
+                    true if !unread => through |= begin(&part.cell) || !any_begins,
                     true => {}
                     false if unread => maybe.push((stand.way, part)),
                     // Nobody means packets that belong to no connection when accepting some.
@@ -458,12 +461,6 @@ pub(super) fn closed_words(against: bool, same: bool) -> (ConflictType, &'static
         }
         (false, _) => (ConflictType::Redundant, "earlier rules already decide the same for all its packets"),
     }
-}
-
-/// Whether packets that go through are what the rule is for: those that begin connections, where it matches any.
-fn opens(stand: &Stand, cell: &Cell) -> bool {
-    let new = |cell: &Cell| cell.narrow(Narrow::State).contains(0);
-    new(cell) || !stand.open.iter().any(new)
 }
 
 pub(super) fn only_invalid(cell: &Cell) -> bool {

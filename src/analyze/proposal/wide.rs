@@ -101,9 +101,11 @@ impl Judge<'_> {
 
     fn wide_accept(&mut self, rule: &Rule, posts: &mut [Post]) -> Option<Conflict> {
         let mut found = Outcomes::default();
+        // What the rule is for: packets that begin connections, where any of those come to it.
+        let states = if posts.iter_mut().any(is_begun) { Bits::single(0) } else { Narrow::State.all() };
         for post in posts.iter_mut() {
             let Some(end) = post.end() else { continue };
-            if outcomes(post, end, &mut found).is_none() {
+            if outcomes(post, (end, states), &mut found).is_none() {
                 self.undecided(rule);
                 return None;
             }
@@ -191,7 +193,7 @@ impl Judge<'_> {
 }
 
 /// Notes what becomes of packets that a rule accepts; nothing where that was too much work.
-fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
+fn outcomes(post: &mut Post, (end, states): (usize, Bits), found: &mut Outcomes) -> Option<()> {
     let all = post.cells.clone();
     let (coming, direction) = (post.coming(), post.direction());
     let (meant, doubtful) = (meant(post), post.travel.route.is_doubtful());
@@ -229,8 +231,7 @@ fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
             }
         }
     }
-    let opening: Vec<_> = keep_states(&all, Bits::single(0));
-    let cells = if post.is_reached_by(&opening) { opening } else { all };
+    let cells = keep_states(&all, states);
     let legs = [coming, post.leg(Side::After, end)];
     match post.travel.search(&cells, &legs, Trust::Understood) {
         Sought::Found(_) => found.through = true,
@@ -238,6 +239,12 @@ fn outcomes(post: &mut Post, end: usize, found: &mut Outcomes) -> Option<()> {
         Sought::Spent => return None,
     }
     Some(())
+}
+
+/// Whether packets that begin connections come to a rule.
+fn is_begun(post: &mut Post) -> bool {
+    let opening = keep_states(&post.cells, Bits::single(0));
+    post.is_reached_by(&opening)
 }
 
 /// Whether what a rule accepts passes for sure without it.
