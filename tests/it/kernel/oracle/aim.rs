@@ -124,7 +124,10 @@ impl Aims {
         let delivered = packet.direction == Direction::Input && packet.source.is_ipv4();
         // Of which side a packet is that has the same address on both is not said.
         let turned = self.tracks && packet.source == packet.destination;
-        !(turned || packet.fragment && delivered)
+        // nft 1.0.6 lists `meta nfproto ipv4 meta l4proto icmp` as `meta l4proto icmp`: what is asked of ICMP of the other family, which
+        // nobody sends, cannot be read of it.
+        let foreign = if packet.source.is_ipv4() { Protocol::ICMPV6 } else { Protocol::ICMP };
+        !(turned || packet.fragment && delivered || packet.protocol == foreign)
             && unicast(packet.source)
             && unicast(packet.destination)
             && !ODD.contains(&packet.protocol.0)
