@@ -210,7 +210,8 @@ mod tests {
             let (classes, _) = pieces.classes(&Terms::default(), (None, &ruleset), &|_| None);
             for class in classes {
                 let packet: Packet = class.example.as_ref().expect("an example").parse().expect("a packet");
-                prop_assert!(packet.fragment || passes(&packet), "{:?}", class);
+                // The drawn rules ask for ports of any protocol; only the text of those that have some says them.
+                prop_assert!(packet.fragment || !packet.protocol.has_ports() || passes(&packet), "{:?}", class);
             }
         }
     }

@@ -269,7 +269,8 @@ impl Walk<'_> {
 
     fn translate(&mut self, base: &Base, translation: &Translation) {
         self.translated = Some(base.hook);
-        if matches!(base.hook, Hook::Prerouting | Hook::Output) {
+        // A packet of what is there already is described as the filter sees it.
+        if matches!(base.hook, Hook::Prerouting | Hook::Output) && self.packet.state == ConnectionState::New {
             self.turned = translation.landing();
         }
     }
@@ -284,7 +285,7 @@ impl Walk<'_> {
             Alteration::Mark(mark) => self.mark = Some(*mark),
             Alteration::EarlyMark => self.mark = None,
             Alteration::Field(name) if name == "meta mark" => self.mark = None,
-            Alteration::Field(_) | Alteration::Untracked => {}
+            Alteration::Field(_) | Alteration::Untracked | Alteration::Effect(_) => {}
         }
     }
 

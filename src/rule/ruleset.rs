@@ -227,7 +227,7 @@ pub struct Unread {
     pub field: Option<String>,
 }
 
-/// A change of the packet that does not decide about it.
+/// A change that does not decide about the packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alteration {
     /// `meta mark set` to a number.
@@ -238,6 +238,9 @@ pub enum Alteration {
     Field(String),
     /// The connection is not tracked.
     Untracked,
+    /// Nothing of the packet: an element of a set that later packets are asked about, a copy, a helper, a shortcut for its connection.
+    /// With its text.
+    Effect(String),
 }
 
 impl Alteration {
@@ -245,7 +248,7 @@ impl Alteration {
     pub fn field(&self) -> String {
         match self {
             Self::Mark(_) | Self::EarlyMark => "meta mark".to_owned(),
-            Self::Field(name) => name.clone(),
+            Self::Field(name) | Self::Effect(name) => name.clone(),
             Self::Untracked => "ct state".to_owned(),
         }
     }
@@ -264,14 +267,32 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it leads to another chain.
-    pub fn leads(&self) -> bool {
-        let leads = |verdict: &Verdict| matches!(verdict, Verdict::Jump(_) | Verdict::Goto(_));
+    /// Whether it translates addresses or ports of packets.
+    pub fn translates(&self) -> bool {
+        let translates = |verdict: &Verdict| matches!(verdict, Verdict::Translate(_));
         match self {
-            Self::Verdict(verdict) => leads(verdict),
-            Self::ByKey(keys) => keys.iter().any(|(_, verdict)| leads(verdict)),
+            Self::Verdict(verdict) => translates(verdict),
+            Self::ByKey(keys) => keys.iter().any(|(_, verdict)| translates(verdict)),
             Self::Next | Self::Unread(_) => false,
         }
+    }
+
+    /// The names of the chains of its table that it leads to.
+    pub fn chains(&self) -> impl Iterator<Item = &str> {
+        let (one, keys) = match self {
+            Self::Verdict(verdict) => (Some(verdict), &[][..]),
+            Self::ByKey(keys) => (None, keys.as_slice()),
+            Self::Next | Self::Unread(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(keys.iter().map(|(_, verdict)| verdict)).filter_map(|verdict| match verdict {
+            Verdict::Jump(name) | Verdict::Goto(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether it leads to another chain.
+    pub fn leads(&self) -> bool {
+        self.chains().next().is_some()
     }
 }
 

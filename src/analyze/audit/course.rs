@@ -9,38 +9,46 @@ use crate::analyze::words::decider;
 use crate::packet::{Cell, Ranges, Wide};
 use crate::record::Witness;
 use crate::rule::evaluate::evaluate;
-use crate::rule::ruleset::{Ruleset, TableFamily};
+use crate::rule::ruleset::{Ruleset, Table, TableFamily};
 use crate::rule::{Direction, Packet};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// A laid out way and the direction that its packets are shown in.
+/// A laid out way and the direction that its packets are shown in: nothing of packets that are not those of IP.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) direction: Direction,
+    pub(super) direction: Option<Direction>,
     pub(super) program: Program,
+}
+
+/// A way that could not be laid out, with its base chains.
+#[derive(Debug)]
+pub(super) struct NotLaid {
+    pub(super) name: String,
+    pub(super) chains: Vec<(usize, usize)>,
+    pub(super) why: Unlaid,
 }
 
 /// The ways of a ruleset, and what could not be laid out with the reason. Where packets for this host and those for others pass the
 /// same chains (those before their ways part), both are one way.
-pub(super) fn ways(ruleset: &Ruleset, atoms: &mut Atoms) -> (Vec<Way>, Vec<(String, Unlaid)>) {
+pub(super) fn ways(ruleset: &Ruleset, atoms: &mut Atoms) -> (Vec<Way>, Vec<NotLaid>) {
     let mut chains: BTreeSet<(Vec<(usize, usize)>, bool)> = BTreeSet::new();
     let mut wanted = Vec::new();
     for direction in Direction::ALL.iter().copied() {
         let own: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
         if !own.is_empty() && chains.insert((own.clone(), direction == Direction::Output)) {
-            wanted.push((direction, own, framed(direction), format!("the way of {direction} packets")));
+            wanted.push((Some(direction), own, framed(direction), format!("the way of {direction} packets")));
         }
     }
     for (table, chain) in apart(ruleset) {
         let name = format!("chain {}", ruleset.tables[table].chains[chain].name);
-        wanted.push((Direction::Forward, vec![(table, chain)], Cell::all(), name));
+        wanted.push((None, vec![(table, chain)], Cell::all(), name));
     }
     let (mut ways, mut unlaid) = (Vec::new(), Vec::new());
     for (direction, own, start, name) in wanted {
         match lay_out_coming(ruleset, &own, &start, atoms) {
             Ok(program) => ways.push(Way { direction, program }),
-            Err(why) => unlaid.push((name, why)),
+            Err(why) => unlaid.push(NotLaid { name, chains: own, why }),
         }
     }
     (ways, unlaid)
@@ -58,15 +66,31 @@ fn framed(direction: Direction) -> Cell {
 
 /// Base chains whose packets are no IP packets on their way through this host.
 fn apart(ruleset: &Ruleset) -> Vec<(usize, usize)> {
-    let alone = |family| matches!(family, TableFamily::Arp | TableFamily::Bridge);
-    let own = ruleset.chains().filter(|(t, _, chain)| alone(ruleset.tables[*t].family) && chain.base.is_some());
+    let alone = |table: &Table| matches!(table.family, TableFamily::Arp | TableFamily::Bridge) && !table.dormant;
+    let own = ruleset.chains().filter(|(t, _, chain)| alone(&ruleset.tables[*t]) && chain.base.is_some());
     own.map(|(t, c, _)| (t, c)).collect()
+}
+
+/// The chains that packets can come to from some.
+pub(super) fn entered(ruleset: &Ruleset, from: impl Iterator<Item = (usize, usize)>) -> BTreeSet<(usize, usize)> {
+    let mut open: Vec<_> = from.collect();
+    let mut found = BTreeSet::new();
+    while let Some((table, chain)) = open.pop() {
+        if !found.insert((table, chain)) {
+            continue;
+        }
+        let chains = &ruleset.tables[table].chains;
+        let names = chains[chain].lines.iter().flat_map(|line| line.outcome.chains());
+        open.extend(names.filter_map(|name| Some((table, chains.iter().position(|chain| chain.name == name)?))));
+    }
+    found
 }
 
 /// A way while questions are asked about it.
 #[derive(Debug)]
 pub(super) struct Course<'a> {
-    pub(super) direction: Direction,
+    /// The direction that its packets are shown in, where they are packets of IP.
+    pub(super) direction: Option<Direction>,
     pub(super) program: &'a Program,
     pub(super) probe: Probe<'a>,
 }
@@ -141,7 +165,7 @@ impl<'a> Course<'a> {
     /// Packets with given numbers, and one of them. What the text of a packet cannot say cannot be replayed.
     fn shown(&self, step: u32, point: &[u32]) -> Option<(Cell, Packet)> {
         let cell = self.packets(step, point)?;
-        let shown = Packet::from_cell(self.direction, &cell)?.said().filter(|packet| packet.is_in(&cell))?;
+        let shown = Packet::from_cell(self.direction?, &cell)?.said().filter(|packet| packet.is_in(&cell))?;
         Some((cell, shown))
     }
 

@@ -3,6 +3,7 @@
 use super::course::{Coming, Course};
 use super::plan::Acting;
 use super::probe::{Found, Journey};
+use super::verdict::{told, translates};
 use super::{Audit, finding};
 use crate::analyze::program::Act;
 use crate::analyze::words::place;
@@ -80,25 +81,38 @@ pub(super) fn taken_by(ruleset: &Ruleset, by: By) -> Place {
     }
 }
 
-/// Whether a step of the cover gives some packet of a dead rule another verdict than what the rule says, with such a packet where
-/// one can be shown.
+/// Whether a step of the cover gives some packet of a dead rule another fate than the rule would, with such a packet where one can be
+/// shown.
 fn opposite(
     ruleset: &Ruleset,
     course: &mut Course,
     cover: &Cover,
     expected: Option<String>,
 ) -> Option<Option<Witness>> {
-    let own = course.program.steps[cover.step as usize].act;
+    let (step, end) = (cover.step, course.program.steps.len() as u32);
+    let own = &course.program.steps[step as usize];
     for n in cover.by.iter().copied() {
-        if !is_opposite(own, course.program.steps[n as usize].act) {
-            continue;
-        }
-        match course.comes_in(n, cover.step) {
-            Coming::Some(point) => {
-                return Some(point.and_then(|point| course.witness(ruleset, n, &point, expected)));
+        let other = &course.program.steps[n as usize];
+        let found = match (own.act, other.act) {
+            // Accepted now, it must get through to be denied by this rule alone; denied now, it would have had to.
+            (Act::Deny, Act::Accept(to)) | (Act::Accept(to), Act::Deny) => {
+                led(course, &[step, n], &[0..n, to as u32..end])
             }
-            Coming::None(_) => {}
-            Coming::Undecided(_) => return Some(None),
+            (Act::Deny, Act::Deny) if told(ruleset, own) == told(ruleset, other) => continue,
+            (Act::Accept(_), Act::Accept(_)) if translates(ruleset, own) == translates(ruleset, other) => continue,
+            (Act::Deny | Act::Accept(_) | Act::Leave(_), Act::Leave(_)) | (_, Act::Pass) => continue,
+            _ => match course.comes_in(n, step) {
+                Coming::Some(point) => {
+                    return Some(point.and_then(|point| course.witness(ruleset, n, &point, expected)));
+                }
+                Coming::None(_) => continue,
+                Coming::Undecided(_) => return Some(None),
+            },
+        };
+        match found {
+            Found::Witness(point) => return Some(course.witness(ruleset, n, &point, expected)),
+            Found::Nothing(_) => {}
+            Found::Undecided | Found::Tangled => return Some(None),
         }
     }
     None

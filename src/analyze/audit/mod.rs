@@ -11,6 +11,7 @@ mod probe;
 mod side_by_side;
 mod spare;
 mod tree;
+mod verdict;
 
 use crate::analyze::cells::Atoms;
 use crate::analyze::program::Unlaid;
@@ -18,12 +19,13 @@ use crate::analyze::words::place;
 use crate::packet::Narrow;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
-use course::{Coming, Course, ways};
+use course::{Coming, Course, entered, ways};
 use dead::{Cover, minimal};
 use overlap::Exceptions;
 use plan::Plan;
 use side_by_side::{FEW, each};
 use spare::{Kept, Spare};
+use std::collections::BTreeSet;
 
 /// How far an audit searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ const PATIENCE_OF_PART: usize = 64;
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     let mut atoms = Atoms::default();
     let (ways, unlaid) = ways(ruleset, &mut atoms);
+    let unjudged = entered(ruleset, unlaid.iter().flat_map(|way| way.chains.iter().copied()));
     let plans: Vec<_> = ways.iter().map(|way| Plan::new(&way.program)).collect();
     let lines: Vec<_> = ruleset.lines().collect();
     let (size, patience) = match lines.len() {
@@ -56,20 +59,22 @@ pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     };
     let open = |patience| Audit {
         ruleset,
+        unjudged: &unjudged,
         courses: ways.iter().zip(&plans).map(|(way, plan)| Course::new(way, plan, budget.steps, patience)).collect(),
     };
     let parts: Vec<_> = lines.chunks(size).collect();
     let told = Told::of(each(&parts, lines.len(), |lines| open(patience).told(lines)));
     let mut audit = open(PATIENCE);
+    let overlaps = audit.overlaps(&told, &atoms);
     let together = audit.together(&told.dead, &told.spares);
     let rules = told.found.into_iter().map(|(at, found)| Finding {
         rule: Some(place(ruleset, at)),
         together: together.contains(&at),
         ..found
     });
-    let not_judged = unlaid.iter().map(|(what, why)| not_judged(what, why));
+    let not_judged = unlaid.iter().map(|way| not_judged(&way.name, &way.why));
     let mut findings: Vec<_> = not_judged.collect();
-    findings.extend(audit.overlaps(&told.kept, &told.exceptions, &atoms));
+    findings.extend(overlaps);
     findings.extend(audit.too_wide());
     findings.extend(rules);
     findings.extend(unread(ruleset));
@@ -134,6 +139,8 @@ fn unread(ruleset: &Ruleset) -> Vec<Finding> {
 /// A ruleset while it is audited.
 struct Audit<'a> {
     ruleset: &'a Ruleset,
+    /// Chains on ways that could not be laid out: of their rules nothing is known.
+    unjudged: &'a BTreeSet<(usize, usize)>,
     courses: Vec<Course<'a>>,
 }
 
@@ -185,8 +192,7 @@ impl Audit<'_> {
     /// Judges some rules.
     fn told(mut self, lines: &[(At, &Line)]) -> Told {
         let mut told = Told { exceptions: Exceptions::new(&self.courses), ..Told::default() };
-        for (at, line) in lines {
-            told.exceptions.note(&mut self.courses, *at);
+        for (at, line) in lines.iter().filter(|(at, _)| !self.unjudged.contains(&(at.table, at.chain))) {
             if let Some(found) = self.line(*at, line, &mut told) {
                 told.found.push((*at, found));
             }
@@ -197,6 +203,7 @@ impl Audit<'_> {
     fn line(&mut self, at: At, line: &Line, told: &mut Told) -> Option<Finding> {
         let life = self.life(at);
         if life.open {
+            told.exceptions.note(&mut self.courses, at);
             let spare = if life.needed { Err(Kept::Needed) } else { self.spare(at, line) };
             let spare = match spare {
                 Ok(spare) => spare,

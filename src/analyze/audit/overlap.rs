@@ -3,9 +3,9 @@
 //! Pairs of rules that overlap run to millions; nobody reads a list of them.
 
 use super::course::{Coming, Course};
-use super::dead::expected;
+use super::dead::{expected, taken_by};
 use super::plan::Acting;
-use super::{Audit, finding};
+use super::{Audit, Told, finding};
 use crate::analyze::cells::Atoms;
 use crate::analyze::program::Act;
 use crate::analyze::search::{Limits, Reach, reach};
@@ -14,7 +14,7 @@ use crate::packet::joined;
 use crate::record::{Finding, FindingType, Severity};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Outcome, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 /// What is left of a rule is told where at most this many earlier steps meet it, and in at most this many classes.
@@ -84,19 +84,16 @@ impl Exceptions {
 
 impl Audit<'_> {
     /// One finding for each chain and kind, about rules that packets reach: each with a way and a step.
-    pub(super) fn overlaps(
-        &mut self,
-        kept: &[(At, usize, u32)],
-        exceptions: &Exceptions,
-        atoms: &Atoms,
-    ) -> Vec<Finding> {
+    pub(super) fn overlaps(&mut self, told: &Told, atoms: &Atoms) -> Vec<Finding> {
+        let dead: HashSet<At> = told.dead.iter().copied().collect();
         let mut all: BTreeMap<(usize, usize, FindingType), Alike> = BTreeMap::new();
-        for (at, course, step) in kept.iter().copied() {
+        for (at, course, step) in told.kept.iter().copied() {
             let line = self.ruleset.line(at).map(|line| &line.outcome);
             if !matches!(line, Some(Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject))) {
                 continue;
             }
-            let Some((kind, taker)) = taken(&self.courses[course], step, exceptions.of(course, step)) else { continue };
+            let exception = told.exceptions.of(course, step);
+            let Some((kind, taker)) = taken(&self.courses[course], step, exception, &dead) else { continue };
             let alike = all.entry((at.table, at.chain, kind));
             alike.or_insert(Alike { count: 0, at, course, step, taker }).count += 1;
         }
@@ -111,10 +108,7 @@ impl Audit<'_> {
             _ => None,
         };
         let left = left(course, alike.step, atoms);
-        let by = match course.program.steps[alike.taker as usize].by {
-            By::Line(at) => vec![place(self.ruleset, at)],
-            By::Policy(..) | By::Nothing => Vec::new(),
-        };
+        let by = vec![taken_by(self.ruleset, course.program.steps[alike.taker as usize].by)];
         Finding {
             rule: Some(place(self.ruleset, alike.at)),
             by,
@@ -133,7 +127,7 @@ fn takes(course: &Course, step: u32, later: u32) -> bool {
 }
 
 /// How earlier steps take packets of a step, and one that does.
-fn taken(course: &Course, step: u32, exception: Option<u32>) -> Option<(FindingType, u32)> {
+fn taken(course: &Course, step: u32, exception: Option<u32>, dead: &HashSet<At>) -> Option<(FindingType, u32)> {
     if let Some(inside) = exception {
         return Some((FindingType::Generalization, inside));
     }
@@ -141,7 +135,8 @@ fn taken(course: &Course, step: u32, exception: Option<u32>) -> Option<(FindingT
     let one = |acting| {
         let mut found = None;
         plan.acting(plan.grid.hull(step), 0..step, acting, |n| {
-            found = (takes(course, n, step) && plan.grid.meets_step(n, step)).then_some(n);
+            let lives = !matches!(course.program.steps[n as usize].by, By::Line(at) if dead.contains(&at));
+            found = (lives && takes(course, n, step) && plan.grid.meets_step(n, step)).then_some(n);
             if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         found
@@ -157,6 +152,7 @@ fn taken(course: &Course, step: u32, exception: Option<u32>) -> Option<(FindingT
 
 /// The packets that still reach a step, where they are few classes.
 fn left(course: &Course, step: u32, atoms: &Atoms) -> Vec<String> {
+    let Some(direction) = course.direction else { return Vec::new() };
     let plan = course.probe.plan;
     let mut met = 0;
     plan.acting(plan.grid.hull(step), 0..step, Acting::Any, |_| {
@@ -170,7 +166,7 @@ fn left(course: &Course, step: u32, atoms: &Atoms) -> Vec<String> {
             let mut classes = joined(open);
             classes.sort_by_key(|cell| std::cmp::Reverse(cell.magnitude()));
             match classes.len() {
-                0..=CLASSES => classes.iter().map(|cell| class(course.direction, cell, atoms)).collect(),
+                0..=CLASSES => classes.iter().map(|cell| class(direction, cell, atoms)).collect(),
                 _ => Vec::new(),
             }
         }

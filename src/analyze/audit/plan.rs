@@ -3,6 +3,7 @@
 use super::grid::{Grid, Span};
 use super::side_by_side::each;
 use super::tree::Tree;
+use crate::analyze::cells::Doubt;
 use crate::analyze::program::{Act, Program};
 use crate::rule::evaluate::By;
 use std::ops::{ControlFlow, Range};
@@ -31,6 +32,8 @@ pub(super) struct Plan<'a> {
     denying: Tree,
     leading: Tree,
     pub(super) marks: Vec<Mark>,
+    /// Whether chance decides about some steps.
+    pub(super) chances: bool,
 }
 
 /// What steps are asked for.
@@ -66,7 +69,8 @@ impl<'a> Plan<'a> {
         })
         .try_into()
         .expect("each part has an answer");
-        Self { program, grid, denying, leading, marks }
+        let chances = program.steps.iter().any(|step| step.doubt == Some(Doubt::Chance));
+        Self { program, grid, denying, leading, marks, chances }
     }
 
     /// Visits the steps out of a range that do something to packets in a box; some order, always the same.

@@ -4,7 +4,9 @@ use super::course::Course;
 use super::dead::{expected, taken_by};
 use super::plan::Acting;
 use super::probe::{Found, Journey};
+use super::verdict::told;
 use super::{Audit, finding};
+use crate::analyze::cells::Doubt;
 use crate::analyze::program::Act;
 use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Severity, Witness};
@@ -149,26 +151,42 @@ fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Resul
             let without = course.program.places.rule(at).map(|rule| rule as u32);
             let legs = [0..step, step + 1..end];
             let mut used = never(course, &[step], Journey { legs: &legs, atoms: &atoms, without, may: true })?;
-            let rejects = course.program.rejects(ruleset, step as usize);
-            let otherwise = |course: &Course, n: u32| course.program.rejects(ruleset, n as usize) != rejects;
-            used.extend(never_met(course, at, step, (step + 1..end, Acting::Denying), end, &otherwise)?);
-            Ok(used)
+            let own = told(ruleset, &course.program.steps[step as usize]);
+            let otherwise = |course: &Course, n: u32| told(ruleset, &course.program.steps[n as usize]) != own;
+            used.extend(never_met(ruleset, course, at, step, (step + 1..end, Acting::Denying), end, &otherwise)?);
+            // On the way to what denies them instead they may change what other packets meet.
+            let last = used.iter().copied().filter(|n| *n > step).max().unwrap_or(step);
+            if alters(course, step, last) { Err(Kept::Needed) } else { Ok(used) }
         }
         // What it leads past may change what later rules ask for, and so what becomes of a packet.
-        Act::Accept(to) if course.program.alters(step as usize + 1, to) => Err(Kept::Needed),
+        Act::Accept(to) | Act::Leave(to) if alters(course, step, to as u32) => Err(Kept::Needed),
         Act::Accept(to) => {
             let to = to as u32;
             // What comes behind a step that accepts the same changes nothing.
             let all = course.probe.accepts_all(step, step + 1, to);
             let between = (step + 1..all.unwrap_or(to), Acting::Denying);
-            let mut used = never_met(course, at, step, between, to, &|_, _| true)?;
+            let mut used = never_met(ruleset, course, at, step, between, to, &|_, _| true)?;
             used.extend(all);
             Ok(used)
         }
-        Act::Leave(to) if course.program.alters(step as usize + 1, to) => Err(Kept::Needed),
-        Act::Leave(to) => never_met(course, at, step, (step + 1..to as u32, Acting::Any), end, &|_, _| true),
+        Act::Leave(to) => never_met(ruleset, course, at, step, (step + 1..to as u32, Acting::Any), end, &|_, _| true),
         Act::Pass => Ok(Vec::new()),
     }
+}
+
+/// Whether packets of a step may meet a rule behind it, before another step, that changes what others ask for, or them; or that
+/// leaves less luck for others, as a limit does.
+fn alters(course: &Course, step: u32, to: u32) -> bool {
+    let plan = course.probe.plan;
+    let meets = |n: u32| plan.grid.meets(n, plan.grid.hull(step)) && plan.grid.meets_step(n, step);
+    let mut found = course.program.altering(step as usize + 1, to as usize).iter().any(|n| meets(*n as u32));
+    if !found && plan.chances {
+        plan.acting(plan.grid.hull(step), step + 1..to, Acting::Any, |n| {
+            found = course.program.steps[n as usize].doubt == Some(Doubt::Chance) && plan.grid.meets_step(n, step);
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+    }
+    found
 }
 
 /// Whether a verdict ends the way through a chain, or does nothing.
@@ -177,8 +195,9 @@ fn is_plain(verdict: &Verdict) -> bool {
 }
 
 /// Shows that without its rule no packet of a step comes to any of some steps out of those that do something in a range, and would
-/// otherwise have gone on from `to` to the end.
+/// otherwise have gone on from `to` to the end; and that what would otherwise deny it there tells the sender the same.
 fn never_met(
+    ruleset: &Ruleset,
     course: &mut Course,
     at: At,
     step: u32,
@@ -201,11 +220,16 @@ fn never_met(
         let atoms = course.atoms(step, n);
         let (within, legs) = ([step, n], [0..step, step + 1..n, to..end]);
         let journey = Journey { legs: &legs, atoms: &atoms, without, may: true };
-        if let Some(taker) = takers.iter().copied().find(|taker| course.probe.takes_all(*taker, &within, journey)) {
+        let program = course.program;
+        let words = |n: u32| told(ruleset, &program.steps[n as usize]);
+        let alike = |taker: u32| taker < to || words(taker) == words(n);
+        let mut known = takers.iter().copied().filter(|taker| alike(*taker));
+        if let Some(taker) = known.find(|taker| course.probe.takes_all(*taker, &within, journey)) {
             used.push(taker);
             return ControlFlow::Continue(());
         }
         match never(course, &within, journey) {
+            Ok(more) if !more.iter().all(|taker| alike(*taker)) => shown = Err(Kept::Needed),
             Ok(more) => {
                 if let [taker] = more.as_slice() {
                     takers.truncate(TAKERS - 1);

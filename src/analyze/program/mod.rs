@@ -61,25 +61,15 @@ pub(super) struct Program {
     pub(super) index: Index,
     /// Rules that stand for too many combinations of values: their steps are more than what they match, with a doubt.
     pub(super) too_wide: Vec<At>,
-    /// The first step of each rule that changes what others ask for.
+    /// The steps of rules that change what others ask for, or the packet.
     altering: Vec<usize>,
 }
 
 impl Program {
-    /// Whether what others ask for may be changed between two steps.
-    pub(super) fn alters(&self, from: usize, to: usize) -> bool {
-        let first = self.altering.partition_point(|step| *step < from);
-        self.altering.get(first).is_some_and(|step| *step < to)
-    }
-
-    /// Whether a step that denies tells the sender.
-    pub(super) fn rejects(&self, ruleset: &Ruleset, step: usize) -> bool {
-        let By::Line(at) = self.steps[step].by else { return false };
-        match ruleset.line(at).map(|line| &line.outcome) {
-            Some(Outcome::Verdict(verdict)) => *verdict == Verdict::Reject,
-            Some(Outcome::ByKey(keys)) => keys.iter().any(|(_, verdict)| *verdict == Verdict::Reject),
-            _ => false,
-        }
+    /// The steps from one to before another that may change what others ask for, or the packet.
+    pub(super) fn altering(&self, from: usize, to: usize) -> &[usize] {
+        let place = |end| self.altering.partition_point(|step| *step < end);
+        &self.altering[place(from)..place(to.max(from))]
     }
 }
 
@@ -345,10 +335,12 @@ impl<'a> Layout<'a> {
             if matched.too_wide {
                 self.too_wide.push(at);
             }
-            if !rule.alters.is_empty() {
-                self.altering.push(self.steps.len());
-            }
+            let first = self.steps.len();
             self.outcome(at, rule, &matched, here, depth, &mut leaving)?;
+            if !rule.alters.is_empty() || rule.outcome.translates() {
+                let own = (first..self.steps.len()).filter(|step| self.steps[*step].by == By::Line(at));
+                self.altering.extend(own);
+            }
         }
         let end = self.steps.len();
         for step in leaving {

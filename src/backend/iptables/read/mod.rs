@@ -22,7 +22,7 @@ use self::condition::Place;
 use self::parse::Rule;
 use self::section::{Entry, Parts, Section};
 use self::sets::Sets;
-use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily};
+use crate::rule::ruleset::{Alteration, Chain, Line, Outcome, Ruleset, Table, TableFamily};
 use std::collections::{HashMap, HashSet};
 
 pub(super) use self::action::{Action, actions};
@@ -117,6 +117,10 @@ fn line(entry: Entry, place: Place, chains: &HashSet<&str>) -> Result<Line, Stri
     }
     for extension in &rule.matches {
         condition::of_match(extension, place, &mut line.conditions);
+        // What it writes down is what others ask about.
+        if extension.name == "recent" && extension.option("rcheck").is_none() {
+            line.alters.push(Alteration::Effect(extension.text("-m")));
+        }
     }
     if let Some(target) = &rule.target {
         target::take(target, chains, place.family, &mut line);

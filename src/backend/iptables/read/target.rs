@@ -26,7 +26,7 @@ pub(super) fn take(target: &Target, chains: &HashSet<&str>, family: TableFamily,
     line.outcome = match outcome(to) {
         Some(outcome) => outcome,
         None => {
-            line.alters = alterations(to, family);
+            line.alters.extend(alterations(to, family));
             Outcome::Next
         }
     };
@@ -109,6 +109,7 @@ fn alterations(to: &Extension, family: TableFamily) -> Vec<Alteration> {
         "CONNMARK" if to.option("restore-mark").is_some() => &["meta mark"],
         "CONNMARK" => &["ct mark"],
         "HMARK" => &["meta mark"],
+        "SET" | "TEE" => return vec![Alteration::Effect(to.text("-j"))],
         "CT" | "NOTRACK" if to.name == "NOTRACK" || to.option("notrack").is_some() => {
             return vec![Alteration::Untracked];
         }

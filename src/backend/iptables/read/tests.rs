@@ -403,7 +403,7 @@ fn targets() {
         ("-j CT --notrack", (Outcome::Next, vec![Alteration::Untracked])),
         ("-j CLASSIFY --set-class 1:2", next(&["meta priority"])),
         ("-j TTL --ttl-set 64", next(&["ip ttl", "the bytes of the packet"])),
-        ("-j SET --add-set x src", next(&[])),
+        ("-j SET --add-set x src", (Outcome::Next, vec![Alteration::Effect("-j SET --add-set x src".to_owned())])),
     ] {
         assert_eq!(target(words), meant, "{words}");
     }

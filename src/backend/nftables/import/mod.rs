@@ -425,6 +425,7 @@ impl<'a> Walk<'a> {
                 Alteration::Mark(_) | Alteration::EarlyMark => self.here.marked = true,
                 Alteration::Field(name) if name == "meta mark" => self.here.marked = true,
                 Alteration::Field(name) if name.starts_with("meta ") || name.starts_with("ct ") => {}
+                Alteration::Effect(_) => {}
                 Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None, false),
             }
         }

@@ -111,12 +111,22 @@ impl Place<'_> {
             "counter" | "ct helper" | "ct timeout" | "secmark" if body.get("map").is_some() => {
                 line.conditions.push(Condition::Chance(words::statement(kind, body)));
             }
-            "counter" | "log" | "dup" | "flow" | "last" | "ct helper" | "ct timeout" | "secmark" => {}
-            // A connection that is there already ends the rule (nft_ct_expect_obj_eval).
-            "ct expectation" => line.conditions.push(Condition::Chance(words::statement(kind, body))),
+            "counter" | "log" | "last" => {}
+            "dup" | "flow" | "ct helper" | "ct timeout" | "secmark" => {
+                line.alters.push(Alteration::Effect(words::statement(kind, body)));
+            }
+            "limit" | "quota" | "ct count" => line.conditions.push(Condition::Chance(words::statement(kind, body))),
+            // A connection that is there already ends the rule (nft_ct_expect_obj_eval). What is expected opens the way to others.
+            "ct expectation" => {
+                let text = words::statement(kind, body);
+                line.conditions.push(Condition::Chance(text.clone()));
+                line.alters.push(Alteration::Effect(text));
+            }
             // A set that is full, or an element that is not there, ends the rule (nft_dynset_eval).
-            "limit" | "quota" | "ct count" | "set" | "map" | "meter" => {
-                line.conditions.push(Condition::Chance(words::statement(kind, body)));
+            "set" | "map" | "meter" => {
+                let text = words::statement(kind, body);
+                line.conditions.push(Condition::Chance(text.clone()));
+                line.alters.push(Alteration::Effect(text));
             }
             // Where no socket takes the packet the rule ends (nft_tproxy_eval).
             "tproxy" => {
