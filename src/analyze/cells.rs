@@ -148,6 +148,26 @@ pub(super) enum Seen {
     Other,
 }
 
+/// Fields that routing changes or sets: what they are before it says nothing of what they are behind (`ip_forward`, `ip_route_input`).
+const ROUTED: [&str; 12] = [
+    "ip ttl",
+    "ip6 hoplimit",
+    "ip checksum",
+    "meta priority",
+    "meta skuid",
+    "meta skgid",
+    "meta cgroup",
+    "meta rtclassid",
+    "meta oif",
+    "meta oiftype",
+    "meta oifkind",
+    "meta oifgroup",
+];
+
+fn is_routed(field: &str) -> bool {
+    ROUTED.contains(&field) || field.starts_with("rt ") || field.starts_with("socket")
+}
+
 /// What a condition can say at one base chain: a packet that has no interface there has one without a name, and fields that are
 /// other ones there say nothing.
 #[derive(Debug, Clone)]
@@ -159,6 +179,8 @@ pub(super) struct Sight {
     own: u32,
     /// Whether all connections are noted as ones with a translated destination.
     turned: bool,
+    /// Whether it stands before packets are routed.
+    early: bool,
     /// The families of which later fragments come there.
     parted: Bits,
     /// Fields that have one value in all packets there, with that value: mostly the one that stands for none.
@@ -177,6 +199,7 @@ impl Sight {
             narrow: Narrow::ALL.map(|field| changes.blurs_narrow(base, field)),
             unread: changes.blurs_unread(base),
             turned: false,
+            early: matches!(base.hook, Hook::Ingress | Hook::Prerouting),
             parted: (0..3).filter(|family| !changes.comes_whole(base, *family)).collect(),
             absent: [
                 absent(Wide::InInterface, comes, 0),
@@ -249,6 +272,13 @@ impl Sight {
         !self.unread && unread.field.as_ref().is_some_and(|field| !changes.alters(field))
     }
 
+    /// A condition that was not understood, by the text of what is asked where packets are seen so, and whether it must hold.
+    pub(super) fn asked<'u>(&self, unread: &'u Unread) -> (Cow<'u, str>, bool) {
+        let (text, holds) = unread.asked();
+        let routed = self.early && unread.field.as_ref().is_some_and(|field| is_routed(field));
+        (if routed { Cow::Owned(format!("{text} before routing")) } else { Cow::Borrowed(text) }, holds)
+    }
+
     /// A product as it is there; nothing where no packet is in it.
     pub(super) fn seen<'c>(&self, cell: &'c Cell) -> Option<Cow<'c, Cell>> {
         let mut here = Cow::Borrowed(cell);
@@ -306,8 +336,8 @@ impl Reader<'_> {
             Condition::Chance(_) => doubt(found, Doubt::Chance),
             Condition::Unread(unread) => match self.sight.is_steady(unread, self.changes) {
                 true => {
-                    let (text, holds) = unread.asked();
-                    let atom = self.atoms.number(text);
+                    let (text, holds) = self.sight.asked(unread);
+                    let atom = self.atoms.number(&text);
                     found.cells.retain_mut(|cell| cell.keep_atom(atom, holds));
                 }
                 false => doubt(found, Doubt::Unread),

@@ -480,8 +480,8 @@ impl<'v> Sifting<'v, '_> {
             Condition::Chance(_) => (None, Some(Doubt::Chance)),
             Condition::Unread(unread) => match sight.is_steady(unread, self.after.changes()) {
                 true => {
-                    let (text, holds) = unread.asked();
-                    (Some(Test::Atom(self.atoms.number(text), holds)), None)
+                    let (text, holds) = sight.asked(unread);
+                    (Some(Test::Atom(self.atoms.number(&text), holds)), None)
                 }
                 false => (None, Some(Doubt::Unread)),
             },

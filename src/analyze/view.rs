@@ -67,6 +67,12 @@ impl Known {
         }
     }
 
+    /// The same for frames that pass a bridge.
+    pub(super) fn of_frames(ruleset: &Ruleset) -> Self {
+        let known = Self::of(ruleset);
+        Self { changes: known.changes.of_frames(), ..known }
+    }
+
     /// How the rules of a chain are told apart, from when it was worth it: the first few questions are answered sooner without.
     fn near_later(&self, place: (usize, usize), lines: &[Line]) -> Option<Rc<Near>> {
         self.asked.set(self.asked.get() + 1);

@@ -53,7 +53,10 @@ pub(super) fn asks(line: &Line) -> bool {
         Condition::Wide(field, _) => *field == Wide::ConnectionMark,
         Condition::AnyOf(cells) => cells.iter().any(is_of_connection),
         Condition::Chance(text) | Condition::Unread(Unread { text, .. }) => names_it(text),
-    }) || line.alters.iter().any(|change| matches!(change, Alteration::Field(name) if names_it(name)))
+    }) || line
+        .alters
+        .iter()
+        .any(|change| matches!(change, Alteration::Field(name) | Alteration::Effect(name) if names_it(name)))
         || match &line.outcome {
             // A nat chain alone does not, and sees no packet then (nf_nat_inet_fn).
             Outcome::Verdict(verdict) => matches!(verdict, Verdict::Translate(_)),

@@ -31,6 +31,8 @@ pub struct Changes {
     translates: bool,
     /// Whether connections of IPv4, and of IPv6, are tracked.
     tracked: [bool; 2],
+    /// Whether rules take packets out of tracking before it would put fragments together.
+    untracks_early: bool,
     altered: BTreeSet<String>,
 }
 
@@ -38,7 +40,14 @@ impl Changes {
     /// Those of a ruleset.
     pub fn of(ruleset: &Ruleset) -> Self {
         let translates = ruleset.lines().any(|(_, line)| translates(line));
-        Self { translates, tracked: ruleset.tracked(), altered: ruleset.altered().into_keys().collect() }
+        let altered = ruleset.altered().into_keys().collect();
+        Self { translates, tracked: ruleset.tracked(), untracks_early: untracks_early(ruleset), altered }
+    }
+
+    /// The same for frames that pass a bridge: nobody puts fragments in them together.
+    #[must_use]
+    pub fn of_frames(self) -> Self {
+        Self { tracked: [false; 2], ..self }
     }
 
     /// Adds what a rule does that is put in.
@@ -113,7 +122,7 @@ impl Changes {
             Hook::Prerouting | Hook::Output => base.priority <= DEFRAG,
             _ => false,
         };
-        !early && self.tracks(family)
+        !early && self.tracks(family) && !self.untracks_early
     }
 
     /// Whether connections of a family (0 IPv4, 1 IPv6) are known to be tracked. Where they are not, nat chains see no packet.
@@ -172,6 +181,17 @@ pub fn is_transport(field: Wide) -> bool {
 /// Whether a narrow field is one of a transport header.
 pub fn is_transport_narrow(field: Narrow) -> bool {
     matches!(field, Narrow::TcpFlags | Narrow::IcmpType | Narrow::IcmpCode)
+}
+
+/// Whether a table with a base chain before fragments are put together takes packets out of tracking (`ipv4_conntrack_defrag` leaves
+/// what is untracked as it is).
+fn untracks_early(ruleset: &Ruleset) -> bool {
+    let is_early = |base: &Base| matches!(base.hook, Hook::Prerouting | Hook::Output) && base.priority <= DEFRAG;
+    ruleset.tables.iter().any(|table| {
+        let untracks = |line: &Line| line.alters.contains(&Alteration::Untracked);
+        table.chains.iter().any(|chain| chain.base.as_ref().is_some_and(is_early))
+            && table.chains.iter().any(|chain| chain.lines.iter().any(untracks))
+    })
 }
 
 fn translates(line: &Line) -> bool {

@@ -12,7 +12,7 @@ use crate::analyze::view::{Known, View};
 use crate::packet::Cell;
 use crate::rule::Direction;
 use crate::rule::evaluate::By;
-use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};
+use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, TableFamily, Verdict};
 use turning::Turning;
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
@@ -151,7 +151,11 @@ pub(super) fn lay_out_coming(
     start: &Cell,
     atoms: &mut Atoms,
 ) -> Result<Program, Unlaid> {
-    let known = Known::of(ruleset);
+    let is_of_frames = |family| matches!(family, TableFamily::Arp | TableFamily::Bridge);
+    let known = match chains.iter().all(|(table, _)| is_of_frames(ruleset.tables[*table].family)) {
+        true => Known::of_frames(ruleset),
+        false => Known::of(ruleset),
+    };
     let view = View::of(ruleset, &known);
     let turning = Turning::of(ruleset, chains, view.changes());
     lay_out_view(&view, chains, start, Of::All, turning, atoms)
