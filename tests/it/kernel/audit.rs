@@ -89,7 +89,8 @@ const CASES: [(&str, &str, Said); 14] = [
     ),
     // Nobody puts together what passes a bridge.
     (
-        "table bridge b { chain c { type filter hook forward priority 0; ip frag-off & 0x1fff != 0 drop; }; } table ip t { chain i { type filter hook input priority 0; ct state new accept; }; }",
+        "table bridge b { chain c { type filter hook forward priority 0; ip frag-off & 0x1fff != 0 drop; }; }
+         table ip t { chain i { type filter hook input priority 0; ct state new accept; }; }",
         "ip frag-off",
         None,
     ),
