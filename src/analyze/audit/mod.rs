@@ -46,6 +46,12 @@ const PARTS: usize = 16;
 const PATIENCE: usize = 500;
 const PATIENCE_OF_PART: usize = 64;
 
+/// What is asked of all rules at once, when each was judged.
+enum Last {
+    Overlaps,
+    Together,
+}
+
 /// Every finding, the gravest first, those of one severity in the order of the rules.
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     let mut atoms = Atoms::default();
@@ -64,9 +70,15 @@ pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     };
     let parts: Vec<_> = lines.chunks(size).collect();
     let told = Told::of(each(&parts, lines.len(), |lines| open(patience).told(lines)));
-    let mut audit = open(PATIENCE);
-    let overlaps = audit.overlaps(&told, &atoms);
-    let together = audit.together(&told.dead, &told.spares);
+    let (mut overlaps, mut together) = (Vec::new(), BTreeSet::new());
+    let last = each(&[Last::Overlaps, Last::Together], lines.len(), |last| match last {
+        Last::Overlaps => (open(PATIENCE).overlaps(&told, &atoms), BTreeSet::new()),
+        Last::Together => (Vec::new(), open(PATIENCE).together(&told.dead, &told.spares)),
+    });
+    for (found, rules) in last {
+        overlaps.extend(found);
+        together.extend(rules);
+    }
     let rules = told.found.into_iter().map(|(at, found)| Finding {
         rule: Some(place(ruleset, at)),
         together: together.contains(&at),
@@ -75,7 +87,7 @@ pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     let not_judged = unlaid.iter().map(|way| not_judged(&way.name, &way.why));
     let mut findings: Vec<_> = not_judged.collect();
     findings.extend(overlaps);
-    findings.extend(audit.too_wide());
+    findings.extend(open(PATIENCE).too_wide());
     findings.extend(rules);
     findings.extend(unread(ruleset));
     findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
