@@ -100,8 +100,8 @@ pub(super) struct Course<'a> {
 pub(super) enum Coming {
     /// Some do: the numbers of one, where it can be told.
     Some(Option<Vec<u32>>),
-    /// None does: these steps take them.
-    None(Vec<u32>),
+    /// None does: these steps take them, and those lead some of them there, past others.
+    None(Vec<u32>, Vec<u32>),
     /// After so many steps.
     Undecided(usize),
 }
@@ -123,7 +123,10 @@ impl<'a> Course<'a> {
         let journey = Journey { legs: std::slice::from_ref(&leg), atoms: &atoms, without: None, may: false };
         match self.probe.search(&[to, other], journey) {
             Found::Witness(point) => Coming::Some(Some(point)),
-            Found::Nothing(used) => Coming::None(used.into_iter().filter(|n| self.takes(*n, to)).collect()),
+            Found::Nothing(used) => {
+                let (take, lead) = used.into_iter().partition(|n| self.takes(*n, to));
+                Coming::None(take, lead)
+            }
             Found::Undecided => Coming::Undecided(self.probe.spent - 1),
             Found::Tangled => self.comes_slowly(to, other),
         }
@@ -133,12 +136,12 @@ impl<'a> Course<'a> {
     fn comes_slowly(&self, to: u32, other: u32) -> Coming {
         let steps = &self.program.steps;
         let Some(both) = steps[to as usize].cell.and(&steps[other as usize].cell) else {
-            return Coming::None(Vec::new());
+            return Coming::None(Vec::new(), Vec::new());
         };
         let limits = Limits { budget: self.probe.limit(), pieces: 1 };
         match reach(self.program, &[both], to as usize, limits) {
             Reach::Open(_) => Coming::Some(None),
-            Reach::Closed(cover) => Coming::None(cover.into_iter().map(|n| n as u32).collect()),
+            Reach::Closed(cover) => Coming::None(cover.into_iter().map(|n| n as u32).collect(), Vec::new()),
             Reach::Undecided(steps) => Coming::Undecided(steps),
         }
     }

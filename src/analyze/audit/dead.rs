@@ -10,6 +10,7 @@ use crate::analyze::words::place;
 use crate::record::{Finding, FindingType, Place, Severity, Witness};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Line, Outcome, Ruleset, Verdict};
+use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 
 /// Larger covers are left as they were found.
@@ -21,6 +22,8 @@ pub(super) struct Cover {
     pub(super) course: usize,
     pub(super) step: u32,
     pub(super) by: Vec<u32>,
+    /// What leads some of its packets to these, past others.
+    pub(super) leads: Vec<u32>,
 }
 
 impl Audit<'_> {
@@ -45,6 +48,15 @@ impl Audit<'_> {
                     .or_else(|| elsewhere(self.ruleset, course, cover, expected(line).as_deref()));
             }
         }
+        let named: HashSet<By> = covers.iter().flat_map(|cover| cover.by.iter().map(|n| self.by(cover, *n))).collect();
+        for (cover, lead) in covers.iter().flat_map(|cover| cover.leads.iter().map(move |lead| (cover, *lead))) {
+            if self.leads_past(cover, lead, &named) {
+                let rule = taken_by(self.ruleset, self.by(cover, lead));
+                if !by.contains(&rule) {
+                    by.push(rule);
+                }
+            }
+        }
         let does_nothing =
             covers.iter().all(|c| self.courses[c.course].program.steps[c.step as usize].act == Act::Pass);
         let kind = match &against {
@@ -63,6 +75,18 @@ impl Audit<'_> {
             by,
             ..finding(kind, severity, String::new())
         }
+    }
+
+    fn by(&self, cover: &Cover, step: u32) -> By {
+        self.courses[cover.course].program.steps[step as usize].by
+    }
+
+    /// Whether a step leads packets past one of some rules, which takes other packets of a dead rule and would lead these to it.
+    fn leads_past(&self, cover: &Cover, lead: u32, rules: &HashSet<By>) -> bool {
+        let steps = &self.courses[cover.course].program.steps;
+        let end = steps[lead as usize].act.target().unwrap_or(0);
+        let leads = |n: usize| steps[n].act.target().is_some_and(|end| end <= cover.step as usize);
+        (lead as usize + 1..end).any(|n| rules.contains(&steps[n].by) && leads(n))
     }
 
     /// Some packet of a dead rule.
@@ -105,7 +129,7 @@ fn opposite(
                 Coming::Some(point) => {
                     return Some(point.and_then(|point| course.witness(ruleset, n, &point, expected)));
                 }
-                Coming::None(_) => continue,
+                Coming::None(..) => continue,
                 Coming::Undecided(_) => return Some(None),
             },
         };

@@ -261,9 +261,9 @@ impl Audit<'_> {
                         return Life { open: true, seen, ..life };
                     }
                     Coming::Undecided(steps) => life.undecided = life.undecided.max(Some(steps)),
-                    Coming::None(cover) => {
+                    Coming::None(cover, leads) => {
                         let by = minimal(course, step, cover);
-                        life.covers.push(Cover { course: n, step, by });
+                        life.covers.push(Cover { course: n, step, by, leads });
                     }
                 }
             }

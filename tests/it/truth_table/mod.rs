@@ -129,6 +129,20 @@ proptest! {
     }
 }
 
+/// What takes packets on one way to a rule leads others to it on another, but for a return before it: that is of the cover.
+#[test]
+fn a_return_past_what_covers_is_of_the_cover() {
+    let rule = |asks: Vec<(usize, u8)>, verdict| Small { asks, verdict };
+    let goto = || rule(vec![], Verdict::Goto("s1".to_owned()));
+    let early = vec![rule(vec![(1, 0b1101)], Verdict::Return), rule(vec![], Verdict::Accept), goto()];
+    let s1 = vec![rule(vec![(1, 0b0010)], Verdict::Accept), rule(vec![], Verdict::Accept)];
+    let world = World { chains: [vec![], early, vec![goto()], s1, vec![]], drops: [false, true, false] };
+    let findings = audit(&world.ruleset(), BUDGET);
+    let dead = findings.iter().find(|found| found.dead && about(found) == Some((3, 1))).expect("it is dead");
+    let by: Vec<_> = dead.by.iter().map(|place| (place.chain.as_deref(), place.index)).collect();
+    assert!(by.contains(&(Some("early"), Some(0))), "{by:?}");
+}
+
 /// The place of a rule is what the audit names.
 #[test]
 fn a_rule_that_two_others_cover_is_dead() {
