@@ -59,8 +59,15 @@ pub(super) struct Laid {
     pub(super) program: Program,
     /// Which steps that deny tell the sender.
     rejects: Vec<bool>,
-    /// What steps change about packets that others ask for, in words.
-    altering: BTreeMap<usize, String>,
+    /// What steps change about packets that others ask for.
+    altering: BTreeMap<usize, Altered>,
+}
+
+/// What a rule changes; of one that does so before it has asked for everything, all that it says.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Altered {
+    alters: Vec<Alteration>,
+    pub(super) early: Option<String>,
 }
 
 /// Whether what is left to chance has the numbers of a ruleset laid out before.
@@ -157,9 +164,9 @@ impl Laid {
         Ok(Self { direction, program, rejects, altering })
     }
 
-    /// What a step changes about packets, in words.
-    pub(super) fn alters(&self, step: usize) -> Option<&str> {
-        self.altering.get(&step).map(String::as_str)
+    /// What a step changes about packets.
+    pub(super) fn alters(&self, step: usize) -> Option<&Altered> {
+        self.altering.get(&step)
     }
 
     /// Whether a step leads packets past one that changes them.
@@ -208,12 +215,11 @@ impl Laid {
     }
 }
 
-/// What a rule changes; of one that does so before it has asked for everything, all that it says.
-fn alteration(ruleset: &Ruleset, by: By) -> Option<String> {
+fn alteration(ruleset: &Ruleset, by: By) -> Option<Altered> {
     let By::Line(at) = by else { return None };
     let line = ruleset.line(at).filter(|line| !line.alters.is_empty())?;
-    let early = if line.alters.contains(&Alteration::EarlyMark) { line.text.as_str() } else { "" };
-    Some(format!("{:?} {early}", line.alters))
+    let early = line.alters.contains(&Alteration::EarlyMark).then(|| line.text.clone());
+    Some(Altered { alters: line.alters.clone(), early })
 }
 
 /// Whether a rule is left to chance only because others change what it asks for: then not both can be for the same packet.

@@ -228,7 +228,7 @@ pub struct Unread {
 }
 
 /// A change that does not decide about the packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Alteration {
     /// `meta mark set` to a number.
     Mark(u32),

@@ -302,6 +302,38 @@ fn circles_and_missing_chains_are_unknown_and_end() {
     }
 }
 
+/// Of a rule on a way that could not be laid out nothing is said, whatever another way that was laid out says of it.
+#[test]
+fn rules_on_a_way_that_was_not_laid_out_are_not_judged() {
+    let base = |hook: &str| json!({ "chain": { "family": "inet", "table": "t", "name": hook, "type": "filter", "hook": hook, "prio": 0, "policy": "accept" } });
+    let chain = |name: &str| json!({ "chain": { "family": "inet", "table": "t", "name": name } });
+    let rule = |chain: &str, expr: Vec<Value>| json!({ "rule": { "family": "inet", "table": "t", "chain": chain, "expr": expr } });
+    let jump = |to: &str| vec![json!({ "jump": { "target": to } })];
+    let from = json!({ "match": { "op": "==", "left": { "meta": { "key": "iifname" } }, "right": "eth0" } });
+    let shared = rule("shared", vec![from, json!({ "drop": null })]);
+    let mut objects = vec![base("input"), base("output"), chain("shared"), chain("circle")];
+    objects.extend([
+        rule("output", jump("shared")),
+        rule("input", jump("shared")),
+        rule("circle", jump("circle")),
+        shared,
+    ]);
+    let about = |objects: &[Value]| {
+        let findings = audit(&read(&json!({ "nftables": objects }).to_string()).expect("a listing"), Budget::default());
+        let of = |f: &&afo::record::Finding| f.rule.as_ref().and_then(|rule| rule.chain.as_deref()) == Some("shared");
+        (
+            findings.iter().filter(of).count(),
+            findings.iter().any(|f| f.explanation.contains("input packets was not judged")),
+        )
+    };
+    assert_eq!(about(&objects), (0, false));
+    // What it says of packets of this host alone, which have no interface to come in by, is not all of it.
+    objects.push(rule("input", jump("circle")));
+    assert_eq!(about(&objects), (0, true));
+    objects.retain(|object| object != &rule("input", jump("shared")) && object != &rule("input", jump("circle")));
+    assert_eq!(about(&objects), (1, false));
+}
+
 /// Rules that split every piece of each other: the search ends by its budget and says so.
 #[test]
 fn an_adversarial_ruleset_ends_undecided() {

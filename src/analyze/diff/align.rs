@@ -1,7 +1,7 @@
 //! Which steps two rulesets have in common, in the same order: they make no difference by themselves.
 
 use crate::analyze::program::{Act, Step};
-use crate::analyze::ways::Laid;
+use crate::analyze::ways::{Altered, Laid};
 use crate::packet::Cell;
 use crate::rule::evaluate::Fate;
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ fn acting(laid: &Laid) -> Vec<usize> {
     (0..steps.len()).filter(|n| steps[*n].act != Act::Pass || laid.alters(*n).is_some()).collect()
 }
 
-type Key<'a> = (&'a Cell, u8, Option<&'a str>);
+type Key<'a> = (&'a Cell, u8, Option<&'a Altered>);
 
 fn keys<'a>(laid: &'a Laid, steps: &[usize]) -> Vec<Key<'a>> {
     let kind = |n: usize, step: &Step| match step.act {

@@ -174,7 +174,7 @@ fn change(before: Fate, after: Fate) -> Option<&'static str> {
 fn regions(there: &[Cell], (a, only_a): (&Laid, &[usize]), (b, only_b): (&Laid, &[usize])) -> Vec<Cell> {
     let packets = |laid: &Laid, step: usize| match laid.alters(step) {
         // What is changed before all was asked for is changed of packets that do not match, too.
-        Some(words) if words.contains("EarlyMark") => Cell::all(),
+        Some(altered) if altered.early.is_some() => Cell::all(),
         _ => stripped(&laid.program.steps[step].cell),
     };
     let cells = only_a.iter().map(|n| packets(a, *n)).chain(only_b.iter().map(|n| packets(b, *n)));
