@@ -23,7 +23,7 @@ _afo__check() {
 
     case "${cmd}" in
         afo__check)
-            opts="-v -q -h -V --backend --against --rehearse --invariants --raw --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --backend --against --rehearse --invariants --budget --steps --raw --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -38,6 +38,14 @@ _afo__check() {
                     return 0
                     ;;
                 --invariants)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --budget)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

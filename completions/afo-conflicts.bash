@@ -23,7 +23,7 @@ _afo__conflicts() {
 
     case "${cmd}" in
         afo__conflicts)
-            opts="-v -q -h -V --ruleset --audit --steps --fail-on --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --ruleset --audit --budget --steps --fail-on --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _afo__conflicts() {
                     return 0
                     ;;
                 --steps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --budget)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

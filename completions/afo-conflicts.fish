@@ -1,5 +1,5 @@
 complete -c afo-conflicts -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE: nft JSON, nft text, or iptables-save (with ip6tables-save and ipset save, one after the other)' -r -F
-complete -c afo-conflicts -l steps -d 'End the search for one rule after N steps: what is not found by then is undecided' -r
+complete -c afo-conflicts -l steps -l budget -d 'End the search for one rule after N steps: what is not found by then is undecided' -r
 complete -c afo-conflicts -l fail-on -d 'Exit 1 on these alone, instead of on what stops a deployment' -r
 complete -c afo-conflicts -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"

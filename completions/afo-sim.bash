@@ -65,13 +65,17 @@ _afo__sim() {
 
     case "${cmd}" in
         afo__sim)
-            opts="-v -q -h -V --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help --version trace reach diff equal invariants replay help"
+            opts="-v -q -h -V --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help --version trace reach diff equal invariants replay help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -107,13 +111,17 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__diff)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -149,13 +157,17 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__equal)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -303,13 +315,17 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__invariants)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -345,7 +361,7 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__reach)
-            opts="-v -q -h --matrix --services --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --matrix --services --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +372,10 @@ _afo__sim() {
                     return 0
                     ;;
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -391,13 +411,17 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__replay)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -433,13 +457,17 @@ _afo__sim() {
             return 0
             ;;
         afo__subcmd__sim__subcmd__trace)
-            opts="-v -q -h --ruleset --budget --context --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --ruleset --budget --steps --context --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ruleset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_afo_sim_global_optspecs
-    string join \n ruleset= budget= context= json format= config= state= v/verbose q/quiet log-format= h/help V/version
+    string join \n ruleset= steps= context= json format= config= state= v/verbose q/quiet log-format= h/help V/version
 end
 
 function __fish_afo_sim_needs_command
@@ -25,7 +25,7 @@ function __fish_afo_sim_using_subcommand
 end
 
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_needs_command" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_needs_command" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -46,7 +46,7 @@ complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "invariants" -d 'Hol
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "replay" -d 'Send the packets of findings through the kernel, in a namespace of their own, and compare'
 complete -c afo-sim -n "__fish_afo_sim_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -60,7 +60,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s q -l quiet -d 
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l services -d 'The services of the matrix [default: the configured ones, ssh, dns, http, https, smtp]' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -74,7 +74,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -s v -l verbose -
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand reach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -87,7 +87,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -s v -l verbose -d
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -100,7 +100,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -s v -l verbose -
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand equal" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
@@ -113,7 +113,7 @@ complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s v -l verb
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand invariants" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l ruleset -d 'Look at the kernel\'s rules, or at those of FILE' -r -F
-complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l budget -d 'Give up a search after STEPS steps and say so' -r
+complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l steps -l budget -d 'End a search after N steps: what is not found by then is undecided' -r
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l context -d 'Take zones, hosts and interfaces from a context record in FILE' -r -F
 complete -c afo-sim -n "__fish_afo_sim_using_subcommand replay" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"

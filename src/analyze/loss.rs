@@ -69,7 +69,7 @@ fn parts(program: &Program, cell: &Cell, budget: Budget) -> Result<Vec<Part>, St
         if parts.len() < PARTS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     if done.is_err() || parts.len() >= PARTS {
-        return Err(format!("undecided after {} steps", budget.steps));
+        return Err(budget.undecided(""));
     }
     Ok(settled(parts))
 }

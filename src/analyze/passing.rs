@@ -145,7 +145,7 @@ impl Passing<'_, '_, '_> {
     }
 
     fn undecided(&self, what: &str) -> String {
-        format!("{} packets: not followed to the end of the budget: {what}", self.post.direction())
+        format!("{} packets: not followed to the end (--steps N allows more): {what}", self.post.direction())
     }
 
     /// Tells which of some packets make all legs: of how many sets; nothing where the work that is allowed is done.

@@ -37,10 +37,7 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
         match Laid::new(ruleset, direction, &mut terms) {
             Ok(laid) => {
                 if through(&laid, &cells, &mut meter, &mut pieces).is_err() {
-                    open.push(format!(
-                        "{direction} packets: undecided after {} steps what else gets through",
-                        budget.steps
-                    ));
+                    open.push(format!("{direction} packets: {}", budget.undecided("what else gets through")));
                 }
             }
             Err(why) => open.push(format!("{direction} packets: not judged: {why}")),
@@ -116,7 +113,7 @@ mod tests {
         assert_eq!(found.classes[0].by.as_ref().map(|by| by.text.as_str()), Some("ssh"));
         assert_eq!(found.text, "1 class of packets gets through");
         let cut = reach(&ruleset, &query("input"), Budget { steps: 1 });
-        let words = "input packets: undecided after 1 steps what else gets through";
+        let words = "input packets: undecided after 1 steps (--steps N allows more) what else gets through";
         assert!(cut.evidence.iter().any(|said| said == words), "{cut:#?}");
         let none = reach(&ruleset, &query("input port 443"), Budget::default());
         assert_eq!((none.text.as_str(), none.verdict.as_deref()), ("nothing gets through", Some("drop")));

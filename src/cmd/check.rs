@@ -3,7 +3,8 @@
 use super::held::Held;
 use super::raw::iptables_errors;
 use super::render::{known_backend, script};
-use super::{config, live_context};
+use super::{config, live_context, steps};
+use crate::analyze::Budget;
 use crate::backend::nftables::{Refused, Script};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{ErrorRecord, Proposal, Validation, ValidationError, enrich, parse};
@@ -49,6 +50,9 @@ pub struct Args {
     /// Hold the ruleset, as it will be after each proposal, to the invariants of FILE (see afo-sim invariants)
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
     pub invariants: Option<PathBuf>,
+    /// End the search for one invariant after N steps: what is not found by then is undecided, and an error
+    #[arg(long, visible_alias = "budget", value_name = "N", default_value_t = Budget::default().steps, value_parser = steps)]
+    pub steps: usize,
     /// Read a backend's own text instead of records
     #[arg(long, value_name = "LANGUAGE")]
     pub raw: Option<Raw>,
@@ -86,7 +90,8 @@ impl Command for Args {
         if matches!(world.against, Where::Live) || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
         }
-        let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, shell)).transpose()?;
+        let budget = Budget { steps: self.steps };
+        let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, budget, shell)).transpose()?;
         shell.filter(&mut Checked { world, held })
     }
 }

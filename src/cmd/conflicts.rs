@@ -1,6 +1,6 @@
 //! afo-conflicts: what stands against a proposal in the whole ruleset, and what it changes; or what is wrong in a ruleset by itself.
 
-use super::{config, ruleset};
+use super::{config, ruleset, steps};
 use crate::analyze::{self, Against, Budget, Judgement};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{Conflict, Conflicts, FindingType, Proposal, enrich, parse};
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     pub audit: bool,
     /// End the search for one rule after N steps: what is not found by then is undecided
-    #[arg(long, value_name = "N", default_value_t = Budget::default().steps, value_parser = steps)]
+    #[arg(long, visible_alias = "budget", value_name = "N", default_value_t = Budget::default().steps, value_parser = steps)]
     pub steps: usize,
     /// Exit 1 on these alone, instead of on what stops a deployment
     #[arg(long, value_name = "TYPE,...", value_delimiter = ',', value_parser = conflict_type)]
@@ -116,14 +116,6 @@ impl Args {
             true => analyze::stops(conflict),
             false => self.fail_on.iter().any(|name| name == conflict.kind.as_str()),
         }
-    }
-}
-
-fn steps(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("a search takes at least 1 step".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("a number of steps is meant".to_owned()),
     }
 }
 

@@ -21,16 +21,17 @@ enum Base {
 pub struct Held {
     invariants: Invariants,
     base: Base,
+    budget: Budget,
     /// Read when the first proposal comes, not before.
     ruleset: Option<Ruleset>,
 }
 
 impl Held {
-    /// The invariants of `file` for what `against` names: `live`, `none` or a file.
+    /// The invariants of `file` for what `against` names: `live`, `none` or a file; each is searched for so far.
     ///
     /// # Errors
     /// When the file cannot be read or a line of it is not understood (exit 2).
-    pub fn read(file: &Path, against: &str, shell: &Shell) -> Result<Self, Failure> {
+    pub fn read(file: &Path, against: &str, budget: Budget, shell: &Shell) -> Result<Self, Failure> {
         let base = match against {
             "live" => Base::Live,
             "none" => Base::Empty,
@@ -41,7 +42,7 @@ impl Held {
         if let Base::File(path) = &base {
             names = names.with_interfaces_of(found.insert(ruleset(path)?));
         }
-        Ok(Self { invariants: Invariants::read(file, &names)?, base, ruleset: found })
+        Ok(Self { invariants: Invariants::read(file, &names)?, base, budget, ruleset: found })
     }
 
     /// How the proof is called in `checked_by`.
@@ -63,7 +64,7 @@ impl Held {
             }),
         };
         let (after, troubles) = with_changes(live, &proposal.changes, &proposal.rules);
-        let mut found = self.invariants.violations(&after, Budget::default());
+        let mut found = self.invariants.violations(&after, self.budget);
         found.extend(self.invariants.banned(&proposal.rules));
         let brought: Vec<_> = proposal.changes.iter().filter_map(|change| change.rule.clone()).collect();
         found.extend(self.invariants.banned(&brought));

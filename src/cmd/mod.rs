@@ -86,6 +86,15 @@ pub const COMMANDS: &[Row] = &[
     Row::tool::<sim::Args>(),
 ];
 
+/// The value of `--steps`, wherever a search may come to its end.
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("a search takes at least 1 step".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a number of steps is meant".to_owned()),
+    }
+}
+
 /// The main of a program. A mistake in the configuration is told by the command that needs it, not here.
 pub fn main<C: Command>() -> ExitCode {
     let configured = |shell: &cli::Shell| config(shell).map(|config| config.log).unwrap_or_default();

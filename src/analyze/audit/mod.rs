@@ -34,6 +34,14 @@ pub struct Budget {
     pub steps: usize,
 }
 
+impl Budget {
+    /// That a search came to its end, and how it gets further.
+    pub(super) fn undecided(self, what: &str) -> String {
+        let what = if what.is_empty() { String::new() } else { format!(" {what}") };
+        format!("undecided after {} steps (--steps N allows more){what}", self.steps)
+    }
+}
+
 impl Default for Budget {
     fn default() -> Self {
         Self { steps: 20_000 }
@@ -222,7 +230,7 @@ impl Audit<'_> {
                 Err(kept) => {
                     told.kept.extend(life.seen.map(|(course, step, _)| (at, course, step)));
                     let Kept::Undecided(steps) = kept else { return None };
-                    let words = format!("undecided after {steps} steps whether any packet needs this rule");
+                    let words = Budget { steps }.undecided("whether any packet needs this rule");
                     return Some(finding(FindingType::Unknown, Severity::Low, words));
                 }
             };
@@ -234,7 +242,7 @@ impl Audit<'_> {
             return None;
         }
         if let Some(steps) = life.undecided {
-            let words = format!("undecided after {steps} steps whether a packet can reach this rule");
+            let words = Budget { steps }.undecided("whether a packet can reach this rule");
             return Some(finding(FindingType::Unknown, Severity::Low, words));
         }
         told.dead.push(at);

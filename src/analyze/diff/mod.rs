@@ -69,7 +69,7 @@ fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, te
                 // Laid out before, it is laid out again.
                 let own = (!shared).then(|| Laid::with_luck(after, direction, terms, Luck::Own).ok()).flatten();
                 if comparing.way(regions, &a, own.as_ref().unwrap_or(&b), terms).is_err() {
-                    open.push(format!("{direction} packets: undecided after {} steps what else differs", budget.steps));
+                    open.push(format!("{direction} packets: {}", budget.undecided("what else differs")));
                 }
             }
         }

@@ -123,7 +123,7 @@ impl Court<'_> {
                 Ok(broken @ Judged::Broken(_)) => return broken,
                 Ok(unsure @ Judged::Open(..)) if matches!(open, Judged::Holds) => open = unsure,
                 Ok(_) => {}
-                Err(Exhausted) => return Judged::Open(None, format!("undecided after {} steps", self.budget.steps)),
+                Err(Exhausted) => return Judged::Open(None, self.budget.undecided("")),
             }
         }
         open

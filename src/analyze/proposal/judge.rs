@@ -239,7 +239,7 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn undecided(&mut self, rule: &Rule) {
-        let words = format!("undecided after {} steps which of its packets reach this rule", self.budget.steps);
+        let words = self.budget.undecided("which of its packets reach this rule");
         self.found.items.push(item(rule, ConflictType::Unknown, words));
     }
 

@@ -186,7 +186,7 @@ impl Judge<'_> {
     fn not_followed(&mut self, post: &Post) {
         let Some(largest) = post.cells.iter().max_by_key(|cell| cell.magnitude()) else { return };
         let whole = class(post.direction(), largest, &self.found.atoms);
-        let words = format!("a part of {whole} (undecided after {} steps which)", self.budget.steps);
+        let words = format!("a part of {whole}: {}", self.budget.undecided("which"));
         self.found.changed.undecided(self.accepts == (post.side() == Side::After), words);
     }
 }

@@ -193,7 +193,10 @@ pub fn trace(ruleset: &Ruleset, packet: &Packet, detail: Detail, budget: Budget)
     let known = fates.len() == 1 && whole && ruleset.unread.is_empty();
     let mut evidence = Vec::new();
     if !whole {
-        evidence.push(format!("undecided after {} ways that what is not known may take", ways.len()));
+        evidence.push(format!(
+            "undecided after {} ways that what is not known may take (--steps N allows more)",
+            ways.len()
+        ));
     }
     evidence.extend(ruleset.unread.iter().map(|text| format!("not understood, and may decide: {text}")));
     let outcomes = if ends.len() > 1 { outcomes(ruleset, &ways, &ends) } else { Vec::new() };

@@ -8,7 +8,7 @@ mod trace;
 
 pub use invariants::Invariants;
 
-use super::{config, context_from, known, live_context, ruleset};
+use super::{config, context_from, known, live_context, ruleset, steps};
 use crate::analyze::{Budget, Names, Wanted};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::packet::InterfacePattern;
@@ -57,9 +57,9 @@ pub struct Args {
     /// Look at the kernel's rules, or at those of FILE
     #[arg(long, value_name = "live|FILE", default_value = "live", global = true)]
     pub ruleset: PathBuf,
-    /// Give up a search after STEPS steps and say so
-    #[arg(long, value_name = "STEPS", default_value_t = Budget::default().steps, global = true, hide_short_help = true)]
-    pub budget: usize,
+    /// End a search after N steps: what is not found by then is undecided
+    #[arg(long, visible_alias = "budget", value_name = "N", default_value_t = Budget::default().steps, value_parser = steps, global = true, hide_short_help = true)]
+    pub steps: usize,
     /// Take zones, hosts and interfaces from a context record in FILE
     ///
     /// Otherwise the names are those of the configuration and, beside the kernel's rules, of this host.
@@ -190,6 +190,6 @@ impl Args {
     }
 
     fn budget(&self) -> Budget {
-        Budget { steps: self.budget }
+        Budget { steps: self.steps }
     }
 }
