@@ -1,9 +1,9 @@
 //! afo-ctx: one record of what is known of this host.
 
-use super::ruleset::{nft_json, of, ruleset_from};
+use super::ruleset::{of, ruleset_from};
 use super::{config, known};
 use crate::backend::iptables as dumps;
-use crate::backend::nftables::{Imported, import, import_ruleset};
+use crate::backend::nftables::{Imported, import, import_ruleset, listing};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::propose::explain;
 use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
@@ -206,12 +206,12 @@ fn proposal(imported: Imported, source: String, run: Id, ts: Timestamp) -> Propo
 /// The kernel's rules as nft lists them in JSON, and whether the elements of sets are among them.
 fn live_ruleset() -> Result<(Value, bool), String> {
     let terse = nft::list_ruleset_json_terse().map_err(|e| told(&e))?;
-    let terse = nft_json(&terse)?;
+    let terse = listing(&terse).map_err(|e| e.to_string())?;
     if !has_sets(&terse) {
         return Ok((terse, true));
     }
     match nft::list_ruleset_json_within(PATIENCE) {
-        Ok(text) => Ok((nft_json(&text)?, true)),
+        Ok(text) => Ok((listing(&text).map_err(|e| e.to_string())?, true)),
         Err(NftError::NotRun(_)) => Ok((terse, false)),
         Err(e) => Err(told(&e)),
     }

@@ -58,18 +58,6 @@ pub fn of(backend: &str, native: Value) -> LiveRuleset {
     LiveRuleset { backend: backend.into(), native, rules: Vec::new() }
 }
 
-/// nft's listing, parsed.
-///
-/// # Errors
-/// When it is none.
-pub fn nft_json(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|e| format!("nft's listing is no JSON: {e}"))?;
-    match value.get("nftables").is_some_and(Value::is_array) {
-        true => Ok(value),
-        false => Err("the JSON holds no list `nftables`".to_owned()),
-    }
-}
-
 /// Rules as a program of their backend writes them.
 enum Written {
     /// `nft -j list ruleset`.
@@ -101,7 +89,7 @@ fn written(file: &Path) -> Result<Written, Failure> {
 /// When the file cannot be read or is none of these (exit 2), or nft or a namespace is needed and missing (exit 3).
 pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
     match written(file)? {
-        Written::Listing(json) | Written::Text(json, _) => nft_json(&json)
+        Written::Listing(json) | Written::Text(json, _) => nftables::listing(&json)
             .map(|native| of("nftables", native))
             .map_err(|words| Failure::undecided(format!("{}: {words}", file.display()))),
         Written::Dump(text) => Ok(of("iptables", Value::String(text))),
@@ -162,8 +150,16 @@ mod tests {
             let words = ruleset_from(file.path()).expect_err(text);
             (words.exit, words.message.replace(&file.path().display().to_string(), "F"))
         };
-        assert_eq!(said("{\"a\":1}"), (Exit::Undecided, "F: the JSON holds no list `nftables`".into()));
-        assert!(said("{").1.starts_with("F: nft's listing is no JSON: "));
+        assert_eq!(
+            said("{\"a\":1}"),
+            (Exit::Undecided, "F: not a listing of nft: there is no array `nftables` at the top".into())
+        );
+        assert!(said("{").1.starts_with("F: not JSON: "));
+        for text in ["{", "{\"a\":1}", "{\"nftables\": [{\"metainfo\": {}}, "] {
+            let file = file(text);
+            let words = [ruleset(file.path()).expect_err(text), ruleset_from(file.path()).expect_err(text)];
+            assert_eq!(words[0].message, words[1].message);
+        }
         let absent = ruleset_from(Path::new("/nowhere/rules")).expect_err("absent");
         assert!(absent.message.starts_with("/nowhere/rules: cannot be read: "));
     }

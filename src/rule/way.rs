@@ -7,7 +7,7 @@
 use super::ruleset::{Alteration, Base, ChainKind, DNAT, Hook, Line, Outcome, Ruleset, SNAT, Verdict};
 use super::tracking::asks;
 use super::{ConnectionState, Direction};
-use crate::packet::{Cell, Narrow, Wide};
+use crate::packet::{Narrow, Wide};
 use std::collections::BTreeSet;
 
 impl Direction {
@@ -158,12 +158,6 @@ impl Changes {
     /// Whether unread conditions on addresses may see others than at the filter.
     pub fn blurs_unread(&self, base: &Base) -> bool {
         self.blurs_wide(base, Wide::Source) || self.blurs_wide(base, Wide::Destination)
-    }
-
-    /// Whether any field that a cell restricts is another one there.
-    pub fn blurs(&self, base: &Base, cell: &Cell) -> bool {
-        Wide::ALL.into_iter().any(|f| *cell.wide(f) != f.all() && self.blurs_wide(base, f))
-            || Narrow::ALL.into_iter().any(|f| cell.narrow(f) != f.all() && self.blurs_narrow(base, f))
     }
 }
 

@@ -12,7 +12,7 @@ mod write;
 pub use import::{Imported, NotSaid, import, import_ruleset};
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
-pub use read::{Exported, Heads, ReadError, export, export_with, extensions, read, read_value};
+pub use read::{Exported, Heads, ReadError, export, export_with, extensions, listing, read, read_value};
 pub use scheme::Live;
 pub use scheme::{Ban, BanSet, Block, block, extend, longer, never, unblock};
 pub use scheme::{Policy, with_policy};

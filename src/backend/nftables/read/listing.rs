@@ -28,6 +28,24 @@ impl From<serde_json::Error> for ReadError {
     }
 }
 
+impl ReadError {
+    fn of(error: serde_json::Error, text: &str) -> Self {
+        match Self::from(error) {
+            Self::Broken(why) if is_of_nft(text) => Self::BrokenOff(why),
+            other => other,
+        }
+    }
+}
+
+/// A listing as a tree, to be passed on.
+///
+/// # Errors
+/// When the text is none.
+pub fn listing(text: &str) -> Result<Value, ReadError> {
+    let whole: Value = serde_json::from_str(text).map_err(|error| ReadError::of(error, text))?;
+    if whole.get("nftables").is_some_and(Value::is_array) { Ok(whole) } else { Err(ReadError::NoListing) }
+}
+
 /// Where a listing comes from.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
@@ -45,10 +63,7 @@ impl<'a> Source<'a> {
             Self::Text(text) => {
                 let mut json = serde_json::Deserializer::from_str(text);
                 let found = (&mut json).deserialize_map(Top(visit)).and_then(|found| json.end().map(|()| found));
-                found.map_err(|error| match ReadError::from(error) {
-                    ReadError::Broken(why) if is_of_nft(text) => ReadError::BrokenOff(why),
-                    other => other,
-                })?
+                found.map_err(|error| ReadError::of(error, text))?
             }
             Self::Parsed(value) => value.deserialize_map(Top(visit))?,
         };

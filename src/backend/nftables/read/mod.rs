@@ -21,7 +21,7 @@ use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, NamedSet, Ruleset, Tabl
 pub use export::{Exported, export, export_with};
 pub use extension::extensions;
 pub use heads::Heads;
-pub use listing::ReadError;
+pub use listing::{ReadError, listing};
 use listing::{Source, object};
 use node::{Node, Tape};
 use serde_json::Value;
