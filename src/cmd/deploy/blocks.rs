@@ -1,17 +1,17 @@
 //! Blocks for a time: into the journal, then into the kernel's live sets. The kernel ends them by itself.
 
-use super::kernel;
+use super::backend::Backend;
 use super::site::{Site, failure};
 use super::split::{end, target};
 use super::transaction::reread;
-use crate::backend::nftables::{Ban, Block, Live, extend, never, unblock};
+use crate::backend::nftables::{Ban, Block};
 use crate::cli::{Exit, Failure, Out};
 use crate::cmd::status::counted;
 use crate::packet::AddressSpec;
 use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
 use crate::state::{Action, Blocked, Change, DeploymentRow, Direction, End, NewBlock, Note, Outcome, State, Step};
-use crate::sys::{clock, nft};
+use crate::sys::clock;
 
 /// Changes of blocks that the journal holds and the kernel may not: their ids. Written with the change, taken away when the kernel has it.
 const UNSETTLED: &str = "blocks_unsettled";
@@ -46,12 +46,12 @@ pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
 /// # Errors
 /// When the state cannot be written or the kernel refuses; then none of them holds.
 pub fn apply(site: &mut Site, order: &Order) -> Result<Standing, Failure> {
-    let live = kernel::look()?;
+    site.backend.observe()?;
     let row = new_row(site, order);
     let made = journal(site, order, &row)?;
-    if let Err(error) = nft::load(&text(&times(&made, order.trial), site, &live)) {
-        undo(site, &row.id, &made, &error.to_string())?;
-        return Err(kernel::failure(&error));
+    if let Err(failed) = load(site, &times(&made, order.trial)) {
+        undo(site, &row.id, &made, &failed.message)?;
+        return Err(failed);
     }
     let now = clock::now();
     let outcome = Outcome { applied_at: Some(now), confirm_by: end(order.trial, now), ..Outcome::default() };
@@ -89,7 +89,7 @@ fn times(made: &[Made], trial: Option<u64>) -> Vec<Block> {
 /// When the kernel or the state refuses; then they end with their trial.
 pub fn keep(site: &mut Site, standing: &Standing, heartbeat: Vec<HeartbeatCheck>) -> Result<DeploymentRow, Failure> {
     let blocks = times(&standing.made, None);
-    nft::load(&extend(&blocks, &kernel::look()?).to_string()).map_err(|e| kernel::failure(&e))?;
+    load(site, &blocks)?;
     let outcome = Outcome { confirmed_by: Some("heartbeat".to_owned()), heartbeat, ..Outcome::default() };
     let change = site.begin()?;
     for m in standing.made.iter().filter(|m| matches!(m.done, Blocked::Unchanged { .. })) {
@@ -119,7 +119,6 @@ pub fn withdraw(
     }
     change.transition(&standing.row.id, Status::Applied, Status::RolledBack, &outcome, words).map_err(failure)?;
     change.commit().map_err(failure)?;
-    let live = kernel::look()?;
     let (new, old): (Vec<&Made>, Vec<&Made>) =
         standing.made.iter().partition(|m| matches!(m.done, Blocked::New { .. }));
     let gone: Vec<Ban> = new.iter().map(|m| m.ban).collect();
@@ -130,16 +129,16 @@ pub fn withdraw(
         Blocked::New { .. } => Block { ban: m.ban, seconds: rest(m.until, now) },
     };
     let back: Vec<Block> = old.iter().map(earlier).collect();
-    let text = format!("{}{}", unblock(&gone, &live), extend(&back, &live));
-    nft::load(&text).map_err(|e| kernel::failure(&e))?;
+    let text = format!("{}{}", site.backend.unblock(&gone)?, site.backend.block(&back, &site.protected())?);
+    site.backend.load(&text)?;
     let change = site.begin()?;
     settled(&change, &standing.row.id)?;
     change.commit().map_err(failure)?;
     reread(site, &standing.row.id)
 }
 
-fn text(blocks: &[Block], site: &Site, live: &Live) -> String {
-    format!("{}{}", never(&site.protected()), extend(blocks, live))
+fn load(site: &Site, blocks: &[Block]) -> Result<(), Failure> {
+    site.backend.load(&site.backend.block(blocks, &site.protected())?)
 }
 
 /// Prints the exact text to be loaded; what it adds ends by itself.
@@ -147,13 +146,13 @@ fn text(blocks: &[Block], site: &Site, live: &Live) -> String {
 /// # Errors
 /// When the kernel cannot be looked at.
 pub fn show(order: &Order, site: &Site, out: &mut Out) -> Result<(), Failure> {
-    let text = text(&order.bans, site, &kernel::look()?);
+    let text = site.backend.block(&order.bans, &site.protected())?;
     out.text(&format!("# to be loaded; each block ends by itself\n{text}"));
     Ok(())
 }
 
 fn new_row(site: &Site, order: &Order) -> DeploymentRow {
-    let mut row = DeploymentRow::new(clock::new_id(), "nftables", clock::now(), &site.actor);
+    let mut row = DeploymentRow::new(clock::new_id(), site.backend.name(), clock::now(), &site.actor);
     row.run = order.proposals.iter().find_map(|p| p.run.clone());
     row.proposals = order.proposals.iter().map(|p| p.id.clone()).collect();
     row.rules = order.rules.iter().map(|rule| rule.id.clone()).collect();
@@ -282,19 +281,15 @@ pub fn settle(site: &mut Site) -> Result<Option<usize>, Failure> {
     if site.state.setting(UNSETTLED).map_err(failure)?.is_none_or(|ids| ids.is_empty()) {
         return Ok(None);
     }
-    let protected = never(&site.protected());
+    let (backend, protected) = (site.backend, site.protected());
     let change = site.begin()?;
-    let live = kernel::look()?;
     let blocks = standing(&change, change.now())?;
     let ended = change.blocks_cut_short(change.now()).map_err(failure)?;
     let held = |ban: &Ban| blocks.iter().any(|block| block.ban == *ban);
     let ended: Vec<Ban> = ended.iter().flat_map(bans).filter(|ban| !held(ban)).collect();
-    if live.table && !ended.is_empty() {
-        nft::load(&unblock(&ended, &live).to_string()).map_err(|e| kernel::failure(&e))?;
-    }
+    backend.load(&backend.unblock(&ended)?)?;
     if !blocks.is_empty() {
-        let text = format!("{protected}{}", extend(&blocks, &kernel::look()?));
-        nft::load(&text).map_err(|e| kernel::failure(&e))?;
+        backend.load(&backend.block(&blocks, &protected)?)?;
     }
     change.set(UNSETTLED, "").map_err(failure)?;
     let words = format!("put {} back into the kernel", counted(blocks.len(), "block"));
@@ -319,7 +314,7 @@ pub fn lift(site: &mut Site, address: &AddressSpec, mistake: bool) -> Result<usi
     }
     unsettled(&change, &id)?;
     change.commit().map_err(failure)?;
-    free(&ended)?;
+    free(site.backend, &ended)?;
     let change = site.begin()?;
     settled(&change, &id)?;
     change.commit().map_err(failure)?;
@@ -330,11 +325,7 @@ pub fn lift(site: &mut Site, address: &AddressSpec, mistake: bool) -> Result<usi
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn free(ended: &[crate::state::Block]) -> Result<(), Failure> {
+pub fn free(backend: &dyn Backend, ended: &[crate::state::Block]) -> Result<(), Failure> {
     let bans: Vec<Ban> = ended.iter().flat_map(bans).collect();
-    let live = kernel::look()?;
-    if bans.is_empty() || !live.table {
-        return Ok(());
-    }
-    nft::load(&unblock(&bans, &live).to_string()).map_err(|e| kernel::failure(&e))
+    backend.load(&backend.unblock(&bans)?)
 }

@@ -1,11 +1,12 @@
 //! A proposal's way into the kernel: what may be done, by whom, and the doing of it.
 
+use super::backend::{Arming, no_window};
 use super::plan::{Plan, Refused, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
 use super::split::split;
 use super::window::{End, Terminal, beat, wait};
-use super::{Args, blocks, by_hand, kernel, transaction};
+use super::{Args, blocks, by_hand, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::{AddressSpec, Widths};
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
@@ -45,6 +46,7 @@ impl<'a> Desk<'a> {
             let _hold = site.hold()?;
             recover(&mut site)?.iter().for_each(|words| shell.note(words));
         }
+        site.use_backend(&args.backend)?;
         let breaker = breaker(&site)?;
         Ok(Self { shell, args, site, breaker })
     }
@@ -69,7 +71,7 @@ impl<'a> Desk<'a> {
         self.site.is_seen()?;
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
-        let timed = timed_blocks(proposal, &widths).and_then(|timed| as_elements(proposal).map(|()| timed));
+        let timed = timed_blocks(proposal, &widths).and_then(|timed| as_elements(&self.site, proposal).map(|()| timed));
         let wanted = timed.as_ref().map_or(0, Vec::len);
         let level = self.autonomy();
         let admission = match (level, &timed) {
@@ -130,9 +132,9 @@ impl<'a> Desk<'a> {
 
     /// Applies the timed blocks of proposals.
     fn block(&mut self, proposals: &[Proposal], grow: bool, out: &mut Out) -> Result<(), Failure> {
-        let split = match split(proposals) {
+        let split = match split(self.site.backend, proposals) {
             Ok(split) => split,
-            Err(refused) => return self.refuse(proposals, &refused[0].to_string(), out),
+            Err(refused) => return self.refuse(proposals, &refused[0], out),
         };
         if let Some(why) = blocks::forbidden(&split.bans, &self.site.never) {
             return self.refuse(proposals, &why, out);
@@ -185,7 +187,7 @@ impl<'a> Desk<'a> {
 
     /// Journals a refusal and puts it out.
     pub fn refuse(&mut self, proposals: &[Proposal], why: &str, out: &mut Out) -> Result<(), Failure> {
-        let mut row = DeploymentRow::new(clock::new_id(), "nftables", clock::now(), &self.site.actor);
+        let mut row = DeploymentRow::new(clock::new_id(), self.site.backend.name(), clock::now(), &self.site.actor);
         row.run = proposals.iter().find_map(|p| p.run.clone());
         row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
         (row.status, row.error) = (Status::Refused, Some(why.to_owned()));
@@ -253,8 +255,7 @@ impl<'a> Desk<'a> {
             return Ok(false);
         }
         if plan.split.changes_policy() && plan.changes_policy() && !self.args.dry_run {
-            transaction::lowered(&plan.after)?;
-            kernel::no_window()?;
+            no_window(self.site.backend)?;
         }
         if !plan.split.bans.is_empty() {
             self.block(proposals, false, out)?;
@@ -270,7 +271,7 @@ impl<'a> Desk<'a> {
         for _ in 0..PROOFS {
             let plan = plan(&self.site, proposals, id, &self.args.allow_lockout)?;
             match plan {
-                Ok(plan) if kernel::base()? != plan.base => {}
+                Ok(plan) if self.site.backend.base()? != plan.base => {}
                 decided => return Ok(decided),
             }
         }
@@ -314,7 +315,7 @@ impl<'a> Desk<'a> {
     /// Prints the exact text to be loaded and to be put back.
     fn show(&mut self, plan: &Plan, id: &Id, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
         let row = plan.row(&self.site, id, proposals, self.seconds());
-        let (apply, revert) = transaction::texts(&row, &kernel::look()?, &self.site.protected(), plan.widens)?;
+        let Arming { apply, revert, .. } = transaction::arming(&self.site, &row, plan.widens)?;
         out.text(&format!("# to be loaded\n{apply}\n# to be put back when it is not confirmed\n{revert}"));
         Ok(())
     }
@@ -328,11 +329,10 @@ impl<'a> Desk<'a> {
         out: &mut Out,
     ) -> Result<(DeploymentRow, Signals), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
-        let live = kernel::no_window()?;
         let mut row = plan.row(&self.site, id, proposals, self.seconds());
-        let (apply, revert) = transaction::texts(&row, &live, &self.site.protected(), plan.widens)?;
-        (row.generation_old, row.generation_new) = (live.generation, Some(live.next()));
-        row.backup = Some(kernel::backup()?);
+        let Arming { old, new, apply, revert } = transaction::arming(&self.site, &row, plan.widens)?;
+        (row.generation_old, row.generation_new) = (old, Some(new));
+        row.backup = Some(self.site.backend.backup()?);
         (row.apply_text, row.revert_text) = (Some(apply), Some(revert));
         let change = self.site.begin()?;
         for proposal in proposals {
@@ -386,12 +386,12 @@ fn why(proposal: &Proposal) -> String {
 
 /// Whether all of a proposal's rules are elements of the kernel's block sets. A rule that is not, is policy however short its time is, and
 /// policy is a person's.
-fn as_elements(proposal: &Proposal) -> Result<(), NotTimed> {
-    let Ok(split) = split(std::slice::from_ref(proposal)) else {
+fn as_elements(site: &Site, proposal: &Proposal) -> Result<(), NotTimed> {
+    let Ok(split) = split(site.backend, std::slice::from_ref(proposal)) else {
         return Ok(()); // it is refused with its reasons when it is to be done
     };
-    let why = "nftables keeps it as a rule of its own, not as an element of a block set";
-    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.into() }))
+    let why = format!("{} keeps it as a rule of its own, not as an element of a block set", site.backend.name());
+    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.clone() }))
 }
 
 fn configured(level: crate::cli::config::Autonomy) -> Autonomy {

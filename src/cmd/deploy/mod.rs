@@ -3,10 +3,10 @@
 //! It trusts no enrichment of a record: what is applied is computed here from the rules. Every step is in the state and the
 //! audit trail before it is done, and the rollback is the kernel's own, so that it survives the death of every process.
 
+mod backend;
 mod blocks;
 mod by_hand;
 mod desk;
-mod kernel;
 mod plan;
 mod protect;
 mod recover;
@@ -23,7 +23,6 @@ use crate::cmd::config;
 use crate::packet::AddressSpec;
 use crate::record::Id;
 use crate::respond::Autonomy;
-use crate::sys::nft;
 use site::Site;
 
 /// Apply proposals in one transaction and take them back unless they are confirmed
@@ -64,7 +63,7 @@ pub struct Args {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// The packet filter to write for
-    #[arg(long, value_name = "BACKEND", default_value = "nftables", value_parser = ["nftables"], hide_short_help = true)]
+    #[arg(long, value_name = "BACKEND", default_value = "nftables", value_parser = backend::names(), hide_short_help = true)]
     backend: String,
     /// Allow the rule ID to cut off an administrator's connection
     #[arg(long, value_name = "ID", hide_short_help = true)]
@@ -156,7 +155,9 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
 
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
-    nft::load("add table inet afo\ndelete table inet afo\n").map_err(|e| kernel::failure(&e))?;
+    for name in backend::names() {
+        backend::named(name).map_or(Ok(()), |backend| backend.flush())?;
+    }
     let journalled = Site::open(shell).and_then(|mut site| undo::forget(&mut site));
     if let Err(failure) = journalled {
         shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));

@@ -1,14 +1,13 @@
 //! From a batch of proposals to a change that was proven: nothing that a record says about itself is trusted, all of it is
 //! computed again from its rules.
 
+use super::backend::{Backend, no_window};
 use super::blocks::forbidden;
-use super::kernel;
 use super::protect::{endangered, flows};
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget};
-use crate::backend::nftables::{Policy, with_policy};
 use crate::cli::Failure;
 use crate::cmd::live_ruleset;
 use crate::deploy::changed;
@@ -38,9 +37,9 @@ pub struct Plan {
 /// # Errors
 /// The outer error when the state cannot be read; the inner one when the batch is refused.
 pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Result<Result<Plan, Refused>, Failure> {
-    let split = match split(proposals) {
+    let split = match split(site.backend, proposals) {
         Ok(split) => split,
-        Err(refused) => return Ok(Err(refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
+        Err(refused) => return Ok(Err(refused.join("; "))),
     };
     if let Some(why) = forbidden(&split.bans, &site.never) {
         return Ok(Err(why));
@@ -54,13 +53,13 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let added: Vec<Rule> = after.iter().filter(|rule| !rules.contains(rule)).cloned().collect();
-    if let Some(why) = endangered(&rules, &after, &flows(&site.context, &site.config), allowed) {
+    if let Some(why) = endangered(site.backend, &rules, &after, &flows(&site.context, &site.config), allowed) {
         return Ok(Err(why));
     }
-    let base = kernel::base()?;
+    let base = site.backend.base()?;
     if !added.is_empty() {
-        kernel::no_window()?;
-        if let Some(why) = stopped(&live_ruleset()?, &after, &added) {
+        no_window(site.backend)?;
+        if let Some(why) = stopped(site.backend, &live_ruleset()?, &after, &added) {
             return Ok(Err(why));
         }
     }
@@ -74,13 +73,11 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
 
 /// Why one of the rules that are new in `after` would not do what it says beside the rest of it and what the kernel holds of others, or
 /// why nobody knows.
-fn stopped(live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
     let kept: Vec<Rule> = after.iter().filter(|rule| !added.contains(rule)).cloned().collect();
-    let rest = policy(&kept).map(|policy| with_policy(live, &policy));
-    let (rest, added) = match (rest, in_place(after, &kept)) {
-        (Ok(Some(rest)), Ok(added)) => (rest, added),
+    let (rest, added) = match (backend.model(live, &kept), in_place(backend, after, &kept)) {
+        (Ok(rest), Ok(added)) => (rest, added),
         (Err(why), _) | (_, Err(why)) => return Some(why),
-        (Ok(None), _) => return Some("the policy cannot be judged: a rule of it cannot be read back".to_owned()),
     };
     let judged = analyze::conflicts(&rest, &added, Budget::default());
     let stop = judged.conflicts.items.iter().find(|item| analyze::stops(item))?;
@@ -96,11 +93,8 @@ fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>,
         return Ok(Some(finding.explanation.clone()));
     }
     let live = live_ruleset()?;
-    let model = match policy(after).map(|policy| with_policy(&live, &policy)) {
-        Ok(Some(model)) => model,
-        Ok(None) => {
-            return Ok(Some("the invariants cannot be judged: a rule of the policy cannot be read back".to_owned()));
-        }
+    let model = match site.backend.model(&live, after) {
+        Ok(model) => model,
         Err(why) => return Ok(Some(why)),
     };
     let found = invariants.violations(&model, Budget::default());
@@ -112,15 +106,9 @@ fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>,
     Ok(Some(format!("{}{now}{more}", first.explanation)))
 }
 
-fn policy(rules: &[Rule]) -> Result<Policy, Refused> {
-    Policy::of(rules).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-}
-
 /// The rules of `after` that are not among `kept`, in the order in which they will stand, each placed before the next that is.
-fn in_place(after: &[Rule], kept: &[Rule]) -> Result<Vec<Rule>, Refused> {
-    let order = policy(after)?;
-    let rule = |id: &Id| after.iter().find(|rule| rule.id == *id);
-    let order: Vec<&Rule> = order.placement().iter().filter_map(|placement| rule(&placement.rule)).collect();
+fn in_place(backend: &dyn Backend, after: &[Rule], kept: &[Rule]) -> Result<Vec<Rule>, Refused> {
+    let order = backend.order(after)?;
     let place = |at: usize, new: &Rule| {
         let next = order[at..].iter().find(|r| r.enabled && r.direction == new.direction && kept.contains(r));
         let position = next.map_or(Position::Auto, |next| Position::Before(next.id.clone()));
@@ -139,7 +127,7 @@ impl Plan {
     /// The deployment that the change of policy is, before it is done.
     pub fn row(&self, site: &Site, id: &Id, proposals: &[Proposal], seconds: u64) -> DeploymentRow {
         let now = clock::now();
-        let mut row = DeploymentRow::new(id.clone(), "nftables", now, &site.actor);
+        let mut row = DeploymentRow::new(id.clone(), site.backend.name(), now, &site.actor);
         row.run = proposals.iter().find_map(|p| p.run.clone());
         row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
         row.window_seconds = Some(seconds);
@@ -154,6 +142,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmd::deploy::backend::named;
     use crate::record::{Proposal, parse};
 
     fn rules(rules: &str) -> Vec<Rule> {
@@ -167,9 +156,10 @@ mod tests {
 
     fn judged(before: &[String], after: &[String]) -> Option<Refused> {
         let (before, after) = (rules(&before.join(",")), rules(&after.join(",")));
-        let live = with_policy(&Ruleset::default(), &policy(&before).expect("a policy")).expect("a ruleset");
+        let backend = named("nftables").expect("there is one");
+        let live = backend.model(&Ruleset::default(), &before).expect("a ruleset");
         let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
-        stopped(&live, &after, &added)
+        stopped(backend, &live, &after, &added)
     }
 
     #[test]

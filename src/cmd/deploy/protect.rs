@@ -1,7 +1,7 @@
 //! What no change may cut off: the administrator's sessions, the management networks, the resolvers, loopback.
 
+use super::backend::Backend;
 use crate::analyze::{Budget, Loss, losses};
-use crate::backend::nftables::{Policy, with_policy};
 use crate::cli::config::Config;
 use crate::deploy::{Flow, first_hit};
 use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
@@ -113,18 +113,30 @@ pub fn lockout(rules: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String>
 }
 
 /// Why a policy in place of another would cut off what must survive: a rule that is new in it, or what is left when others are gone.
-pub fn endangered(before: &[Rule], after: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
+pub fn endangered(
+    backend: &dyn Backend,
+    before: &[Rule],
+    after: &[Rule],
+    flows: &[Flow],
+    allowed: &[Id],
+) -> Option<String> {
     let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
-    lockout(&added, flows, allowed).or_else(|| cut_off(before, after, flows, allowed))
+    lockout(&added, flows, allowed).or_else(|| cut_off(backend, (before, after), flows, allowed))
 }
 
 /// The first flow that goes through AFO's chains before and not after, order, gaps and all. What other programs' chains do with it is the
 /// same before and after.
-fn cut_off(before: &[Rule], after: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String> {
+fn cut_off(
+    backend: &dyn Backend,
+    (before, after): (&[Rule], &[Rule]),
+    flows: &[Flow],
+    allowed: &[Id],
+) -> Option<String> {
     if before == after {
         return None;
     }
     let ways: Vec<_> = flows.iter().map(|flow| (flow.direction, flow.packets())).collect();
+    let model = |rules| backend.model(&Ruleset::default(), rules);
     let found = model(before)
         .and_then(|before| Ok((before, model(after)?)))
         .and_then(|(before, after)| losses(&before, &after, &ways, Budget::default()));
@@ -140,12 +152,6 @@ fn cut_off(before: &[Rule], after: &[Rule], flows: &[Flow], allowed: &[Id]) -> O
     Some(format!("{what} would be cut off: {by} would then decide about it{packet}"))
 }
 
-/// AFO's chains with `rules` for their policy.
-fn model(rules: &[Rule]) -> Result<Ruleset, String> {
-    let policy = Policy::of(rules).map_err(|refused| refused.first().map(ToString::to_string).unwrap_or_default())?;
-    with_policy(&Ruleset::default(), &policy).ok_or_else(|| "a rule of the policy cannot be read back".to_owned())
-}
-
 fn names_loopback(rule: &Rule) -> bool {
     let names = |list: &OneOf<InterfacePattern>| !list.is_any() && list.matches(|pattern| pattern.matches("lo"));
     names(&rule.interface_in) || names(&rule.interface_out)
@@ -154,6 +160,7 @@ fn names_loopback(rule: &Rule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmd::deploy::backend::named;
     use crate::record::{Proposal, parse};
 
     fn rule(fields: &str) -> Vec<Rule> {
@@ -216,7 +223,9 @@ mod tests {
     #[test]
     fn what_saved_the_administrator_is_not_taken_away() {
         let before = policy(&format!("{SAVES},{CLOSES}"));
-        let words = |after: &str, allowed: &[Id]| endangered(&before, &policy(after), &surroundings(), allowed);
+        let backend = named("nftables").expect("there is one");
+        let words =
+            |after: &str, allowed: &[Id]| endangered(backend, &before, &policy(after), &surroundings(), allowed);
         let cut =
             "management from 198.18.0.0/24 on port 22 would be cut off: rule r2 would then decide about it, as input";
         let narrower = SAVES.replace("198.18.0.0/24", "198.18.0.0/25");

@@ -1,15 +1,15 @@
 //! Bringing journal and kernel together: after a crash, a reboot, a flush by another program; and ending what has had its time.
 //! Every command that touches the firewall begins with this.
 
+use super::blocks;
 use super::site::{Site, failure};
 use super::transaction::{self, Story, settle, story, switch};
-use super::{blocks, kernel};
-use crate::backend::nftables::{Live, revert};
 use crate::cli::Failure;
 use crate::cmd::status::counted;
+use crate::deploy::Kernel;
 use crate::record::Status;
 use crate::state::{DeploymentRow, End, Outcome, PolicyRule, Step};
-use crate::sys::{clock, nft};
+use crate::sys::clock;
 
 /// What recovery did, in words; empty where nothing was to be done.
 pub type Done = Vec<String>;
@@ -30,17 +30,17 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         }
     }
     expire_journal(site)?;
-    let live = without_stray(site, &mut done)?;
-    if !live.table {
+    let kernel = without_stray(site, &mut done)?;
+    if !kernel.table {
         blocks_are_missing(site)?;
     }
     if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
         done.push(format!("{} put back into the kernel", counted(count, "block")));
     }
-    if live.pending.is_some() {
+    if kernel.window.is_some() {
         return Ok(done);
     }
-    if story(site, &live)? == Story::Behind {
+    if story(site, &kernel)? == Story::Behind {
         done.extend(put_back_policy(site)?);
     }
     Ok(done)
@@ -48,15 +48,15 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
 
 /// What is in the kernel, once a lapsed window that no deployment of this state knows is taken out: it holds nothing and would stand in
 /// the way of every change.
-fn without_stray(site: &Site, done: &mut Done) -> Result<Live, Failure> {
-    let live = kernel::look()?;
-    let known = site.state.unfinished().map_err(failure)?.iter().any(|row| row.generation_new == live.pending);
-    if live.pending.is_none() || known || kernel::observe(&live)?.armed {
-        return Ok(live);
+fn without_stray(site: &Site, done: &mut Done) -> Result<Kernel, Failure> {
+    let kernel = site.backend.observe()?;
+    let known = site.state.unfinished().map_err(failure)?.iter().any(|row| row.generation_new == kernel.window);
+    if kernel.window.is_none() || known || kernel.armed {
+        return Ok(kernel);
     }
-    nft::load(&revert(&live, None).to_string()).map_err(|e| kernel::failure(&e))?;
+    site.backend.take_back(None)?;
     done.push("a lapsed window that this state does not know was taken out".to_owned());
-    kernel::look()
+    site.backend.observe()
 }
 
 /// Journals that blocks have to be put back: a recovery that dies halfway leaves a table without them.
@@ -134,7 +134,7 @@ pub fn expire(site: &mut Site) -> Result<Done, Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
     let (standing, over): (Vec<PolicyRule>, Vec<PolicyRule>) =
         policy.into_iter().partition(|p| p.expires.is_none_or(|end| end > now));
-    if !over.is_empty() && kernel::look()?.pending.is_none() {
+    if !over.is_empty() && site.backend.observe()?.window.is_none() {
         let words = format!("the time of {} is over", counted(over.len(), "rule"));
         switch(site, &standing, &words)?;
         done.push(words);

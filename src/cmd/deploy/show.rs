@@ -1,22 +1,20 @@
 //! What AFO has in the kernel, for people and programs.
 
-use super::kernel;
 use super::site::{Site, failure};
 use super::split::standing;
-use crate::backend::nftables::Live;
 use crate::cli::{Exit, Failure, Out, Shell, Style};
 use crate::cmd::status::counted;
+use crate::deploy::Kernel;
 use crate::record::Timestamp;
 use crate::state::{Block, DeploymentRow};
-use crate::sys::{clock, nft};
+use crate::sys::clock;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// `afo-deploy status`: the window that is open, the live generation, how much there is.
 pub fn status(shell: &Shell) -> Result<Exit, Failure> {
     let site = Site::look(shell)?;
     let now = clock::now();
-    let live = kernel::look()?;
+    let live = site.backend.observe()?;
     let waiting = site.state.unfinished().map_err(failure)?;
     let rules = site.state.policy_rules().map_err(failure)?.len();
     let blocks = site.state.live_blocks(now).map_err(failure)?.len();
@@ -26,7 +24,7 @@ pub fn status(shell: &Shell) -> Result<Exit, Failure> {
         out.text(&status_text(&live, &waiting, rules, blocks, now, style));
     } else {
         waiting.iter().for_each(|row| out.record(&row.record()));
-        let generation = json!({ "live": live.generation, "armed": live.pending });
+        let generation = json!({ "live": live.settled, "armed": live.window });
         let line = json!({ "kind": "status", "v": 1, "table": live.table, "generation": generation, "rules": rules, "blocks": blocks });
         out.line(&line.to_string());
     }
@@ -34,7 +32,7 @@ pub fn status(shell: &Shell) -> Result<Exit, Failure> {
 }
 
 fn status_text(
-    live: &Live,
+    live: &Kernel,
     waiting: &[DeploymentRow],
     rules: usize,
     blocks: usize,
@@ -42,7 +40,7 @@ fn status_text(
     s: Style,
 ) -> String {
     let mut lines = Vec::new();
-    lines.push(match (live.table, live.generation) {
+    lines.push(match (live.table, live.settled) {
         (false, _) => "AFO has no table in the kernel".to_owned(),
         (true, None) => "AFO's table is in the kernel, without rules".to_owned(),
         (true, Some(generation)) => format!("AFO's table is in the kernel, generation {generation}"),
@@ -65,7 +63,7 @@ fn status_text(
 pub fn list(shell: &Shell) -> Result<Exit, Failure> {
     let site = Site::look(shell)?;
     let now = clock::now();
-    let counters = counters()?;
+    let counters = site.backend.counters()?;
     let mut out = shell.out();
     for policy in standing(&site.state.policy_rules().map_err(failure)?, now) {
         let hits = counters.get(policy.rule.id.as_str()).copied();
@@ -120,42 +118,4 @@ fn block_words(block: &Block, now: Timestamp) -> String {
         ports.join(","),
         block.reason
     )
-}
-
-/// Packets by rule id: the counters of AFO's rules, which carry their id in the comment. Several rules of the kernel may be one of AFO's.
-fn counters() -> Result<BTreeMap<String, u64>, Failure> {
-    let json = match nft::list(&["-j", "-t", "list", "table", "inet", "afo"]) {
-        Ok(json) => json,
-        Err(nft::NftError::Said(words)) if words.contains("No such file or directory") => return Ok(BTreeMap::new()),
-        Err(error) => return Err(kernel::failure(&error)),
-    };
-    Ok(packets_by_comment(&serde_json::from_str(&json).unwrap_or_default()))
-}
-
-fn packets_by_comment(listing: &Value) -> BTreeMap<String, u64> {
-    let mut counters = BTreeMap::new();
-    let objects = listing["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for rule in objects.iter().filter_map(|object| object.get("rule")) {
-        let packets = rule["expr"].as_array().into_iter().flatten().find_map(|e| e["counter"]["packets"].as_u64());
-        if let (Some(comment), Some(packets)) = (rule["comment"].as_str(), packets) {
-            *counters.entry(comment.to_owned()).or_insert(0) += packets;
-        }
-    }
-    counters
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_of_one_rule_are_added_up() {
-        let listing = json!({ "nftables": [
-            { "metainfo": {} },
-            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 2, "bytes": 1 } }, { "drop": null }] } },
-            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 3, "bytes": 1 } }] } },
-            { "rule": { "expr": [{ "counter": { "packets": 9 } }] } },
-        ] });
-        assert_eq!(packets_by_comment(&listing), BTreeMap::from([("r1".to_owned(), 5)]));
-    }
 }

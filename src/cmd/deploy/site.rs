@@ -1,5 +1,7 @@
 //! What every part of afo-deploy works with: the configuration, the state, who acts.
 
+use super::backend::{self, Backend};
+use super::transaction::BACKEND;
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::cmd::sim::{Invariants, names_of};
@@ -7,7 +9,7 @@ use crate::cmd::{StatePlace, config, live_sight, state_place};
 use crate::packet::AddressSpec;
 use crate::record::Context;
 use crate::respond::NeverBlock;
-use crate::state::{Access, Actor, Change, State, StateError};
+use crate::state::{Access, Actor, Change, DeploymentRow, State, StateError};
 use crate::sys::context::{Sight, Unseen};
 use crate::sys::{clock, user};
 use rustix::fs::{FlockOperation, flock};
@@ -20,6 +22,8 @@ use std::time::Duration;
 pub struct Site {
     pub config: Config,
     pub state: State,
+    /// The packet filter that the state's policy is in.
+    pub backend: &'static dyn Backend,
     pub actor: Actor,
     pub context: Context,
     /// What of this host could not be seen: whom a change would cut off is then not known.
@@ -44,7 +48,7 @@ impl Site {
             }
         };
         let state = State::open(&path, Access::Write).map_err(failure)?;
-        Ok(Self::with(shell, config, state))
+        Self::with(shell, config, state)
     }
 
     /// As [`open`](Self::open), for a look or for a dry run: a state that is not kept, or not there yet, is an empty one.
@@ -57,15 +61,17 @@ impl Site {
             StatePlace::File(path) if path.exists() => State::open(&path, Access::Read),
             _ => State::memory(),
         };
-        Ok(Self::with(shell, config, state.map_err(failure)?))
+        Self::with(shell, config, state.map_err(failure)?)
     }
 
-    fn with(shell: &Shell, config: Config, state: State) -> Self {
+    fn with(shell: &Shell, config: Config, state: State) -> Result<Self, Failure> {
+        let held = state.setting(BACKEND).map_err(failure)?;
+        let backend = known(held.as_deref().unwrap_or(config.deploy.backend.as_str()))?;
         let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
-        let mut site = Self { config, state, actor: actor(), context, unseen, never };
+        let mut site = Self { config, state, backend, actor: actor(), context, unseen, never };
         site.look_around(shell);
-        site
+        Ok(site)
     }
 
     /// Looks again at what this host is: an administrator may have come, an address may be another one.
@@ -76,6 +82,34 @@ impl Site {
         let respond = self.config.respond.never_block.iter().map(|a| (a, "configured in respond.never_block"));
         let management = self.config.management.networks.iter().map(|a| (a, "configured in management.networks"));
         respond.chain(management).for_each(|(addresses, why)| self.never.protect(*addresses, why));
+    }
+
+    /// The packet filter that a deployment was made in.
+    ///
+    /// # Errors
+    /// When this program has no such backend.
+    pub fn of(&self, row: &DeploymentRow) -> Result<&'static dyn Backend, Failure> {
+        known(&row.backend)
+    }
+
+    /// Takes another packet filter for what is to come.
+    ///
+    /// # Errors
+    /// When rules are confirmed in the one that is used (exit 1): they would stand in both.
+    pub fn use_backend(&mut self, name: &str) -> Result<(), Failure> {
+        if name == self.backend.name() {
+            return Ok(());
+        }
+        let rules = self.state.policy_rules().map_err(failure)?.len();
+        let blocks = self.state.live_blocks(clock::now()).map_err(failure)?.len();
+        if rules + blocks > 0 {
+            let words = format!("what is confirmed is in {}: {rules} rules, {blocks} blocks", self.backend.name());
+            return Err(
+                Failure::new(Exit::No, words).hint("take it out first: afo-deploy rollback, afo-deploy flush-afo")
+            );
+        }
+        self.backend = known(name)?;
+        Ok(())
     }
 
     /// What must hold after every change, where that is configured.
@@ -138,6 +172,11 @@ impl Site {
     pub fn begin(&mut self) -> Result<Change<'_>, Failure> {
         self.state.begin(clock::now(), &self.actor).map_err(failure)
     }
+}
+
+fn known(name: &str) -> Result<&'static dyn Backend, Failure> {
+    let words = || Failure::refused(format!("this version cannot deploy to {name}, which the state names"));
+    backend::named(name).ok_or_else(words)
 }
 
 fn whole(unseen: &[Unseen]) -> Result<(), Failure> {

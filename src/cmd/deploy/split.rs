@@ -1,6 +1,7 @@
 //! What a proposal's rules come to: bans for a time, which are elements of live sets, and policy, which is switched as a whole.
 
-use crate::backend::nftables::{Ban, Block, Refused, lower};
+use super::backend::Backend;
+use crate::backend::nftables::{Ban, Block};
 use crate::packet::{AddressSpec, PortRange, Protocol};
 use crate::record::{Change, ChangeOp, Proposal, Rule};
 use crate::state::{Direction, PolicyRule};
@@ -21,8 +22,8 @@ pub struct Split {
 /// Sorts the rules of `proposals`.
 ///
 /// # Errors
-/// Every reason why a rule cannot be had in nftables.
-pub fn split(proposals: &[Proposal]) -> Result<Split, Vec<Refused>> {
+/// Every reason why a rule cannot be had in the backend.
+pub fn split(backend: &dyn Backend, proposals: &[Proposal]) -> Result<Split, Vec<String>> {
     let mut split = Split::default();
     let mut refused = Vec::new();
     for proposal in proposals {
@@ -33,9 +34,9 @@ pub fn split(proposals: &[Proposal]) -> Result<Split, Vec<Refused>> {
             }
         }
         for rule in &proposal.rules {
-            match lower(rule) {
-                Ok(lowered) if !lowered.blocks.is_empty() => {
-                    split.bans.extend(lowered.blocks);
+            match backend.bans(rule) {
+                Ok(bans) if !bans.is_empty() => {
+                    split.bans.extend(bans);
                     split.ban_rules.push(rule.clone());
                 }
                 Ok(_) => split.policy.push(rule.clone()),
@@ -90,7 +91,12 @@ pub fn end(ttl_seconds: Option<u64>, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmd::deploy::backend::named;
     use crate::record::parse;
+
+    fn nftables() -> &'static dyn Backend {
+        named("nftables").expect("there is one")
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("time")
@@ -105,7 +111,7 @@ mod tests {
     fn a_ban_for_a_time_is_no_policy() {
         let ban = r#"{"id":"a","action":"drop","direction":"input","source_address":["192.0.2.7"],"ttl_seconds":60}"#;
         let rule = r#"{"id":"b","action":"drop","direction":"input","source_address":["192.0.2.7"]}"#;
-        let split = split(&[proposal(&format!("{ban},{rule}"))]).expect("both can be had");
+        let split = split(nftables(), &[proposal(&format!("{ban},{rule}"))]).expect("both can be had");
         assert_eq!(split.bans, [Block { ban: Ban::Source("192.0.2.7/32".parse().expect("net")), seconds: Some(60) }]);
         assert_eq!(split.policy.len(), 1);
         assert!(split.changes_policy());
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn an_address_to_be_removed_is_a_block_to_be_lifted() {
         let line = r#"{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"changes":[{"op":"remove","target":"192.0.2.7"},{"op":"remove","target":"r1"}]}"#;
-        let split = split(&[parse(line).expect("proposal")]).expect("split");
+        let split = split(nftables(), &[parse(line).expect("proposal")]).expect("split");
         assert_eq!(split.lifted, ["192.0.2.7".parse().expect("address")]);
         assert_eq!(split.changes.len(), 1);
     }
@@ -122,8 +128,8 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_refused() {
         let odd = r#"{"id":"a","action":"drop","direction":"input","family":"ipv4","source_address":["2001:db8::1"]}"#;
-        let refused = split(&[proposal(odd)]).expect_err("a family that the address is not of");
-        assert_eq!(refused[0].rule.as_str(), "a");
+        let refused = split(nftables(), &[proposal(odd)]).expect_err("a family that the address is not of");
+        assert!(refused[0].contains("rule a"), "{refused:?}");
     }
 
     #[test]

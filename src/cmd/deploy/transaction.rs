@@ -1,31 +1,25 @@
 //! The steps of a change of policy, each journalled before it is done: arm, confirm, take back, and what recovery makes of a
 //! step that was cut short.
 
-use super::kernel;
+use super::backend::{Arming, Wanted, no_window};
 use super::site::{Site, failure};
 use super::split::standing;
-use crate::backend::nftables::{Live, Policy, Window, arm, armed, confirm as confirm_text, install, never, revert};
 use crate::cli::{Exit, Failure};
-use crate::deploy::{Recovery, recovery};
-use crate::packet::AddressSpec;
+use crate::deploy::{Kernel, Recovery, recovery};
 use crate::record::{HeartbeatCheck, Id, Rule, Status, Timestamp};
 use crate::state::{DeploymentRow, Outcome, PolicyRule, Step};
-use crate::sys::{clock, nft};
+use crate::sys::clock;
 use jiff::SignedDuration;
 
 /// The generation that the state's policy is in the kernel, as the journal knows it.
 pub const GENERATION: &str = "generation";
 
-/// A policy in nft's terms. What the state holds was lowered before, so a refusal means that the state is of another program version.
-///
-/// # Errors
-/// When a rule cannot be had in nftables.
-pub fn lowered(policy: &[PolicyRule]) -> Result<Policy, Failure> {
-    let rules: Vec<Rule> = standing(policy, clock::now()).into_iter().map(|p| p.rule).collect();
-    Policy::of(&rules).map_err(|refused| {
-        let words: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        Failure::new(Exit::No, words.join("; "))
-    })
+/// The backend that the state's policy is in.
+pub const BACKEND: &str = "backend";
+
+/// The rules of a policy that still hold, each with the time that it has left.
+fn rules(policy: &[PolicyRule]) -> Vec<Rule> {
+    standing(policy, clock::now()).into_iter().map(|p| p.rule).collect()
 }
 
 /// How the journal and the kernel stand to each other.
@@ -41,9 +35,9 @@ pub enum Story {
 ///
 /// # Errors
 /// When the kernel holds rules that this state does not know: they would be lost.
-pub fn story(site: &Site, live: &Live) -> Result<Story, Failure> {
+pub fn story(site: &Site, live: &Kernel) -> Result<Story, Failure> {
     let known = site.state.setting(GENERATION).map_err(failure)?.and_then(|text| text.parse::<u64>().ok());
-    match (live.generation, known) {
+    match (live.settled, known) {
         (Some(generation), known) if known.is_none_or(|known| generation > known) => {
             let words =
                 format!("the kernel holds rules of AFO (generation {generation}) that this state does not know");
@@ -55,21 +49,14 @@ pub fn story(site: &Site, live: &Live) -> Result<Story, Failure> {
     }
 }
 
-/// The text that arms `row`'s policy, and how it is taken back.
+/// How `row`'s policy is armed and taken back.
 ///
 /// # Errors
-/// When a rule cannot be had in nftables.
-pub fn texts(
-    row: &DeploymentRow,
-    live: &Live,
-    protected: &[AddressSpec],
-    remember: bool,
-) -> Result<(String, String), Failure> {
-    let seconds = row.window_seconds.unwrap_or(1);
-    let after = lowered(&row.policy_after)?;
-    let window = Window { seconds, remember };
-    let apply = format!("{}{}", never(protected), arm(&after, live, window));
-    Ok((apply, revert(&armed(&after, live, window), None).to_string()))
+/// When a window is open, or a rule cannot be had in the backend.
+pub fn arming(site: &Site, row: &DeploymentRow, remember: bool) -> Result<Arming, Failure> {
+    let (policy, protected) = (rules(&row.policy_after), site.protected());
+    let window = row.window_seconds.unwrap_or(1);
+    site.backend.arm(&Wanted { policy: &policy, window, protected: &protected, remember })
 }
 
 /// Journals `row`, arms it in the kernel and journals that; the row as it is then.
@@ -82,8 +69,8 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
     change.attempt(&row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch").map_err(failure)?;
     change.commit().map_err(failure)?;
     let text = row.apply_text.as_deref().unwrap_or_default();
-    if let Err(error) = nft::load(text) {
-        return Err(not_applied(site, &row.id, &error.to_string(), kernel::failure(&error)));
+    if let Err(failed) = site.of(row)?.load(text) {
+        return Err(not_applied(site, &row.id, failed));
     }
     let now = clock::now();
     let seconds = i64::try_from(row.window_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
@@ -97,16 +84,12 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
     reread(site, &row.id)
 }
 
-fn not_applied(site: &mut Site, id: &Id, words: &str, failed: Failure) -> Failure {
-    let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
+fn not_applied(site: &mut Site, id: &Id, failed: Failure) -> Failure {
+    let outcome = Outcome { error: Some(failed.message.clone()), ..Outcome::default() };
     let journalled = site.begin().and_then(|change| {
         change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
         change.commit().map_err(failure)
     });
-    let failed = match words.contains("File exists") {
-        true => Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status"),
-        false => failed,
-    };
     journalled.err().unwrap_or(failed)
 }
 
@@ -131,14 +114,13 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     if row.status != Status::Applied {
         return Err(too_late(&row));
     }
-    let live = kernel::look()?;
-    let observed = kernel::observe(&live)?;
+    let backend = site.of(&row)?;
+    let observed = backend.observe()?;
     if observed.window != row.generation_new || !observed.armed {
         return Err(too_late(&settle(site, &row)?));
     }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
-    let text = confirm_text(&lowered(&row.policy_after)?, &live).to_string();
-    if nft::load(&text).is_err() {
+    if backend.confirm(&rules(&row.policy_after)).is_err() {
         // The kernel's time was over first, or somebody else was faster: what it holds now tells which.
         abandon(site, id, "the kernel refused the confirmation")?;
         return Err(too_late(&settle(site, &reread(site, id)?)?));
@@ -179,6 +161,7 @@ fn complete(
         .map_err(failure)?;
     change.policy(&row.policy_after, &format!("deployment {}", row.id)).map_err(failure)?;
     change.set(GENERATION, &generation).map_err(failure)?;
+    change.set(BACKEND, &row.backend).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
 }
@@ -189,13 +172,12 @@ fn complete(
 /// When the kernel refuses while the change still holds (exit 5), or the state cannot be written.
 pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<DeploymentRow, Failure> {
     step(site, &row.id, row.status, Step::Reverting, reason)?;
-    let live = kernel::look()?;
-    let before = lowered(&row.policy_before)?;
-    if live.pending == row.generation_new
-        && let Err(error) = nft::load(&revert(&live, Some(&before)).to_string())
+    let backend = site.of(row)?;
+    if backend.observe()?.window == row.generation_new
+        && let Err(error) = backend.take_back(Some(&rules(&row.policy_before)))
     {
         abandon(site, &row.id, "the kernel refused to take it back")?;
-        let holds = kernel::look().and_then(|live| kernel::observe(&live)).map_or(true, |k| k.armed);
+        let holds = backend.observe().map_or(true, |kernel| kernel.armed);
         let exit = if holds { Exit::Unknown } else { Exit::Refused };
         let words = format!("deployment {} could not be taken back: {error}", row.id);
         return Err(Failure::new(exit, words)
@@ -225,7 +207,7 @@ pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fai
     if row.status == Status::Confirmed {
         return settle_undo(site, row);
     }
-    let observed = kernel::observe(&kernel::look()?)?;
+    let observed = site.of(row)?.observe()?;
     let what = recovery(row.status, new, row.confirm_by, &observed, clock::now());
     if what != Recovery::Wait && row.step.is_some() {
         abandon(site, &row.id, "its process has not ended it")?;
@@ -307,21 +289,23 @@ fn wiped(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure>
 /// # Errors
 /// When a window is open, or the kernel or the state refuses.
 pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str) -> Result<(), Failure> {
-    let live = kernel::no_window()?;
-    let text = format!("{}{}", never(&site.protected()), install(&lowered(policy)?, &live));
+    let settled = no_window(site.backend)?.settled;
+    let install = site.backend.install(&rules(policy), &site.protected())?;
     let old = site.state.policy_rules().map_err(failure)?;
-    write_policy(site, policy, live.next(), reason)?;
-    if let Err(error) = nft::load(&text) {
-        write_policy(site, &old, live.generation.unwrap_or(0), "the kernel refused the new policy")?;
-        return Err(kernel::failure(&error));
+    write_policy(site, policy, install.generation, reason)?;
+    if let Err(failed) = site.backend.load(&install.apply) {
+        write_policy(site, &old, settled.unwrap_or(0), "the kernel refused the new policy")?;
+        return Err(failed);
     }
     Ok(())
 }
 
 fn write_policy(site: &mut Site, policy: &[PolicyRule], generation: u64, reason: &str) -> Result<(), Failure> {
+    let site_backend = site.backend.name();
     let change = site.begin()?;
     change.policy(policy, reason).map_err(failure)?;
     change.set(GENERATION, &generation.to_string()).map_err(failure)?;
+    change.set(BACKEND, site_backend).map_err(failure)?;
     change.commit().map_err(failure)
 }
 

@@ -68,7 +68,9 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
-    if let Some(why) = endangered(&rules(&policy), &rules(&rest), &flows(&site.context, &site.config), &[]) {
+    if let Some(why) =
+        endangered(site.backend, &rules(&policy), &rules(&rest), &flows(&site.context, &site.config), &[])
+    {
         return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
     }
     let change = site.begin()?;
@@ -89,7 +91,7 @@ fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let ended = change.unblock_all_of(&row.id, End::Unblocked, "taken back by hand").map_err(failure)?;
     blocks::unsettled(&change, &row.id)?;
     change.commit().map_err(failure)?;
-    blocks::free(&ended)?;
+    blocks::free(site.backend, &ended)?;
     rolled_back(site, row)
 }
 

@@ -1,0 +1,173 @@
+//! The seam between a deployment and the packet filter that it changes: how a backend is looked at, armed, confirmed, put back.
+//!
+//! A deployment knows no command of any packet filter; a backend knows nothing of journals, windows and people. Each change that a
+//! backend makes holds as a whole or not at all. A backend that cannot say what is in the kernel says so with an error, never with a guess.
+
+mod nftables;
+
+use crate::backend::nftables::{Ban, Block};
+use crate::cli::Failure;
+use crate::deploy::Kernel;
+use crate::packet::AddressSpec;
+use crate::record::Rule;
+use crate::rule::ruleset::Ruleset;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// A policy that is to hold for a window.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The whole policy, in its order.
+    pub policy: &'a [Rule],
+    /// Seconds.
+    pub window: u64,
+    /// Addresses that no block may touch, for the filter's own list.
+    pub protected: &'a [AddressSpec],
+    /// Whether flows that begin inside the window are cut when it lapses: something that was kept out may get in.
+    pub remember: bool,
+}
+
+/// How a policy is armed and taken back: the backend's own text.
+#[derive(Debug, Clone)]
+pub struct Arming {
+    /// The generation that holds without a window.
+    pub old: Option<u64>,
+    /// The one that holds inside it.
+    pub new: u64,
+    /// What [`Backend::load`] is to be given.
+    pub apply: String,
+    /// What takes it back, for people to read: [`Backend::take_back`] makes its own from what it finds.
+    pub revert: String,
+}
+
+/// A policy that is to hold at once.
+#[derive(Debug, Clone)]
+pub struct Install {
+    pub generation: u64,
+    pub apply: String,
+}
+
+/// A packet filter that deployments change.
+///
+/// Every method that changes something fails without having changed anything. [`Failure`] carries words, next step and exit status.
+pub trait Backend: Debug + Sync {
+    /// The name in `--backend` and in the journal.
+    fn name(&self) -> &'static str;
+
+    /// What recovery needs to know of the kernel, asked afresh each time.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked, or its answer makes no sense.
+    fn observe(&self) -> Result<Kernel, Failure>;
+
+    /// What tells two rulesets apart, other programs' rules included: a hash without counters and without the elements of sets.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn base(&self) -> Result<String, Failure>;
+
+    /// What AFO has in the kernel as the filter's own text, without the elements of live sets; empty where there is nothing.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn backup(&self) -> Result<String, Failure>;
+
+    /// The bans that a rule comes to, each an element that ends by itself; none where it is policy.
+    ///
+    /// # Errors
+    /// Every reason why the rule cannot be had here.
+    fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>>;
+
+    /// The rules in the order in which they will stand. Disabled ones stay out.
+    ///
+    /// # Errors
+    /// Why the policy cannot be had here.
+    fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String>;
+
+    /// `live` with `policy` in place of what AFO has there of policy, for judging it before it is loaded.
+    ///
+    /// # Errors
+    /// Why the policy cannot be had here, or cannot be judged.
+    fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String>;
+
+    /// The text that arms a policy: it holds until it is confirmed or its window ends.
+    ///
+    /// # Errors
+    /// When a window is open, a rule cannot be had here, or as [`observe`](Self::observe).
+    fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure>;
+
+    /// The text that puts a policy in place of the one that holds, at once.
+    ///
+    /// # Errors
+    /// As [`arm`](Self::arm).
+    fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure>;
+
+    /// Loads a text of this backend.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn load(&self, text: &str) -> Result<(), Failure>;
+
+    /// Makes the armed policy, which is `after`, the one that holds. Fails where the window is over.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn confirm(&self, after: &[Rule]) -> Result<(), Failure>;
+
+    /// Takes the armed policy out, its window open or over; what is not there is no error. `before` is the policy that stays, where it is known.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure>;
+
+    /// The text that gives bans their time, there already or not.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure>;
+
+    /// The text that ends bans, there or not; empty where there is nothing to be done.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn unblock(&self, bans: &[Ban]) -> Result<String, Failure>;
+
+    /// Packets by rule id.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn counters(&self) -> Result<BTreeMap<String, u64>, Failure>;
+
+    /// Removes all of AFO from the kernel.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn flush(&self) -> Result<(), Failure>;
+}
+
+/// Every backend that can be deployed to.
+static ALL: [&dyn Backend; 1] = [&nftables::Nftables];
+
+/// The backend of this name, where it can be deployed to.
+pub fn named(name: &str) -> Option<&'static dyn Backend> {
+    ALL.into_iter().find(|backend| backend.name() == name)
+}
+
+/// The names of all backends, for `--backend`.
+pub fn names() -> [&'static str; ALL.len()] {
+    ALL.map(|backend| backend.name())
+}
+
+/// What the kernel shows where no window is open: one change waits at a time.
+///
+/// # Errors
+/// When a change waits for its confirmation, or the kernel cannot be asked.
+pub fn no_window(backend: &dyn Backend) -> Result<Kernel, Failure> {
+    let kernel = backend.observe()?;
+    if kernel.window.is_some() { Err(occupied()) } else { Ok(kernel) }
+}
+
+/// The refusal of a second window.
+pub fn occupied() -> Failure {
+    Failure::refused("another change is waiting for its confirmation").hint("afo-deploy status")
+}

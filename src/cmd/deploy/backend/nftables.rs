@@ -1,0 +1,188 @@
+//! nftables: AFO's table in the kernel, looked at afresh each time, changed only by whole transactions.
+
+use super::{Arming, Backend, Install, Wanted, occupied};
+use crate::backend::nftables::{
+    Ban, Block, Live, Policy, Window, arm, armed, confirm, extend, install, lower, never, revert, unblock, with_policy,
+};
+use crate::cli::{Exit, Failure};
+use crate::deploy::Kernel;
+use crate::packet::AddressSpec;
+use crate::record::Rule;
+use crate::rule::ruleset::Ruleset;
+use crate::sys::nft::{self, NftError};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// AFO's own table, `inet afo`.
+#[derive(Debug)]
+pub struct Nftables;
+
+/// Why the kernel did not do it: nothing was changed (exit 3).
+fn failure(error: &NftError) -> Failure {
+    let failure = Failure::new(Exit::Refused, error.to_string());
+    error.hint().into_iter().fold(failure, Failure::hint)
+}
+
+/// A listing; nothing where what is asked for is not there.
+fn listed(arguments: &[&str]) -> Result<Option<String>, Failure> {
+    match nft::list(arguments) {
+        Ok(text) => Ok(Some(text)),
+        Err(NftError::Said(words)) if words.contains("No such file or directory") => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+fn look() -> Result<Live, Failure> {
+    let Some(json) = listed(&["-j", "-t", "list", "table", "inet", "afo"])? else { return Ok(Live::default()) };
+    Live::read(&json).map_err(|e| Failure::refused(e.to_string()))
+}
+
+fn no_window() -> Result<Live, Failure> {
+    let live = look()?;
+    if live.pending.is_some() { Err(occupied()) } else { Ok(live) }
+}
+
+/// Whether the window of an armed change is still open.
+fn window_open(live: &Live) -> Result<bool, Failure> {
+    if !live.armed {
+        return Ok(false);
+    }
+    Ok(listed(&["-j", "list", "set", "inet", "afo", "armed"])?.is_some_and(|json| Live::window_open(&json)))
+}
+
+fn ordered(rules: &[Rule]) -> Result<Policy, String> {
+    Policy::of(rules).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// What the state holds was lowered before, so a refusal of it means that the state is of another program version.
+fn lowered(rules: &[Rule]) -> Result<Policy, Failure> {
+    ordered(rules).map_err(|words| Failure::new(Exit::No, words))
+}
+
+impl Backend for Nftables {
+    fn name(&self) -> &'static str {
+        "nftables"
+    }
+
+    fn observe(&self) -> Result<Kernel, Failure> {
+        let live = look()?;
+        let armed = window_open(&live)?;
+        Ok(Kernel { table: live.table, settled: live.generation, window: live.pending, armed })
+    }
+
+    fn base(&self) -> Result<String, Failure> {
+        let listing = nft::list(&["-s", "-t", "-j", "list", "ruleset"]).map_err(|e| failure(&e))?;
+        Ok(Sha256::digest(listing.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn backup(&self) -> Result<String, Failure> {
+        Ok(listed(&["-t", "list", "table", "inet", "afo"])?.unwrap_or_default())
+    }
+
+    fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>> {
+        let lowered = lower(rule).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        Ok(lowered.blocks)
+    }
+
+    fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {
+        let order = ordered(policy)?;
+        let enabled = |id| policy.iter().find(|rule| rule.id == id && rule.enabled);
+        Ok(order.placement().iter().filter_map(|place| enabled(place.rule.clone())).collect())
+    }
+
+    fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {
+        with_policy(live, &ordered(policy)?)
+            .ok_or_else(|| "the policy cannot be judged: a rule of it cannot be read back".to_owned())
+    }
+
+    fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure> {
+        let (live, policy) = (no_window()?, lowered(wanted.policy)?);
+        let window = Window { seconds: wanted.window, remember: wanted.remember };
+        let apply = format!("{}{}", never(wanted.protected), arm(&policy, &live, window));
+        let revert = revert(&armed(&policy, &live, window), None).to_string();
+        Ok(Arming { old: live.generation, new: live.next(), apply, revert })
+    }
+
+    fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure> {
+        let live = no_window()?;
+        let apply = format!("{}{}", never(protected), install(&lowered(policy)?, &live));
+        Ok(Install { generation: live.next(), apply })
+    }
+
+    fn load(&self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        nft::load(text).map_err(|error| match &error {
+            // The set that keeps a window open is created, never added: of two windows the kernel refuses the second.
+            NftError::Said(words) if words.contains("File exists") && text.contains("create set inet afo armed") => {
+                occupied()
+            }
+            _ => failure(&error),
+        })
+    }
+
+    fn confirm(&self, after: &[Rule]) -> Result<(), Failure> {
+        self.load(&confirm(&lowered(after)?, &look()?).to_string())
+    }
+
+    fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure> {
+        let live = look()?;
+        if live.pending.is_none() {
+            return Ok(());
+        }
+        let before = before.map(lowered).transpose()?;
+        self.load(&revert(&live, before.as_ref()).to_string())
+    }
+
+    fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
+        Ok(format!("{}{}", never(protected), extend(blocks, &look()?)))
+    }
+
+    fn unblock(&self, bans: &[Ban]) -> Result<String, Failure> {
+        let live = look()?;
+        let nothing = bans.is_empty() || !live.table;
+        Ok(if nothing { String::new() } else { unblock(bans, &live).to_string() })
+    }
+
+    fn counters(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        let listing = listed(&["-j", "-t", "list", "table", "inet", "afo"])?;
+        Ok(listing
+            .map_or_else(BTreeMap::new, |json| packets_by_comment(&serde_json::from_str(&json).unwrap_or_default())))
+    }
+
+    fn flush(&self) -> Result<(), Failure> {
+        self.load("add table inet afo\ndelete table inet afo\n")
+    }
+}
+
+/// The counters of AFO's rules, which carry their id in the comment. Several rules of the kernel may be one of AFO's.
+fn packets_by_comment(listing: &Value) -> BTreeMap<String, u64> {
+    let mut counters = BTreeMap::new();
+    let objects = listing["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for rule in objects.iter().filter_map(|object| object.get("rule")) {
+        let packets = rule["expr"].as_array().into_iter().flatten().find_map(|e| e["counter"]["packets"].as_u64());
+        if let (Some(comment), Some(packets)) = (rule["comment"].as_str(), packets) {
+            *counters.entry(comment.to_owned()).or_insert(0) += packets;
+        }
+    }
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn counters_of_one_rule_are_added_up() {
+        let listing = json!({ "nftables": [
+            { "metainfo": {} },
+            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 2, "bytes": 1 } }, { "drop": null }] } },
+            { "rule": { "comment": "r1", "expr": [{ "counter": { "packets": 3, "bytes": 1 } }] } },
+            { "rule": { "expr": [{ "counter": { "packets": 9 } }] } },
+        ] });
+        assert_eq!(packets_by_comment(&listing), BTreeMap::from([("r1".to_owned(), 5)]));
+    }
+}
