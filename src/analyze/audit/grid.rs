@@ -50,8 +50,44 @@ struct Axis {
     field: Field,
     /// For each number the lowest and highest value of the range that it stands for.
     points: Vec<(u128, u128)>,
-    /// For each set of values that a step asks for, its numbers: ascending, not adjacent.
-    sets: Vec<Box<[Span]>>,
+    sets: Sets,
+}
+
+/// Sets of values that steps ask for, each as its numbers.
+#[derive(Debug)]
+struct Sets {
+    /// Those of one set after another: ascending, not adjacent.
+    runs: Vec<Span>,
+    /// For each set where its own begin, and one more.
+    firsts: Vec<u32>,
+}
+
+impl Sets {
+    /// The first `count` sets out of runs that are told with the set that they are of.
+    fn of(found: &[(u32, Span)], count: usize) -> Self {
+        let mut firsts = vec![0; count + 1];
+        let own = || found.iter().filter(|(set, _)| (*set as usize) < count);
+        own().for_each(|(set, _)| firsts[*set as usize + 1] += 1);
+        for set in 0..count {
+            firsts[set + 1] += firsts[set];
+        }
+        let mut next = firsts.clone();
+        let mut runs = vec![Span { lo: 1, hi: 0 }; firsts[count] as usize];
+        for (set, run) in own() {
+            let at = &mut next[*set as usize];
+            runs[*at as usize] = *run;
+            *at += 1;
+        }
+        Self { runs, firsts }
+    }
+
+    fn count(&self) -> usize {
+        self.firsts.len() - 1
+    }
+
+    fn get(&self, set: u32) -> &[Span] {
+        &self.runs[self.firsts[set as usize] as usize..self.firsts[set as usize + 1] as usize]
+    }
 }
 
 /// The packets of every step of a program as spans of numbers.
@@ -73,7 +109,7 @@ impl Grid {
     pub(super) fn new(steps: &[Step]) -> Self {
         let mut found: Vec<(Axis, Vec<u32>)> = axes(steps);
         // What tells most steps apart is asked first.
-        found.sort_by_key(|(axis, _)| std::cmp::Reverse(axis.sets.len()));
+        found.sort_by_key(|(axis, _)| std::cmp::Reverse(axis.sets.count()));
         let width = found.len();
         let mut grid = Self {
             axes: Vec::with_capacity(width),
@@ -85,7 +121,7 @@ impl Grid {
         };
         for (at, (axis, numbers)) in found.into_iter().enumerate() {
             for (step, set) in numbers.into_iter().enumerate() {
-                let runs = &axis.sets[set as usize];
+                let runs = axis.sets.get(set);
                 grid.hulls[step * width + at] = hull(runs);
                 grid.sets[step * width + at] = set;
                 grid.holed[step] |= runs.len() > 1;
@@ -118,7 +154,7 @@ impl Grid {
 
     /// The numbers of a step on an axis.
     pub(super) fn runs(&self, step: u32, axis: usize) -> &[Span] {
-        &self.axes[axis].sets[self.sets[step as usize * self.width() + axis] as usize]
+        self.axes[axis].sets.get(self.sets[step as usize * self.width() + axis])
     }
 
     /// Whether a step has packets in a box.
@@ -238,7 +274,7 @@ fn axes(steps: &[Step]) -> Vec<(Axis, Vec<u32>)> {
     // What addresses can be depends on the family.
     let is_family = |field| field == Field::Narrow(Narrow::Family);
     if !found.iter().any(|(axis, _)| matches!(axis.field, Field::Wide(Wide::Source | Wide::Destination))) {
-        found.retain(|(axis, _)| !is_family(axis.field) || axis.sets.len() > 1);
+        found.retain(|(axis, _)| !is_family(axis.field) || axis.sets.count() > 1);
     }
     found
 }
@@ -246,23 +282,25 @@ fn axes(steps: &[Step]) -> Vec<(Axis, Vec<u32>)> {
 /// The axis of a field that packets are told apart by, and of the family.
 fn told_apart(steps: &[Step], field: Field) -> Option<(Axis, Vec<u32>)> {
     match field {
-        Field::Wide(wide) => {
+        Field::Wide(wide) if steps.iter().any(|step| step.cell.asks_wide(wide)) => {
             let values = Values::of(steps.iter().map(|step| step.cell.wide(wide)));
             let limit = matches!(wide, Wide::Source | Wide::Destination).then_some((0, u128::from(u32::MAX)));
             values.tell_apart().then(|| {
-                let lists = values.distinct.iter().map(|ranges| ranges.as_slice().to_vec()).collect();
-                (axis(field, lists, limit, wide.last()), values.numbers)
+                let lists: Vec<_> = values.distinct.iter().map(|ranges| ranges.as_slice()).collect();
+                (axis(field, &lists, limit, wide.last()), values.numbers)
             })
         }
-        Field::Narrow(narrow) => {
+        Field::Narrow(narrow) if narrow == Narrow::Family || steps.iter().any(|step| step.cell.asks_narrow(narrow)) => {
             let values = Values::of(steps.iter().map(|step| step.cell.narrow(narrow)));
             let last = narrow.all().iter().last().map_or(0, u128::from);
             let limit = (narrow == Narrow::Family).then_some((0, 0));
             (values.tell_apart() || narrow == Narrow::Family).then(|| {
-                let lists = values.distinct.iter().map(|bits| runs_of(*bits)).collect();
-                (axis(field, lists, limit, last), values.numbers)
+                let lists: Vec<_> = values.distinct.iter().map(|bits| runs_of(*bits)).collect();
+                (axis(field, &lists, limit, last), values.numbers)
             })
         }
+        // All steps ask for all values of it.
+        Field::Wide(_) | Field::Narrow(_) => None,
     }
 }
 
@@ -314,44 +352,51 @@ struct Edge {
 }
 
 /// The axis of a field whose steps ask for the given sets of values. `limit` is a range that must be told apart besides.
-fn axis(field: Field, lists: Vec<Vec<(u128, u128)>>, limit: Option<(u128, u128)>, last: u128) -> Axis {
-    let extra = lists.len();
-    let mut edges = Vec::new();
-    let bounded = limit.into_iter().collect::<Vec<_>>();
-    for (set, runs) in lists.iter().chain(std::iter::once(&bounded)).enumerate() {
+fn axis(field: Field, lists: &[impl AsRef<[(u128, u128)]>], limit: Option<(u128, u128)>, last: u128) -> Axis {
+    let mut edges = Vec::with_capacity(lists.len() * 2 + 2);
+    let all = lists.iter().map(AsRef::as_ref).chain([limit.as_slice()]);
+    for (set, runs) in (0..).zip(all) {
         for (first, end) in runs {
-            edges.push(Edge { value: *first, set: set as u32, begins: true });
+            edges.push(Edge { value: *first, set, begins: true });
             if *end < last {
-                edges.push(Edge { value: end + 1, set: set as u32, begins: false });
+                edges.push(Edge { value: end + 1, set, begins: false });
             }
         }
     }
     edges.sort_unstable_by_key(|edge| edge.value);
-    let mut sets: Vec<Vec<Span>> = vec![Vec::new(); extra + 1];
-    let mut opened = vec![u32::MAX; extra + 1];
-    let points = sweep(&edges, last, &mut |edge, at| {
-        let set = edge.set as usize;
-        match edge.begins {
-            true => opened[set] = at,
-            false => close(&mut sets[set], std::mem::replace(&mut opened[set], u32::MAX), at),
-        }
+    let mut open =
+        Open { from: vec![u32::MAX; lists.len() + 1], last: vec![usize::MAX; lists.len() + 1], runs: Vec::new() };
+    let points = sweep(&edges, last, &mut |edge, at| match edge.begins {
+        true => open.from[edge.set as usize] = at,
+        false => open.close(edge.set, at),
     });
-    let end = points.len() as u32;
-    for (set, start) in opened.into_iter().enumerate().filter(|(_, start)| *start != u32::MAX) {
-        close(&mut sets[set], start, end);
-    }
-    sets.truncate(extra);
-    Axis { field, points, sets: sets.into_iter().map(Vec::into_boxed_slice).collect() }
+    (0..=lists.len() as u32).for_each(|set| open.close(set, points.len() as u32));
+    Axis { field, sets: Sets::of(&open.runs, lists.len()), points }
 }
 
-/// Ends a run of numbers, which may have come out empty or join the one before.
-fn close(runs: &mut Vec<Span>, start: u32, end: u32) {
-    if start >= end {
-        return;
-    }
-    match runs.last_mut().filter(|run| run.hi + 1 == start) {
-        Some(run) => run.hi = end - 1,
-        None => runs.push(Span { lo: start, hi: end - 1 }),
+/// The runs of sets while an axis is gone along.
+struct Open {
+    /// Where the open run of each set began, and the place of its last one; beyond all where there is none.
+    from: Vec<u32>,
+    last: Vec<usize>,
+    runs: Vec<(u32, Span)>,
+}
+
+impl Open {
+    /// Ends the open run of a set, which may have come out empty or join the one before.
+    fn close(&mut self, set: u32, at: u32) {
+        let start = std::mem::replace(&mut self.from[set as usize], u32::MAX);
+        if start >= at {
+            return;
+        }
+        let last = &mut self.last[set as usize];
+        match self.runs.get_mut(*last).filter(|(_, run)| run.hi + 1 == start) {
+            Some((_, run)) => run.hi = at - 1,
+            None => {
+                *last = self.runs.len();
+                self.runs.push((set, Span { lo: start, hi: at - 1 }));
+            }
+        }
     }
 }
 
@@ -359,7 +404,8 @@ fn close(runs: &mut Vec<Span>, start: u32, end: u32) {
 /// number that comes next; the ends of sets before their beginnings.
 fn sweep(edges: &[Edge], last: u128, visit: &mut dyn FnMut(&Edge, u32)) -> Vec<(u128, u128)> {
     let mut points: Vec<(u128, u128)> = Vec::new();
-    let mut known: HashSet<u128, BuildHasherDefault<Mix>> = HashSet::default();
+    let mut known: HashSet<u128, _> =
+        HashSet::with_capacity_and_hasher(edges.len() + 1, BuildHasherDefault::<Mix>::default());
     let (mut inside, mut at, mut from) = (0u128, 0, 0u128);
     loop {
         let group = edges[at..].iter().take_while(|edge| edge.value == from).count();

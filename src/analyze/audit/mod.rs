@@ -21,11 +21,12 @@ use crate::record::{Finding, FindingType, Severity};
 use crate::rule::ruleset::{At, Condition, Line, Outcome, Ruleset};
 use course::{Coming, Course, entered, ways};
 use dead::{Cover, minimal};
-use overlap::Exceptions;
+use overlap::{Exceptions, Overlaps};
 use plan::Plan;
 use side_by_side::{FEW, each};
 use spare::{Kept, Spare};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// How far an audit searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +55,16 @@ const PARTS: usize = 16;
 const PATIENCE: usize = 500;
 const PATIENCE_OF_PART: usize = 64;
 
-/// What is asked of all rules at once, when each was judged.
-enum Last {
-    Overlaps,
+/// What is asked when each rule was judged.
+enum Last<'a> {
+    /// How others take packets of some rules that packets reach.
+    Overlaps(&'a [Reached]),
+    /// Which rules can go all at once.
     Together,
 }
+
+/// A rule that packets reach, with a way and the step that they come to it by.
+type Reached = (At, usize, u32);
 
 /// Every finding, the gravest first, those of one severity in the order of the rules.
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
@@ -78,28 +84,31 @@ pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     };
     let parts: Vec<_> = lines.chunks(size).collect();
     let told = Told::of(each(&parts, lines.len(), |lines| open(patience).told(lines)));
-    let (mut overlaps, mut together) = (Vec::new(), BTreeSet::new());
-    let last = each(&[Last::Overlaps, Last::Together], lines.len(), |last| match last {
-        Last::Overlaps => (open(PATIENCE).overlaps(&told, &atoms), BTreeSet::new()),
-        Last::Together => (Vec::new(), open(PATIENCE).together(&told.dead, &told.spares)),
+    let mut last = vec![Last::Together];
+    last.extend(told.kept.chunks(size).map(Last::Overlaps));
+    let (mut overlaps, mut together) = (Overlaps::default(), BTreeSet::new());
+    let dead: HashSet<At> = told.dead.iter().copied().collect();
+    let last = each(&last, lines.len(), |last| match last {
+        Last::Overlaps(kept) => (open(PATIENCE).overlaps(kept, &told.exceptions, &dead), BTreeSet::new()),
+        Last::Together => (Overlaps::default(), open(PATIENCE).together(&told.dead, &told.spares)),
     });
     for (found, rules) in last {
-        overlaps.extend(found);
+        overlaps.join(found);
         together.extend(rules);
     }
-    let rules = told.found.into_iter().map(|(at, found)| Finding {
-        rule: Some(place(ruleset, at)),
-        together: together.contains(&at),
-        ..found
-    });
-    let not_judged = unlaid.iter().map(|way| not_judged(&way.name, &way.why));
-    let mut findings: Vec<_> = not_judged.collect();
-    findings.extend(overlaps);
-    findings.extend(open(PATIENCE).too_wide());
-    findings.extend(rules);
-    findings.extend(unread(ruleset));
-    findings.sort_by_key(|found| std::cmp::Reverse(found.severity));
-    findings
+    let mut all = open(PATIENCE);
+    let mut findings: Vec<_> = unlaid.iter().map(|way| not_judged(&way.name, &way.why)).collect();
+    findings.extend(all.overlapping(overlaps, &atoms));
+    findings.extend(all.too_wide());
+    let rules = told.found.into_iter().map(|(at, found)| Finding { together: together.contains(&at), ..found });
+    graded(findings.into_iter().chain(rules).chain(unread(ruleset)))
+}
+
+/// The gravest first, those of one severity as they come.
+fn graded(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
+    let mut grades: BTreeMap<Reverse<Severity>, Vec<Finding>> = BTreeMap::new();
+    findings.for_each(|found| grades.entry(Reverse(found.severity)).or_default().push(found));
+    grades.into_values().flatten().collect()
 }
 
 pub(super) fn finding(kind: FindingType, severity: Severity, explanation: String) -> Finding {
@@ -171,8 +180,8 @@ struct Told {
     /// Rules that no packet reaches, and those that others do without.
     dead: Vec<At>,
     spares: Vec<Spare>,
-    /// The others, each with a way and the step that packets come to it by.
-    kept: Vec<(At, usize, u32)>,
+    /// The others.
+    kept: Vec<Reached>,
     exceptions: Exceptions,
 }
 
@@ -212,9 +221,10 @@ impl Audit<'_> {
     /// Judges some rules.
     fn told(mut self, lines: &[(At, &Line)]) -> Told {
         let mut told = Told { exceptions: Exceptions::new(&self.courses), ..Told::default() };
+        told.found.reserve(lines.len());
         for (at, line) in lines.iter().filter(|(at, _)| !self.unjudged.contains(&(at.table, at.chain))) {
             if let Some(found) = self.line(*at, line, &mut told) {
-                told.found.push((*at, found));
+                told.found.push((*at, Finding { rule: Some(place(self.ruleset, *at)), ..found }));
             }
         }
         told

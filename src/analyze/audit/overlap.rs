@@ -5,7 +5,7 @@
 use super::course::{Coming, Course};
 use super::dead::{expected, taken_by};
 use super::plan::Acting;
-use super::{Audit, Told, finding};
+use super::{Audit, Reached, finding};
 use crate::analyze::cells::Atoms;
 use crate::analyze::program::Act;
 use crate::analyze::search::{Limits, Reach, reach};
@@ -30,6 +30,22 @@ struct Alike {
     course: usize,
     step: u32,
     taker: u32,
+}
+
+/// The rules of each chain that others take packets of, by how they do.
+#[derive(Debug, Default)]
+pub(super) struct Overlaps(BTreeMap<(usize, usize, FindingType), Alike>);
+
+impl Overlaps {
+    fn add(&mut self, key: (usize, usize, FindingType), alike: Alike) {
+        let count = alike.count;
+        self.0.entry(key).and_modify(|own| own.count += count).or_insert(alike);
+    }
+
+    /// Takes what was found of later rules.
+    pub(super) fn join(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(key, alike)| self.add(key, alike));
+    }
 }
 
 /// For each step of each way the first earlier one with the opposite verdict, all of whose packets are in it too: the exception that
@@ -83,21 +99,24 @@ impl Exceptions {
 }
 
 impl Audit<'_> {
-    /// One finding for each chain and kind, about rules that packets reach: each with a way and a step.
-    pub(super) fn overlaps(&mut self, told: &Told, atoms: &Atoms) -> Vec<Finding> {
-        let dead: HashSet<At> = told.dead.iter().copied().collect();
-        let mut all: BTreeMap<(usize, usize, FindingType), Alike> = BTreeMap::new();
-        for (at, course, step) in told.kept.iter().copied() {
+    /// How earlier steps take packets of some rules that packets reach.
+    pub(super) fn overlaps(&self, kept: &[Reached], exceptions: &Exceptions, dead: &HashSet<At>) -> Overlaps {
+        let mut all = Overlaps::default();
+        for (at, course, step) in kept.iter().copied() {
             let line = self.ruleset.line(at).map(|line| &line.outcome);
             if !matches!(line, Some(Outcome::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Reject))) {
                 continue;
             }
-            let exception = told.exceptions.of(course, step);
-            let Some((kind, taker)) = taken(&self.courses[course], step, exception, &dead) else { continue };
-            let alike = all.entry((at.table, at.chain, kind));
-            alike.or_insert(Alike { count: 0, at, course, step, taker }).count += 1;
+            let exception = exceptions.of(course, step);
+            let Some((kind, taker)) = taken(&self.courses[course], step, exception, dead) else { continue };
+            all.add((at.table, at.chain, kind), Alike { count: 1, at, course, step, taker });
         }
-        all.into_iter().map(|((_, _, kind), alike)| self.overlap(kind, &alike, atoms)).collect()
+        all
+    }
+
+    /// One finding for each chain and kind.
+    pub(super) fn overlapping(&mut self, overlaps: Overlaps, atoms: &Atoms) -> Vec<Finding> {
+        overlaps.0.into_iter().map(|((_, _, kind), alike)| self.overlap(kind, &alike, atoms)).collect()
     }
 
     fn overlap(&mut self, kind: FindingType, alike: &Alike, atoms: &Atoms) -> Finding {

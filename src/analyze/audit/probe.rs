@@ -169,7 +169,7 @@ impl<'a> Probe<'a> {
     /// The numbers of a packet of a step.
     pub(super) fn corner(&self, step: u32) -> Option<Vec<u32>> {
         let grid = &self.plan.grid;
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(2 * grid.width());
         match grid.is_holed(step) {
             false => grid.by_family(grid.hull(step), &mut parts),
             true => {

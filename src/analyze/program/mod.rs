@@ -282,7 +282,7 @@ impl<'a> Layout<'a> {
             let (here, part) = (Here { sight, ..*here }, Match { cells, ..Match::default() });
             self.chain(table, chain, &here, &part, 0)?;
             if here.base.drops && !here.leads {
-                self.push(by, &part, Act::Deny)?;
+                self.push(by, part, Act::Deny)?;
             }
         }
         Ok(())
@@ -298,7 +298,7 @@ impl<'a> Layout<'a> {
         let unsure = unsure.map(|(cell, doubt)| (coming(cell), Some(doubt)));
         for (cells, doubt) in past.into_iter().chain(unsure) {
             let first = self.steps.len();
-            self.push(by, &Match { cells, doubt, too_wide: false }, Act::Accept(usize::MAX))?;
+            self.push(by, Match { cells, doubt, too_wide: false }, Act::Accept(usize::MAX))?;
             self.accepted(here, first);
         }
         Ok(entering)
@@ -340,7 +340,7 @@ impl<'a> Layout<'a> {
                 self.too_wide.push(at);
             }
             let first = self.steps.len();
-            self.outcome(at, rule, &matched, here, depth, &mut leaving)?;
+            self.outcome(at, rule, matched, here, depth, &mut leaving)?;
             if !rule.alters.is_empty() || rule.outcome.translates() {
                 let own = (first..self.steps.len()).filter(|step| self.steps[*step].by == By::Line(at));
                 self.altering.extend(own);
@@ -357,7 +357,7 @@ impl<'a> Layout<'a> {
         &mut self,
         at: At,
         rule: &'a Line,
-        matched: &Match,
+        matched: Match,
         here: &Here,
         depth: usize,
         leaving: &mut Vec<usize>,
@@ -366,19 +366,19 @@ impl<'a> Layout<'a> {
             Outcome::Next if here.leads => Ok(()),
             Outcome::Next => self.push(By::Line(at), matched, Act::Pass),
             Outcome::Unread(_) => {
-                let may = Match { doubt: Some(Doubt::Unread), ..matched.clone() };
-                self.accept(at, here, &may)?;
-                self.deny(at, here, &may)
+                let may = Match { doubt: Some(Doubt::Unread), ..matched };
+                self.accept(at, here, may.clone())?;
+                self.deny(at, here, may)
             }
             Outcome::Verdict(verdict) => self.verdict(at, matched, verdict, here, depth, leaving),
             Outcome::ByKey(keys) => keys.iter().try_for_each(|(cell, verdict)| {
                 let (room, changes) = (self.room(), self.view.changes());
                 let mut reader = Reader { sight: &here.sight, changes, atoms: &mut *self.atoms, room };
-                let one = reader.by_key(matched, cell);
+                let one = reader.by_key(&matched, cell);
                 if one.too_wide && !matched.too_wide {
                     self.too_wide.push(at);
                 }
-                self.verdict(at, &one, verdict, here, depth, leaving)
+                self.verdict(at, one, verdict, here, depth, leaving)
             }),
         }
     }
@@ -386,7 +386,7 @@ impl<'a> Layout<'a> {
     fn verdict(
         &mut self,
         at: At,
-        matched: &Match,
+        matched: Match,
         verdict: &'a Verdict,
         here: &Here,
         depth: usize,
@@ -395,12 +395,12 @@ impl<'a> Layout<'a> {
         let by = By::Line(at);
         match verdict {
             Verdict::Continue => self.push(by, matched, Act::Pass),
-            Verdict::Translate(translation) if here.leads => self.lead(at, matched, translation),
+            Verdict::Translate(translation) if here.leads => self.lead(at, &matched, translation),
             Verdict::Accept | Verdict::Translate(_) => self.accept(at, here, matched),
             Verdict::Drop | Verdict::Reject => self.deny(at, here, matched),
             Verdict::Return => self.leave(at, matched, leaving),
-            Verdict::Jump(name) => self.called(at, name, here, matched, depth, None),
-            Verdict::Goto(name) => self.called(at, name, here, matched, depth, Some(leaving)),
+            Verdict::Jump(name) => self.called(at, name, here, &matched, depth, None),
+            Verdict::Goto(name) => self.called(at, name, here, &matched, depth, Some(leaving)),
         }
     }
 
@@ -415,16 +415,16 @@ impl<'a> Layout<'a> {
         depth: usize,
         leaving: Option<&mut Vec<usize>>,
     ) -> Result<(), Unlaid> {
-        self.push(By::Line(at), matched, Act::Pass)?;
+        self.push(By::Line(at), matched.clone(), Act::Pass)?;
         let first = self.steps.len();
         if matched.doubt.is_some() {
-            self.push_if(By::Line(at), matched, Act::Leave(usize::MAX), false)?;
+            self.push_if(By::Line(at), matched.clone(), Act::Leave(usize::MAX), false)?;
         }
         let skips = first..self.steps.len();
         let inside = Match { cells: matched.cells.clone(), doubt: None, too_wide: false };
         self.enter(at, name, here, &inside, depth)?;
         if let Some(leaving) = leaving {
-            self.leave(at, &inside, leaving)?;
+            self.leave(at, inside, leaving)?;
         }
         let end = self.steps.len();
         for step in skips {
@@ -442,7 +442,7 @@ impl<'a> Layout<'a> {
         self.chain(at.table, target, here, matched, depth + 1)
     }
 
-    fn accept(&mut self, at: At, here: &Here, matched: &Match) -> Result<(), Unlaid> {
+    fn accept(&mut self, at: At, here: &Here, matched: Match) -> Result<(), Unlaid> {
         let first = self.steps.len();
         self.push(By::Line(at), matched, Act::Accept(usize::MAX))?;
         self.accepted(here, first);
@@ -450,7 +450,7 @@ impl<'a> Layout<'a> {
     }
 
     /// What a nat chain denied is gone when that is gone through again.
-    fn deny(&mut self, at: At, here: &Here, matched: &Match) -> Result<(), Unlaid> {
+    fn deny(&mut self, at: At, here: &Here, matched: Match) -> Result<(), Unlaid> {
         if here.leads { Ok(()) } else { self.push(By::Line(at), matched, Act::Deny) }
     }
 
@@ -463,35 +463,34 @@ impl<'a> Layout<'a> {
         }
     }
 
-    fn leave(&mut self, at: At, matched: &Match, leaving: &mut Vec<usize>) -> Result<(), Unlaid> {
+    fn leave(&mut self, at: At, matched: Match, leaving: &mut Vec<usize>) -> Result<(), Unlaid> {
         let first = self.steps.len();
         self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
         leaving.extend(first..self.steps.len());
         Ok(())
     }
 
-    fn push(&mut self, by: By, matched: &Match, act: Act) -> Result<(), Unlaid> {
+    fn push(&mut self, by: By, matched: Match, act: Act) -> Result<(), Unlaid> {
         self.push_if(by, matched, act, true)
     }
 
     /// Adds steps; where chance is decided, for those whose luck is so.
-    fn push_if(&mut self, by: By, matched: &Match, act: Act, lucky: bool) -> Result<(), Unlaid> {
+    fn push_if(&mut self, by: By, matched: Match, act: Act, lucky: bool) -> Result<(), Unlaid> {
         if let (Of::Lucky(_), Some(_)) = (self.of, matched.doubt) {
             let luck = self.atoms.luck(by, act == Act::Deny);
-            let mut sure = Match { doubt: None, ..matched.clone() };
+            let mut sure = Match { doubt: None, ..matched };
             sure.cells.retain_mut(|cell| cell.keep_atom(luck, lucky));
-            return self.push_all(by, &sure, act);
+            return self.push_all(by, sure, act);
         }
         self.push_all(by, matched, act)
     }
 
-    fn push_all(&mut self, by: By, matched: &Match, act: Act) -> Result<(), Unlaid> {
+    fn push_all(&mut self, by: By, matched: Match, act: Act) -> Result<(), Unlaid> {
         if self.steps.len() + matched.cells.len() > MOST {
             return Err(Unlaid::TooMany);
         }
-        for cell in &matched.cells {
-            self.steps.push(Step { by, cell: cell.clone(), act, doubt: matched.doubt });
-        }
+        let doubt = matched.doubt;
+        self.steps.extend(matched.cells.into_iter().map(|cell| Step { by, cell, act, doubt }));
         Ok(())
     }
 }

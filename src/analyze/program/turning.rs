@@ -120,7 +120,7 @@ impl<'a> Layout<'a> {
         self.stretch(table, chain, &plain, &start)?;
         for lead in leads {
             self.past.push(self.steps.len());
-            self.push(by, &all, Act::Leave(usize::MAX))?;
+            self.push(by, all.clone(), Act::Leave(usize::MAX))?;
             let first = self.steps.len();
             lead.iter().flat_map(|lead| lead.steps.clone()).for_each(|step| self.steps[step].act = Act::Leave(first));
             let Some(to) = lead.first().map(|lead| lead.to) else { continue };
@@ -143,7 +143,7 @@ impl<'a> Layout<'a> {
     /// A translation of a nat chain that is gone through again.
     pub(super) fn lead(&mut self, at: At, matched: &Match, translation: &Translation) -> Result<(), Unlaid> {
         let first = self.steps.len();
-        self.push(By::Line(at), matched, Act::Leave(usize::MAX))?;
+        self.push(By::Line(at), matched.clone(), Act::Leave(usize::MAX))?;
         let steps = first..self.steps.len();
         if let Some(turning) = &mut self.turning {
             match translation.turns() {
