@@ -1,4 +1,33 @@
 //! Packet filters: their text or listing to a ruleset and back. No processes, no network, no files.
 
+mod choice;
+mod contract;
 pub mod iptables;
+mod meaning;
 pub mod nftables;
+
+pub use choice::chosen;
+pub use contract::{Backend, Capability, Extent, Native};
+pub use meaning::Refused;
+
+/// The backends that AFO writes for.
+pub static BACKENDS: [&dyn Backend; 3] = [&nftables::Nftables, &iptables::Iptables::V4, &iptables::Iptables::V6];
+
+/// The backend of a name.
+pub fn named(name: &str) -> Option<&'static dyn Backend> {
+    BACKENDS.into_iter().find(|backend| backend.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_says_once_what_it_can() {
+        for backend in BACKENDS {
+            assert!(backend.capabilities().is_sorted_by(|a, b| a < b), "{backend:?}");
+            assert_eq!(named(backend.name()).map(Backend::name), Some(backend.name()));
+        }
+        assert!(named("pf").is_none());
+    }
+}

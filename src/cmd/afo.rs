@@ -60,7 +60,7 @@ pub enum What {
     /// Show, check or change the configuration
     #[command(subcommand)]
     Config(configuration::What),
-    /// List the packet filters of this host, and which of them AFO writes for
+    /// List the packet filters of this host, what AFO can write for each, and which it chooses
     Backends,
     /// Show the help of COMMAND
     Help { command: Option<String> },

@@ -1,47 +1,52 @@
 //! afo-check: whether a proposal would be taken, before anything is loaded.
 
+mod against;
+
+use self::against::Against;
 use super::held::Held;
 use super::raw::iptables_errors;
-use super::render::{known_backend, script};
+use super::render::{known_backend, native};
 use super::{config, live_context, steps};
 use crate::analyze::Budget;
-use crate::backend::nftables::{Refused, Script};
+use crate::backend::Refused;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{ErrorRecord, Proposal, Validation, ValidationError, enrich, parse};
 use crate::rule::Rule;
-use crate::sys::nft::{self, NftError};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Native text that is read whole is at most this long.
 const LONGEST_TEXT: u64 = 64 << 20;
 
-/// Check proposals: fields, the backend's limits, and nft itself
+/// Check proposals: fields, the backend's limits, and the packet filter itself
 ///
 /// Renders the rules of each proposal again, whatever it says of itself, and adds `validation`: what contradicts itself or
 /// cannot be had, with rule, field, value and what is allowed; what nft says of the text, with line, column and rule; as
 /// warnings, interfaces that are not there. nft's own check passes much that fails when it is loaded; `--rehearse` loads
 /// the live ruleset and the change into a network namespace that is thrown away, and says what it could not load there.
-/// `--invariants` proves that what must hold does after the change; what does not is an error, and a `finding` with a packet.
+/// With `--backend iptables` it is iptables-restore that is asked, and whether rules of the other kind of iptables or of
+/// nftables are live beside. `--invariants` proves that what must hold does after the change; what does not is an error, and a `finding` with a packet.
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check --against none
+///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check --backend iptables
 ///   $ afo-check --raw nftables < /etc/nftables.conf
 ///
 /// Exit status:
 ///   0  everything is valid
 ///   1  something is not
-///   2  a bad record, an unknown backend, a FILE that nft does not load
-///   3  no nft, no permission, no namespace
+///   2  a bad record, an unknown backend, a FILE that the packet filter does not load
+///   3  no nft or iptables, no permission, no namespace
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "afo-check", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall that is to take the rules
+    /// The firewall that is to take the rules: nftables, iptables or ip6tables
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
-    /// Check against the live ruleset, nft text in a file, or an empty host: live, FILE or none
+    /// Check against the live ruleset, one of the firewall's own text in a file, or an empty host: live, FILE or none
     #[arg(long, value_name = "live|FILE|none", default_value = "live")]
     pub against: String,
     /// Load the live ruleset and the change into a network namespace that is thrown away
@@ -77,17 +82,17 @@ impl Command for Args {
     }
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
-        known_backend(&self.backend)?;
+        let backend = known_backend(&self.backend)?;
         let config = config(shell)?;
         if self.raw == Some(Raw::Iptables) {
             return raw(shell, iptables_errors(&whole_input()?)?);
         }
-        let mut world = Against::named(&self.against, self.rehearse)?;
+        let mut world = Against::named(backend, &self.against, self.rehearse)?;
         if self.raw.is_some() {
             let words = world.words(&whole_input()?)?;
-            return raw(shell, words.iter().flat_map(|words| located(words, 0, &Script::default())).collect());
+            return raw(shell, words.iter().flat_map(|words| world.located(words, &BTreeMap::new())).collect());
         }
-        if matches!(world.against, Where::Live) || self.rehearse {
+        if world.is_live() || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
         }
         let budget = Budget { steps: self.steps };
@@ -96,143 +101,24 @@ impl Command for Args {
     }
 }
 
-/// What a change is checked against.
-#[derive(Debug, Clone)]
-pub struct Against {
-    against: Where,
-    /// The names of the host's interfaces; empty where they are not known.
-    pub interfaces: Vec<String>,
-    /// What could not be looked at.
-    missing: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-enum Where {
-    /// nft's own check against the kernel's rules.
-    Live,
-    /// A namespace that is thrown away, with this text loaded first.
-    Scratch { before: String, name: String },
-}
-
-impl Against {
-    /// The live ruleset, by nft's own check.
-    pub fn live() -> Self {
-        Self { against: Where::Live, interfaces: Vec::new(), missing: Vec::new() }
-    }
-
-    fn named(word: &str, rehearse: bool) -> Result<Self, Failure> {
-        match word {
-            _ if rehearse => Self::rehearsal(),
-            "live" => Ok(Self::live()),
-            "none" => Ok(Self::scratch(String::new(), "an empty namespace")),
-            file => Self::file(Path::new(file)),
-        }
-    }
-
-    fn scratch(before: String, name: &str) -> Self {
-        let against = Where::Scratch { before, name: name.to_owned() };
-        Self { against, interfaces: Vec::new(), missing: Vec::new() }
-    }
-
-    fn file(file: &Path) -> Result<Self, Failure> {
-        let shown = file.display();
-        let mut before = std::fs::read_to_string(file)
-            .map_err(|e| Failure::undecided(format!("{shown}: the ruleset cannot be read: {e}")))?;
-        before.push('\n');
-        let world = Self::scratch(before, "the file's ruleset");
-        match world.words("")? {
-            None => Ok(world),
-            Some(words) => Err(Failure::undecided(format!("{shown}: nft does not load it: {words}"))
-                .hint("it must be nft's text, as `nft list ruleset` prints it")),
-        }
-    }
-
-    /// The live ruleset copied into a namespace, table by table: a table that does not load there is left out and named.
-    fn rehearsal() -> Result<Self, Failure> {
-        let mut world = Self::scratch(String::new(), "a rehearsal with the live ruleset");
-        let mut before = String::new();
-        for table in nft::list(&["list", "tables"]).map_err(|e| refused(&e))?.lines() {
-            let Some((family, name)) = table.strip_prefix("table ").and_then(|rest| rest.split_once(' ')) else {
-                continue;
-            };
-            let text = nft::list(&["list", "table", family, name]).map_err(|e| refused(&e))?;
-            match world.words(&text)? {
-                None => before.push_str(&text),
-                Some(words) => {
-                    let why = words.lines().next().unwrap_or_default();
-                    world.missing.push(format!("table {family} {name} was not rehearsed: {why}"));
-                }
-            }
-        }
-        world.against = Where::Scratch { before, name: "a rehearsal with the live ruleset".to_owned() };
-        Ok(world)
-    }
-
-    /// What nft says against a text, lines counted from the text's first; nothing where it takes it.
-    ///
-    /// # Errors
-    /// When nft cannot be asked.
-    fn words(&self, text: &str) -> Result<Option<String>, Failure> {
-        let outcome = match &self.against {
-            Where::Live => nft::check(text),
-            Where::Scratch { before, .. } => nft::list_in_scratch(&format!("{before}{text}")).map(drop),
-        };
-        match outcome {
-            Ok(()) => Ok(None),
-            Err(NftError::Said(words)) if words.contains("unshare:") => {
-                Err(Failure::refused(format!("no namespace to load into: {words}"))
-                    .hint("run afo-check as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1"))
-            }
-            Err(NftError::Said(words)) => Ok(Some(words)),
-            Err(other) => Err(refused(&other)),
-        }
-    }
-
-    /// How many lines of nft's count are not the text's.
-    fn offset(&self) -> usize {
-        match &self.against {
-            Where::Live => 0,
-            Where::Scratch { before, .. } => before.lines().count(),
-        }
-    }
-
-    fn name(&self) -> Result<String, Failure> {
-        let version = nft::version().map_err(|e| refused(&e))?;
-        Ok(match &self.against {
-            Where::Live => format!("nft {version}"),
-            Where::Scratch { name, .. } => format!("nft {version} in {name}"),
-        })
-    }
-}
-
-fn refused(error: &NftError) -> Failure {
-    let failure = Failure::refused(error.to_string());
-    match error {
-        NftError::Permission => {
-            failure.hint("run `sudo afo-check`, or leave the kernel's rules out: afo-check --against none")
-        }
-        other => other.hint().into_iter().fold(failure, Failure::hint),
-    }
-}
-
-/// Checks a proposal: the structure of its rules, then nft on their text.
+/// Checks a proposal: the structure of its rules, then the backend's own program on their text.
 ///
 /// # Errors
-/// When nft cannot be asked.
+/// When the program cannot be asked.
 pub fn check(proposal: &Proposal, world: &Against) -> Result<Validation, Failure> {
     let mut done = Validation { valid: true, checked_by: vec!["structure".to_owned()], ..Validation::default() };
-    done.warnings.extend(world.missing.iter().map(|words| plain(words.clone())));
+    done.warnings.extend(world.remarks.iter().map(|words| plain(words.clone())));
     done.warnings.extend(proposal.rules.iter().flat_map(|rule| absent(rule, &world.interfaces)));
-    let (script, _) = match script(proposal) {
-        Ok(script) => script,
+    let native = match native(proposal, world.backend) {
+        Ok(native) => native,
         Err(refused) => {
             done.errors = refused.iter().map(structural).collect();
             done.valid = false;
             return Ok(done);
         }
     };
-    if let Some(words) = world.words(&script.to_string())? {
-        done.errors = located(&words, world.offset(), &script);
+    if let Some(words) = world.words(&native.text)? {
+        done.errors = world.located(&words, &native.lines);
         done.valid = false;
     }
     done.checked_by.push(world.name()?);
@@ -269,32 +155,6 @@ fn absent(rule: &Rule, interfaces: &[String]) -> Vec<ValidationError> {
         ..ValidationError::default()
     };
     absent.map(warn).collect()
-}
-
-/// nft's words, each with its place in the text and the rule that stands there.
-pub fn located(words: &str, offset: usize, script: &Script) -> Vec<ValidationError> {
-    let mut errors: Vec<ValidationError> =
-        words.lines().filter_map(|line| located_line(line, offset, script)).collect();
-    if errors.is_empty() {
-        errors.push(plain(words.to_owned()));
-    }
-    errors
-}
-
-fn located_line(line: &str, offset: usize, script: &Script) -> Option<ValidationError> {
-    let (place, message) = line.split_once(": Error: ")?;
-    let mut parts = place.rsplit(':');
-    let column = parts.next().and_then(|span| span.split('-').next()?.parse::<usize>().ok());
-    let line =
-        parts.next().and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(offset)).filter(|n| *n > 0);
-    let rule = line.and_then(|n| script.rule_at(n)).filter(|id| id.as_str() != "afo").cloned();
-    Some(ValidationError {
-        message: message.to_owned(),
-        rule,
-        field: None,
-        line,
-        column: column.filter(|_| line.is_some()),
-    })
 }
 
 /// Records in, records out.
@@ -376,21 +236,34 @@ mod tests {
 
     #[test]
     fn nfts_words_find_their_rule() {
+        let nftables = crate::backend::named("nftables").expect("a backend");
         let proposal: Proposal =
             serde_json::from_value(json!({"id": "p", "ts": "2026-01-02T03:04:05Z", "ok": true, "rules": [
             {"id": "r1", "action": "drop", "direction": "input", "protocol": ["tcp"], "destination_port": ["22"]}]}))
             .expect("a proposal");
-        let (script, _) = script(&proposal).expect("rendered");
-        let at = script.to_string().lines().position(|line| line.contains("\"r1\"")).expect("the rule's line") + 1;
+        let native = native(&proposal, nftables).expect("rendered");
+        let at = native.text.lines().position(|line| line.contains("\"r1\"")).expect("the rule's line") + 1;
         let words =
             format!("/dev/stdin:{}:17-20: Error: Could not process rule: Out of memory\nadd rule\n   ^^^", at + 40);
-        let found = located(&words, 40, &script);
+        let world = Against::scratch(nftables, "\n".repeat(40), "a test");
+        let found = world.located(&words, &native.lines);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].line, found[0].column), (Some(at), Some(17)));
         assert_eq!(found[0].rule.as_ref().map(ToString::to_string).as_deref(), Some("r1"));
         assert_eq!(found[0].message, "Could not process rule: Out of memory");
-        assert_eq!(located("internal:0:0-0: Error: x", 0, &script)[0].line, None);
-        assert_eq!(located("odd words", 0, &script)[0].message, "odd words");
+        assert_eq!(world.located("internal:0:0-0: Error: x", &native.lines)[0].line, None);
+        assert_eq!(world.located("odd words", &native.lines)[0].message, "odd words");
+    }
+
+    #[test]
+    fn the_words_of_iptables_find_their_rule() {
+        let iptables = crate::backend::named("iptables").expect("a backend");
+        let lines = BTreeMap::from([(7, "r1".parse().expect("an id"))]);
+        let world = Against::scratch(iptables, "*filter\nCOMMIT\n".to_owned(), "a test");
+        let found = world.located("iptables-restore: line 9 failed", &lines);
+        assert_eq!((found.len(), found[0].line), (1, Some(7)));
+        assert_eq!(found[0].rule.as_ref().map(ToString::to_string).as_deref(), Some("r1"));
+        assert_eq!(world.located("iptables-restore: line 1 failed", &lines)[0].line, None);
     }
 
     #[test]

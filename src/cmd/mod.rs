@@ -18,6 +18,7 @@ pub mod render;
 mod ruleset;
 pub mod sim;
 mod status;
+mod variants;
 pub mod watch;
 mod xtables;
 

@@ -5,10 +5,7 @@ use crate::backend::iptables;
 use crate::cli::Failure;
 use crate::record::ValidationError;
 use crate::rule::ruleset::TableFamily;
-use crate::sys::process;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::sys::iptables::{self as programs, RestoreError, restorer};
 
 /// What is wrong with a text of iptables-save and ip6tables-save, each with its line where it has one.
 ///
@@ -19,45 +16,38 @@ pub(super) fn iptables_errors(text: &str) -> Result<Vec<ValidationError>, Failur
     // What lines_of refuses, reading refuses too.
     let parts = iptables::read(text).and_then(|_| {
         let of = |family| iptables::lines_of(text, family);
-        Ok([("iptables-restore", of(TableFamily::Ip)?), ("ip6tables-restore", of(TableFamily::Ip6)?)])
+        Ok([(false, of(TableFamily::Ip)?), (true, of(TableFamily::Ip6)?)])
     });
     let parts = match parts {
         Ok(parts) => parts,
         Err(refused) => return Ok(vec![at(Some(refused.line), refused.cause)]),
     };
     let mut errors = Vec::new();
-    for (program, part) in parts {
+    for (v6, part) in parts {
         let Some(part) = part else { continue };
-        if let Some(words) = tried(program, &part)? {
-            errors.push(at(line_of(&words), shortened(&words, program)));
+        match programs::test(v6, &part, false) {
+            Err(RestoreError::Said(words)) => errors.push(at(line_of(&words), shortened(&words, restorer(v6)))),
+            other => other.map_err(|e| refused(&e))?,
         }
     }
     Ok(errors)
 }
 
-/// What a program says against a text; nothing where it takes it.
-fn tried(program: &str, text: &str) -> Result<Option<String>, Failure> {
-    let done = process::run(program, &["--test"], text.as_bytes(), PATIENCE)
-        .map_err(|e| Failure::refused(e.to_string()).hint("install it: sudo apt-get install iptables"))?;
-    match (done.status.success(), done.stderr.contains("ermission denied") || done.stderr.contains("must be root")) {
-        (true, _) => Ok(None),
-        (false, true) => Err(Failure::refused("no permission to use iptables")
-            .hint("run this command as root, with sudo before its name")),
-        (false, false) => Ok(Some(done.stderr.trim_end().to_owned())),
-    }
+/// That iptables could not be asked.
+pub(super) fn refused(error: &RestoreError) -> Failure {
+    let failure = Failure::refused(error.to_string());
+    error.hint().into_iter().fold(failure, Failure::hint)
 }
 
-/// `Error occurred at line: 7`, `iptables-restore: line 7 failed`.
-fn line_of(words: &str) -> Option<usize> {
-    let after = ["Error occurred at line: ", "iptables-restore: line ", "ip6tables-restore: line "]
-        .iter()
-        .find_map(|before| words.split_once(before))?
-        .1;
+/// `Error occurred at line: 7`, `iptables-restore: line 7 failed`; of what the kernel refuses `line 7: RULE_APPEND failed`.
+pub(super) fn line_of(words: &str) -> Option<usize> {
+    let before = ["Error occurred at line: ", "iptables-restore: line ", "ip6tables-restore: line ", "\nline "];
+    let after = before.iter().find_map(|before| words.split_once(before))?.1;
     after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The cause, without the program's version and its advice.
-fn shortened(words: &str, program: &str) -> String {
+pub(super) fn shortened(words: &str, program: &str) -> String {
     let told = |line: &&str| {
         let empty = line.trim().is_empty();
         !empty && !line.starts_with("Error occurred at line") && !line.starts_with("Try `")
@@ -65,7 +55,11 @@ fn shortened(words: &str, program: &str) -> String {
     let lines: Vec<_> = words.lines().filter(told).collect();
     let first = lines.first().copied().unwrap_or(words);
     let cause = match first.strip_prefix(program).and_then(|rest| rest.strip_prefix(" v")) {
-        Some(rest) => rest.split_once(": ").map_or(rest, |(_, cause)| cause),
+        Some(rest) => match rest.split_once(':').map_or(rest, |(_, cause)| cause).trim() {
+            // The kernel's words stand in lines of their own.
+            "" => lines.get(1).copied().unwrap_or(first),
+            cause => cause,
+        },
         None => first.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(first),
     };
     format!("{program}: {}", cause.trim())
@@ -85,6 +79,11 @@ mod tests {
             ),
             ("iptables-restore: line 12 failed", Some(12), "iptables-restore: line 12 failed"),
             ("Bad argument `y'\nError occurred at line: 3", Some(3), "iptables-restore: Bad argument `y'"),
+            (
+                "iptables-restore v1.8.9 (nf_tables): \nline 9: RULE_APPEND failed (Invalid argument): rule in chain AFO-g1-INPUT",
+                Some(9),
+                "iptables-restore: line 9: RULE_APPEND failed (Invalid argument): rule in chain AFO-g1-INPUT",
+            ),
             ("odd", None, "iptables-restore: odd"),
         ] {
             assert_eq!((line_of(words), shortened(words, "iptables-restore").as_str()), (line, shown), "{words}");

@@ -1,27 +1,27 @@
 //! afo-render: the rules of a proposal in a firewall's own language.
 
 use super::config;
-use crate::backend::nftables::{Policy, Refused, Script, alone, whole};
+use crate::backend::{self, Backend, Extent, Native, Refused};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, for_terminal};
-use crate::record::{Placement, Proposal, Refusal, Rendered, enrich, parse};
+use crate::record::{Proposal, Refusal, Rendered, enrich, parse};
 use crate::rule::{Position, Rule};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-/// The backends that can be written.
-pub const BACKENDS: &[&str] = &["nftables"];
 
 /// Add a firewall's own text to proposals
 ///
 /// Reads proposals and adds `rendered`: the rules in the backend's language, the same as the backend's JSON, and where each
 /// rule goes and why. For nftables that is one transaction for AFO's own table: bans for a time become elements that the
-/// kernel ends by itself, every rule carries its id and a counter. What the backend cannot do exactly is refused: the
-/// proposal then has `ok: false` and an error that names rule, field, value and what is allowed. afo-deploy trusts none of
-/// it and renders again, together with the rules that are confirmed.
+/// kernel ends by itself, every rule carries its id and a counter. For iptables and ip6tables it is a text of chains of AFO's
+/// own, to be loaded with `--noflush`: they stand first in the built-in chains, and nothing else of the table is touched. Each
+/// of the two has the part of the rules that is of its address family; a rule of both goes into both. What the backend
+/// cannot do exactly is refused: the proposal then has `ok: false` and an error that names rule, field, value and what is
+/// allowed. afo-deploy trusts none of it and renders again, together with the rules that are confirmed.
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --native
+///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --backend iptables --native
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --to rules
 ///
 /// Exit status:
@@ -31,10 +31,11 @@ pub const BACKENDS: &[&str] = &["nftables"];
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-render", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall whose language is written
+    /// The firewall whose language is written: nftables, iptables or ip6tables
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
-    /// Print the backend's text instead of records: one table for all proposals, for `nft -f -` on an empty host
+    /// Print the backend's text instead of records, for an empty host: all proposals in one, for `nft -f -` or
+    /// `iptables-restore --noflush`
     #[arg(long)]
     pub native: bool,
     /// Print the rules in another form instead of records: `rules`, one line for each
@@ -59,12 +60,12 @@ impl Command for Args {
     }
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
-        known_backend(&self.backend)?;
+        let backend = known_backend(&self.backend)?;
         config(shell)?;
         match (self.native, self.to) {
-            (true, _) => shell.filter_into(&mut Native { shell, rules: Vec::new() }, &mut text_out(shell)),
+            (true, _) => shell.filter_into(&mut Text { shell, backend, rules: Vec::new() }, &mut text_out(shell)),
             (_, Some(Form::Rules)) => shell.filter_into(&mut Lines, &mut text_out(shell)),
-            _ => shell.filter(&mut Enriched { shell }),
+            _ => shell.filter(&mut Enriched { shell, backend }),
         }
     }
 }
@@ -76,39 +77,30 @@ fn text_out(shell: &Shell) -> Out {
     out
 }
 
-/// Whether a backend can be written.
+/// The backend of a name.
 ///
 /// # Errors
-/// When it cannot; the words say which can.
-pub fn known_backend(name: &str) -> Result<(), Failure> {
-    let known = BACKENDS.contains(&name);
-    let words = format!("backend `{}` cannot be written; {} can", name.escape_debug(), BACKENDS.join(", "));
-    if known { Ok(()) } else { Err(Failure::undecided(words)) }
+/// When AFO cannot write for it; the words say for which it can.
+pub fn known_backend(name: &str) -> Result<&'static dyn Backend, Failure> {
+    backend::named(name).ok_or_else(|| {
+        let names = backend::BACKENDS.map(Backend::name).join(", ");
+        Failure::undecided(format!("backend `{}` cannot be written; {names} can", name.escape_debug()))
+    })
 }
 
-/// The rules of a proposal in nftables: text that stands for itself, the same as JSON, and where each rule goes.
+/// The rules of a proposal in a backend's language: text that stands for itself, the same as JSON, and where each rule goes.
 ///
 /// # Errors
 /// Every refusal, each with rule, field, value and what is allowed.
-pub fn render(proposal: &Proposal) -> Result<Rendered, Vec<Refused>> {
-    let (script, placement) = script(proposal)?;
-    Ok(Rendered { backend: BACKENDS[0].to_owned(), native: script.to_string(), json: script.json(), placement })
-}
-
-/// As [`render`], before it is written.
-///
-/// # Errors
-/// As [`render`].
-pub fn script(proposal: &Proposal) -> Result<(Script, Vec<Placement>), Vec<Refused>> {
+pub fn native(proposal: &Proposal, backend: &dyn Backend) -> Result<Native, Vec<Refused>> {
     let (rules, elsewhere) = standing_alone(proposal);
-    let policy = Policy::of(&rules)?;
-    let mut placement = policy.placement().to_vec();
-    placement.iter_mut().for_each(|placed| {
+    let mut native = backend.render(&rules, Extent::Rules)?;
+    native.placement.iter_mut().for_each(|placed| {
         if let Some((_, position)) = elsewhere.iter().find(|(id, _)| *id == placed.rule) {
             placed.why = format!("{position} is not in this proposal; afo-deploy puts the rule there");
         }
     });
-    Ok((alone(&policy, &policy.blocks()), placement))
+    Ok(native)
 }
 
 /// The rules that a proposal brings, with those that stand beside a rule of another proposal put where they can stand alone.
@@ -136,6 +128,7 @@ fn refusal(refused: &[Refused]) -> Refusal {
 /// Records in, records out.
 struct Enriched<'a> {
     shell: &'a Shell,
+    backend: &'static dyn Backend,
 }
 
 impl Stage for Enriched<'_> {
@@ -149,8 +142,13 @@ impl Stage for Enriched<'_> {
             out.line(line);
             return Ok(());
         }
-        let fields: Vec<(&str, Value)> = match render(&proposal) {
-            Ok(rendered) => vec![("rendered", json!(rendered))],
+        let fields: Vec<(&str, Value)> = match native(&proposal, self.backend) {
+            Ok(native) => {
+                native.elsewhere.iter().for_each(|words| self.shell.note(words));
+                let Native { text, json, placement, .. } = native;
+                let backend = self.backend.name().to_owned();
+                vec![("rendered", json!(Rendered { backend, native: text, json, placement }))]
+            }
             Err(refused) => {
                 refused.iter().for_each(|why| self.shell.complain(&why.to_string(), None));
                 out.ends(Exit::No);
@@ -164,12 +162,13 @@ impl Stage for Enriched<'_> {
 }
 
 /// Proposals in, one text out at the end; nothing at all where a record is bad or a rule refused, because half a policy is another policy.
-struct Native<'a> {
+struct Text<'a> {
     shell: &'a Shell,
+    backend: &'static dyn Backend,
     rules: Vec<Rule>,
 }
 
-impl Stage for Native<'_> {
+impl Stage for Text<'_> {
     fn takes(&self, kind: &str) -> bool {
         kind == "proposal"
     }
@@ -200,8 +199,11 @@ impl Stage for Native<'_> {
             self.shell.note("no rules in the input");
             return Ok(());
         }
-        match Policy::of(&self.rules) {
-            Ok(policy) => out.text(&whole(&policy, &policy.blocks()).to_string()),
+        match self.backend.render(&self.rules, Extent::Host) {
+            Ok(native) => {
+                native.elsewhere.iter().for_each(|words| self.shell.note(words));
+                out.text(&native.text);
+            }
             Err(refused) => {
                 refused.iter().for_each(|why| self.shell.complain(&why.to_string(), None));
                 out.ends(Exit::No);

@@ -1,6 +1,7 @@
 //! `afo status` and `afo backends`: what AFO holds, and which packet filters there are.
 
-use super::{StatePlace, config, known, state_place};
+use super::{StatePlace, config, known, state_place, variants};
+use crate::backend;
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Answer, Backend, Context, Status, Timestamp};
@@ -12,9 +13,6 @@ use std::path::Path;
 
 /// Where afo-daemon writes its process id when it runs as root.
 pub const DAEMON_PID: &str = "/run/afo/daemon.pid";
-
-/// The backends that AFO writes rules for.
-const WRITTEN: &[&str] = &["nftables"];
 
 /// `afo status`: an `answer` made from the state; 0 also when nothing was ever deployed.
 ///
@@ -108,30 +106,61 @@ fn daemon(file: &Path) -> String {
     }
 }
 
-/// `afo backends`: for people a line each, else a `context` record with nothing but the backends.
+/// `afo backends`: for people a line each, else a `context` record with nothing but the backends. What a filter can comes behind its kind;
+/// `missing` has what stands beside and changes what rules do.
 ///
 /// # Errors
 /// When the configuration is wrong or the output cannot be written.
 pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
     let found = context(&known(shell, &config(shell)?), Depth::Full);
+    let mut backends = found.backends;
+    if let Some((at, why)) = backend::chosen(&backends) {
+        backends[at].chosen = Some(why);
+    }
+    for found in &mut backends {
+        let own = backend::named(&found.name).map(|own| own.capabilities()).unwrap_or_default();
+        found.capabilities.extend(own.iter().map(|capability| capability.as_str().to_owned()));
+    }
+    let of_backends = |missing: &String| missing.starts_with("backends: ");
+    let mut missing: Vec<String> = found.missing.into_iter().filter(of_backends).collect();
+    missing.extend(beside(&backends).into_iter().map(|words| format!("backends: {words}")));
     let mut out = shell.out();
     if out.is_text() {
         let style = out.style();
-        let text: String = found.backends.iter().map(|b| style.plain(&backend_words(b)) + "\n").collect();
-        out.text(if text.is_empty() { "no packet filter is installed\n" } else { &text });
+        let text: String = lines(&backends, &missing).iter().map(|line| style.plain(line) + "\n").collect();
+        out.text(&text);
     } else {
-        let of_backends = |missing: &String| missing.starts_with("backends: ");
-        let missing = found.missing.into_iter().filter(of_backends).collect();
-        out.record(&Context { backends: found.backends, missing, ts: found.ts, ..Context::default() });
+        out.record(&Context { backends, missing, ts: found.ts, ..Context::default() });
     }
     shell.close(&mut out)
 }
 
-fn backend_words(backend: &Backend) -> String {
-    let version = backend.version.as_deref().unwrap_or("?");
-    let active = if backend.active { "holds rules" } else { "holds no rules" };
-    let written = if WRITTEN.contains(&backend.name.as_str()) { "AFO writes for it" } else { "AFO only sees it" };
-    format!("{:<11}{version:<9}{active:<16}{written}", backend.name)
+/// What is live beside the programs of iptables, where their own rules are.
+fn beside(backends: &[Backend]) -> Vec<String> {
+    let programs = [("iptables", false), ("ip6tables", true)];
+    let there = programs.into_iter().filter(|(name, _)| backends.iter().any(|found| found.name == *name && found.active));
+    there.flat_map(|(_, v6)| variants::beside(v6)).collect()
+}
+
+fn lines(backends: &[Backend], missing: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = backends.iter().map(backend_words).collect();
+    if lines.is_empty() {
+        lines.push("no packet filter is installed".to_owned());
+    }
+    let chosen = backends.iter().find_map(|found| Some((&found.name, found.chosen.as_ref()?)));
+    lines.extend(chosen.map(|(name, why)| format!("chosen: {name}: {why}")));
+    lines.extend(missing.iter().map(|words| words.trim_start_matches("backends: ").to_owned()));
+    lines
+}
+
+fn backend_words(found: &Backend) -> String {
+    let version = found.version.as_deref().unwrap_or("?");
+    let active = if found.active { "holds rules" } else { "holds no rules" };
+    let written = match backend::named(&found.name) {
+        Some(_) => format!("AFO writes for it: {}", found.capabilities.join(", ")),
+        None => "AFO only sees it".to_owned(),
+    };
+    format!("{:<11}{version:<9}{active:<16}{written}", found.name)
 }
 
 #[cfg(test)]
@@ -158,8 +187,24 @@ mod tests {
 
     #[test]
     fn what_afo_writes_for_is_told() {
-        let backend = |name: &str| Backend { name: name.into(), version: None, active: true, capabilities: vec![] };
-        assert_eq!(backend_words(&backend("nftables")), "nftables   ?        holds rules     AFO writes for it");
-        assert!(backend_words(&backend("ufw")).ends_with("AFO only sees it"));
+        let backend = |name: &str, capabilities: &[&str]| Backend {
+            name: name.into(),
+            version: None,
+            active: true,
+            capabilities: capabilities.iter().map(|word| (*word).to_owned()).collect(),
+            chosen: (name == "nftables").then(|| "why".to_owned()),
+        };
+        let found = [backend("nftables", &["ipv4"]), backend("iptables", &["legacy", "ipv4"]), backend("ufw", &[])];
+        assert_eq!(
+            lines(&found, &["backends: something".to_owned()]),
+            [
+                "nftables   ?        holds rules     AFO writes for it: ipv4",
+                "iptables   ?        holds rules     AFO writes for it: legacy, ipv4",
+                "ufw        ?        holds rules     AFO only sees it",
+                "chosen: nftables: why",
+                "something"
+            ]
+        );
+        assert_eq!(lines(&[], &[]), ["no packet filter is installed"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The programs of iptables and ipset: what they say of the kernel's rules. Nothing here changes a rule.
+//! The programs of iptables and ipset: what they say of the kernel's rules and of a text. Nothing here changes a rule of the host.
 
 use super::context::program;
 use super::process::{NotRun, run};
@@ -17,6 +17,13 @@ pub enum Variant {
     Nft,
     /// It keeps them in tables of its own.
     Legacy,
+}
+
+impl Variant {
+    /// As the programs call themselves.
+    pub fn as_str(self) -> &'static str {
+        if self == Self::Nft { "nf_tables" } else { "legacy" }
+    }
 }
 
 /// Why a program did not say.
@@ -59,6 +66,81 @@ pub fn save(variant: Variant, v6: bool) -> Result<String, SaveError> {
         false if !text.lines().any(|line| line.starts_with('*')) => Ok(text),
         false => Err(SaveError::OtherKind(plain, exact)),
     }
+}
+
+/// Why a text was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("no permission to use iptables")]
+    Permission,
+    #[error(transparent)]
+    NotRun(#[from] NotRun),
+    /// The program's own words.
+    #[error("{0}")]
+    Said(String),
+}
+
+impl RestoreError {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Permission => Some("run this command as root, with sudo before its name"),
+            Self::NotRun(NotRun::Missing(_)) => Some("install it: sudo apt-get install iptables"),
+            _ => None,
+        }
+    }
+}
+
+/// The name of the program that loads a family's text.
+pub fn restorer(v6: bool) -> &'static str {
+    if v6 { "ip6tables-restore" } else { "iptables-restore" }
+}
+
+/// Asks whether a text would be loaded over the live rules, or with `beside` into them; changes nothing.
+///
+/// # Errors
+/// When the program is missing or not permitted, or refuses the text.
+pub fn test(v6: bool, text: &str, beside: bool) -> Result<(), RestoreError> {
+    let arguments: &[&str] = if beside { &["--wait", "--test", "--noflush"] } else { &["--wait", "--test"] };
+    loaded(run(restorer(v6), arguments, text.as_bytes(), LIMIT)?)
+}
+
+/// Loads a text into an empty network namespace that is gone afterwards; what the kernel then holds, as the program saves it. Sets
+/// that its rules look into come first, as `ipset save` prints them.
+///
+/// # Errors
+/// As [`test`]; also when no namespace can be made.
+pub fn load_in_scratch(v6: bool, sets: &str, text: &str) -> Result<String, RestoreError> {
+    let user = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
+    let (restore, save) = (restorer(v6), if v6 { "ip6tables-save" } else { "iptables-save" });
+    let script = format!(
+        "if [ -n \"$1\" ]; then printf %s \"$1\" | ipset restore || exit; fi; {restore} --wait --noflush && {save}"
+    );
+    let done = run("unshare", &[user, "sh", "-c", &script, "sh", sets], text.as_bytes(), LIMIT)?;
+    let saved = String::from_utf8_lossy(&done.stdout).into_owned();
+    loaded(done).map(|()| saved)
+}
+
+fn loaded(done: super::process::Finished) -> Result<(), RestoreError> {
+    let denied = ["ermission denied", "must be root"].iter().any(|words| done.stderr.contains(words));
+    match (done.status.success(), denied) {
+        (true, _) => Ok(()),
+        (false, true) => Err(RestoreError::Permission),
+        (false, false) => Err(RestoreError::Said(done.stderr.trim_end().to_owned())),
+    }
+}
+
+/// Version and kind of the program that is used where no kind is named: `1.8.9`, nf_tables. Before 1.8 there was the legacy kind alone.
+///
+/// # Errors
+/// When it is missing.
+pub fn kind(v6: bool) -> Result<(String, Variant), NotRun> {
+    let name = if v6 { "ip6tables" } else { "iptables" };
+    let path = program(name).ok_or_else(|| NotRun::Missing(name.to_owned()))?;
+    let done = run(&path.to_string_lossy(), &["--version"], b"", LIMIT)?;
+    let words = String::from_utf8_lossy(&done.stdout).into_owned();
+    let version = words.split_whitespace().find_map(|word| word.strip_prefix('v')).unwrap_or("unknown").to_owned();
+    Ok((version, if words.contains("(nf_tables)") { Variant::Nft } else { Variant::Legacy }))
 }
 
 fn said(name: &str, arguments: &[&str]) -> Result<String, SaveError> {

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)] // tests start processes, read clocks and print
 
 mod analysis;
+mod backends;
 mod cases;
 mod configuration;
 mod daemon;

@@ -367,9 +367,9 @@ prop_compose! {
 
 prop_compose! {
     fn backend()(
-        name in text(), version in of(text()), active in any::<bool>(), capabilities in few(text()),
+        name in text(), version in of(text()), active in any::<bool>(), capabilities in few(text()), chosen in of(text()),
     ) -> Backend {
-        Backend { name, version, active, capabilities }
+        Backend { name, version, active, capabilities, chosen }
     }
 }
 

@@ -6,8 +6,10 @@ mod export;
 mod merge;
 mod read;
 mod statement;
+mod write;
 
 pub use export::export;
 pub use merge::{add_legacy, add_unknown, explain};
 pub use read::{ReadError, is_dump, lines_of, read};
 pub use statement::{Statements, statements};
+pub use write::Iptables;

@@ -2,6 +2,7 @@
 //!
 //! Text out, text in; nothing here runs nft. Nothing textual of a record but its typed values reaches the text.
 
+mod contract;
 mod import;
 mod lower;
 mod native;
@@ -9,6 +10,7 @@ mod read;
 mod scheme;
 mod write;
 
+pub use contract::Nftables;
 pub use import::{Imported, NotSaid, import, import_ruleset};
 pub use lower::{Lowered, Refused, lower};
 pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};

@@ -57,7 +57,8 @@ fn backend(name: &str, path: &Path, tables: &[(u8, String)], run: bool) -> Backe
         _ => fs::read_to_string("/etc/ufw/ufw.conf").is_ok_and(|conf| conf.lines().any(|l| l.trim() == "ENABLED=yes")),
     };
     let version = if run { version(path) } else { None };
-    Backend { name: name.to_owned(), version, active, capabilities: variant.map(str::to_owned).into_iter().collect() }
+    let capabilities = variant.map(str::to_owned).into_iter().collect();
+    Backend { name: name.to_owned(), version, active, capabilities, chosen: None }
 }
 
 /// Which of the two kinds of iptables a path leads to.

@@ -15,7 +15,7 @@ use afo::rule::{Direction, Packet};
 use afo::sys::lab::Lab;
 
 /// The programs of each kind for IPv4 and IPv6.
-const KINDS: [[&str; 2]; 2] =
+pub const KINDS: [[&str; 2]; 2] =
     [["iptables-nft-restore", "ip6tables-nft-restore"], ["iptables-legacy-restore", "ip6tables-legacy-restore"]];
 
 const SETS: &str = "create s hash:net family inet
@@ -36,13 +36,13 @@ add l s
 ";
 
 /// A lab of one kind of iptables.
-struct Tables {
+pub struct Tables {
     lab: Lab,
     programs: [&'static str; 2],
 }
 
 impl Tables {
-    fn open(programs: [&'static str; 2]) -> Self {
+    pub fn open(programs: [&'static str; 2]) -> Self {
         let lab = Lab::open(&INTERFACES).expect("a lab");
         let out = lab.run("ipset", &["restore"], SETS.as_bytes()).expect("ipset");
         assert!(out.status.success(), "{}", out.stderr);
@@ -55,7 +55,7 @@ impl Tables {
     }
 
     /// Loads the rules of one family and takes away all others.
-    fn load(&mut self, v6: bool, dump: &str) -> Ruleset {
+    pub fn load(&mut self, v6: bool, dump: &str) -> Ruleset {
         self.lab.load("").expect("an empty ruleset");
         for (program, own) in self.programs.into_iter().zip([!v6, v6]) {
             let empty = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n";
@@ -70,7 +70,7 @@ impl Tables {
     }
 
     /// Sends packets through what is loaded; how many were compared.
-    fn compare(&mut self, ruleset: &Ruleset, packets: &[Packet], dump: &str) -> usize {
+    pub fn compare(&mut self, ruleset: &Ruleset, packets: &[Packet], dump: &str) -> usize {
         let seen = self.lab.send(packets, ruleset.tracks()).expect("packets are sent");
         let algebra = Algebra::of(ruleset);
         let mut compared = 0;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 /// A rule brought nearer to sense, so that most are rendered: what AFO refuses as contradicting itself is taken out, and some matches at random.
-fn sensible(mut rule: Rule, protocol: Protocol, keep: [bool; 10]) -> Rule {
+pub fn sensible(mut rule: Rule, protocol: Protocol, keep: [bool; 10]) -> Rule {
     rule.extra.clear();
     (rule.vlan, rule.nat, rule.schedule, rule.position) = (OneOf::any(), None, None, Position::Auto);
     (rule.enabled, rule.family) = (true, FamilyMatch::Any);
@@ -40,7 +40,8 @@ fn kept<T>(list: OneOf<T>, keep: bool) -> OneOf<T> {
     if keep { list } else { OneOf::any() }
 }
 
-fn protocols() -> impl Strategy<Value = Protocol> {
+/// Protocols, those with fields of their own more often.
+pub fn protocols() -> impl Strategy<Value = Protocol> {
     use Protocol as P;
     prop_oneof![
         3 => prop::sample::select(vec![P::TCP, P::UDP, P::ICMP, P::ICMPV6, P::SCTP]),

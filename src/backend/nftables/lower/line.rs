@@ -1,56 +1,15 @@
 //! The matches of a rule: for one address family, the alternatives that together are the rule's packets.
 
-use super::address::{Part, list, matching, merged, part};
-use super::{Refused, refuse};
+use super::Refused;
+use super::address::{list, matching};
+use crate::backend::meaning::{Part, icmp_of, merged, necessary, part, spares, taken};
 use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
 use crate::packet::{Family, IcmpType, InterfacePattern, PortRange, Protocol};
-use crate::rule::{ConnectionState, Direction, OneOf, Rule, TcpFlag};
+use crate::rule::{ConnectionState, OneOf, Rule, TcpFlag};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Sets = Vec<(Set, Vec<Element>)>;
-
-/// ICMP that a host needs to stay reachable: IPv4 destination unreachable (it carries path MTU discovery, RFC 1191); ICMPv6
-/// errors, multicast listeners and neighbour discovery (RFC 4890, 4.3 and 4.4).
-fn necessary(family: Family) -> &'static [(u8, u8)] {
-    match family {
-        Family::Ipv4 => &[(3, 3)],
-        Family::Ipv6 => &[(1, 4), (130, 137), (143, 143)],
-    }
-}
-
-/// The ICMP of a family.
-pub(super) fn icmp_of(family: Family) -> Protocol {
-    if family == Family::Ipv4 { Protocol::ICMP } else { Protocol::ICMPV6 }
-}
-
-/// Whether the rule could take necessary ICMP from somebody. It cannot where it lets pass, where it is about ports or another
-/// protocol, and where only connections that are new or invalid are meant (neighbour discovery is untracked, errors are related).
-pub(super) fn may_spare(rule: &Rule) -> bool {
-    let takes = rule.action.denies() || rule.rate_limit.is_some();
-    let transport = !rule.source_port.is_any() || !rule.destination_port.is_any() || rule.tcp_flags.is_some();
-    let icmp = rule.protocol.matches(|p| *p == Protocol::ICMP) || rule.protocol.matches(|p| *p == Protocol::ICMPV6);
-    let harmless = [ConnectionState::New, ConnectionState::Invalid];
-    let states = &rule.connection_state;
-    let tracked = !states.is_any() && !states.is_negated() && states.items().iter().all(|s| harmless.contains(s));
-    takes && icmp && !transport && !tracked
-}
-
-/// Whether the lines for `family` leave the necessary ICMP alone. They do unless the rule names who is meant: networks or
-/// addresses of IPv4, single addresses of IPv6 (a network of IPv6 may hold the neighbours).
-fn spares(rule: &Rule, family: Family) -> bool {
-    let named = |list: &OneOf<_>| match part(list, family) {
-        Part::In(_) if family == Family::Ipv4 => true,
-        Part::In(spans) => spans.iter().all(|(first, last)| first == last),
-        _ => false,
-    };
-    let far = match rule.direction {
-        Direction::Input => named(&rule.source_address),
-        Direction::Output => named(&rule.destination_address),
-        Direction::Forward => named(&rule.source_address) || named(&rule.destination_address),
-    };
-    may_spare(rule) && !far
-}
 
 /// The alternatives of the rule within a family (`None`: in both at once); none where nothing of it is left there.
 ///
@@ -205,23 +164,6 @@ fn icmp_types(rule: &Rule, family: Family) -> Result<Vec<Vec<Statement>>, Refuse
         vec![icmp_match(family, "type", vec![(kind, kind)], false), icmp_match(family, "code", codes, false)]
     });
     Ok(lists.into_iter().chain(pairs).collect())
-}
-
-/// Refuses a denial of ICMP without which the host or its neighbours lose each other.
-fn taken(rule: &Rule, family: Family) -> Result<(), Refused> {
-    let needed = |t: &&IcmpType| necessary(family).iter().any(|(first, last)| (*first..=*last).contains(&t.kind));
-    match rule.icmp_type.items().iter().find(needed) {
-        Some(kind) if spares(rule, family) => Err(refuse(
-            rule,
-            "icmp_type",
-            kind,
-            format!(
-                "{family} does not work without it; types that may be denied to everybody are all but {}",
-                if family == Family::Ipv4 { "3" } else { "1-4, 130-137 and 143" }
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Ports. Without a protocol they are TCP's and UDP's.

@@ -10,34 +10,18 @@ mod golden;
 mod line;
 mod verdict;
 
-use self::address::families;
 use self::block::{bans, guard};
 use self::check::check;
 use self::line::matches;
 use self::verdict::finish;
+use crate::backend::meaning::{empty, families, names_loopback};
 use crate::backend::nftables::native::{Element, Hook, Rate, Set, Statement};
 use crate::backend::nftables::scheme::block::Block;
-use crate::packet::InterfacePattern;
-use crate::rule::{Action, Direction, Id, OneOf, Rule};
+use crate::rule::{Action, Direction, Id, Rule};
 use sha2::{Digest, Sha256};
-use std::fmt::Display;
 
-/// Why a rule cannot be had in nftables: which field of which rule, its value, and what is allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("rule {rule}: {field} `{value}`: {cause}")]
-pub struct Refused {
-    pub rule: Id,
-    pub field: &'static str,
-    /// The value, made harmless for a terminal and cut at 80 characters.
-    pub value: String,
-    pub cause: String,
-}
-
-/// A refusal of `rule` for what `field` holds.
-pub(super) fn refuse(rule: &Rule, field: &'static str, value: impl Display, cause: impl Into<String>) -> Refused {
-    let value = value.to_string().chars().take(80).flat_map(char::escape_debug).collect();
-    Refused { rule: rule.id.clone(), field, value, cause: cause.into() }
-}
+pub use crate::backend::meaning::Refused;
+pub(super) use crate::backend::meaning::refuse;
 
 /// One rule, lowered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +49,7 @@ pub fn lower(rule: &Rule) -> Result<Lowered, Vec<Refused>> {
     if !refused.is_empty() {
         return Err(refused);
     }
-    let mut lowered = empty(rule);
+    let mut lowered = bare(rule);
     match bans(rule) {
         _ if !rule.enabled => {}
         Some(blocks) => lowered.blocks = blocks,
@@ -74,7 +58,7 @@ pub fn lower(rule: &Rule) -> Result<Lowered, Vec<Refused>> {
     Ok(lowered)
 }
 
-fn empty(rule: &Rule) -> Lowered {
+fn bare(rule: &Rule) -> Lowered {
     Lowered {
         rule: rule.id.clone(),
         hook: hook(rule),
@@ -95,19 +79,9 @@ fn fill(rule: &Rule, lowered: &mut Lowered) -> Result<(), Refused> {
         }
     }
     if lowered.lines.is_empty() {
-        let (field, value) = narrowest(rule);
-        return Err(refuse(rule, field, value, "no packet can match: nothing is left of it in either address family"));
+        return Err(empty(rule, "no packet can match: nothing is left of it in either address family"));
     }
     Ok(())
-}
-
-/// The field that most likely emptied the rule.
-fn narrowest(rule: &Rule) -> (&'static str, String) {
-    match () {
-        () if !rule.source_address.is_any() => ("source_address", rule.source_address.to_string()),
-        () if !rule.destination_address.is_any() => ("destination_address", rule.destination_address.to_string()),
-        () => ("protocol", rule.protocol.to_string()),
-    }
 }
 
 fn hook(rule: &Rule) -> Hook {
@@ -118,11 +92,6 @@ fn hook(rule: &Rule) -> Hook {
         (_, Direction::Output) => Hook::Output,
         (_, Direction::Forward) => Hook::Forward,
     }
-}
-
-fn names_loopback(rule: &Rule) -> bool {
-    let names = |list: &OneOf<InterfacePattern>| !list.is_negated() && list.items().iter().any(|i| i.matches("lo"));
-    names(&rule.interface_in) || names(&rule.interface_out)
 }
 
 /// A name made from content: the same content has the same name, another content another.

@@ -1,14 +1,12 @@
 //! A policy: rules in their order, lowered, chain by chain.
-//!
-//! The order is: `first`, then by priority (lower before higher, none is 0) in the order given, then `last`, then rules that deny
-//! everything, which are a default policy and would hide what follows; `before:` and `after:` stand beside the rule that they name.
 
 use super::block::{Block, adding};
-use crate::backend::nftables::lower::{Lowered, Refused, lower, refuse};
+use crate::backend::meaning::{ordered, twice, why_there};
+use crate::backend::nftables::lower::{Lowered, Refused, lower};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
-use crate::packet::{AddressSpec, InterfacePattern};
+use crate::packet::InterfacePattern;
 use crate::record::Placement;
-use crate::rule::{Id, OneOf, Position, RejectWith, Rule};
+use crate::rule::{Id, RejectWith, Rule};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,79 +132,16 @@ fn loopback(hook: Hook, negated: bool) -> Option<Statement> {
     Some(Statement::Match { key, negated, right: Right::One(value) })
 }
 
-fn twice(rules: &[Rule]) -> Vec<Refused> {
-    let mut seen = BTreeSet::new();
-    let again = rules.iter().filter(|rule| !seen.insert(&rule.id));
-    again.map(|rule| refuse(rule, "id", &rule.id, "two rules have this id; each needs its own")).collect()
-}
-
-/// Whether a rule denies everything of its direction.
-pub(in crate::backend::nftables) fn is_default(rule: &Rule) -> bool {
-    let everywhere = rule.interface_in.is_any() && rule.interface_out.is_any();
-    let whole = |list: &OneOf<AddressSpec>| !list.is_negated() && list.items().iter().all(AddressSpec::is_everything);
-    let anyone = whole(&rule.source_address) && whole(&rule.destination_address);
-    let anything = rule.protocol.is_any()
-        && rule.source_port.is_any()
-        && rule.destination_port.is_any()
-        && rule.connection_state.is_any()
-        && rule.source_mac.is_any();
-    let always = rule.mark.is_none() && rule.tcp_flags.is_none() && rule.rate_limit.is_none();
-    rule.action.denies() && everywhere && anyone && anything && always && rule.position == Position::Auto
-}
-
-fn rank(rule: &Rule) -> (u8, i32) {
-    match rule.position {
-        Position::First => (0, 0),
-        Position::Last => (2, 0),
-        _ if is_default(rule) => (3, 0),
-        _ => (1, rule.priority.unwrap_or(0)),
-    }
-}
-
-fn ordered(rules: &[Rule]) -> Result<Vec<&Rule>, Refused> {
-    let beside = |rule: &&Rule| matches!(rule.position, Position::Before(_) | Position::After(_));
-    let (mut waiting, mut order): (Vec<&Rule>, Vec<&Rule>) = rules.iter().partition(beside);
-    order.sort_by_key(|rule| rank(rule));
-    while !waiting.is_empty() {
-        let before = waiting.len();
-        waiting.retain(|rule| !put_beside(rule, &mut order));
-        if let Some(stuck) = waiting.first().filter(|_| waiting.len() == before) {
-            let why = "no rule of that id and direction is there; name one of the same direction, or use first or last";
-            return Err(refuse(stuck, "position", &stuck.position, why));
-        }
-    }
-    Ok(order)
-}
-
-/// Puts a rule beside the one that it names, if that one has its place; rules after the same one keep their order.
-fn put_beside<'a>(rule: &'a Rule, order: &mut Vec<&'a Rule>) -> bool {
-    let find = |id: &Id, order: &[&Rule]| order.iter().position(|r| r.id == *id && r.direction == rule.direction);
-    let place = match &rule.position {
-        Position::Before(id) => find(id, order),
-        Position::After(id) => find(id, order).map(|at| {
-            let follows = |r: &&&Rule| r.position == Position::After(id.clone());
-            at + 1 + order[at + 1..].iter().take_while(follows).count()
-        }),
-        _ => None,
-    };
-    place.map(|at| order.insert(at, rule)).is_some()
-}
-
 fn placement(rule: &Rule, lowered: &Lowered) -> Placement {
     let sets: BTreeSet<String> = lowered.blocks.iter().map(|block| block.ban.set().name()).collect();
-    let (place, why) = match &rule.position {
+    let (place, why) = match () {
         _ if !rule.enabled => ("nowhere".to_owned(), "it is disabled".to_owned()),
         _ if !sets.is_empty() => (
             sets.into_iter().collect::<Vec<_>>().join(", "),
             "a ban for a time is an element that the kernel ends by itself, checked before addresses are translated"
                 .to_owned(),
         ),
-        Position::Auto if is_default(rule) => (
-            lowered.hook.name().to_owned(),
-            "it denies everything, so it stands last: what stood after it would never be reached".to_owned(),
-        ),
-        Position::Auto => (lowered.hook.name().to_owned(), "after the rules that were there".to_owned()),
-        position => (lowered.hook.name().to_owned(), format!("as asked: {position}")),
+        _ => (lowered.hook.name().to_owned(), why_there(rule)),
     };
     Placement { rule: rule.id.clone(), place, why }
 }

@@ -1,0 +1,192 @@
+//! Rules laid out as chains and lines.
+//!
+//! What one line can ask stands in one line. Alternatives of several parts, exceptions, and acts of several steps get a chain of
+//! their own, so that lists cost the sum of their lengths and not the product, and each packet is counted once.
+
+use super::act::{Act, Target};
+use super::ask::{Ask, What};
+use super::chain;
+use super::split::{All, Dim, parts};
+use crate::backend::Refused;
+use crate::packet::{Family, InterfacePattern};
+use crate::rule::{Direction, Id, Rule};
+use std::fmt::Write;
+
+/// A line of a chain.
+#[derive(Debug)]
+struct Line {
+    chain: String,
+    asks: All,
+    target: Target,
+    rule: Id,
+}
+
+/// The chains and lines of a generation.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    generation: u64,
+    chains: Vec<String>,
+    lines: Vec<Line>,
+    used: Vec<Direction>,
+    /// How many rules have lines, and how many chains the last of them has.
+    rules: usize,
+    own: usize,
+}
+
+impl Sheet {
+    pub(super) fn new(generation: u64) -> Self {
+        Self { generation, chains: Vec::new(), lines: Vec::new(), used: Vec::new(), rules: 0, own: 0 }
+    }
+
+    /// Whether no rule has a line.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Lays a rule out; whether it has packets in the family. `named`: a rule of its chain names loopback, so each that does not
+    /// leaves it alone by itself.
+    ///
+    /// # Errors
+    /// When the rule asks for ICMP that must not be taken.
+    pub(super) fn rule(&mut self, rule: &Rule, family: Family, named: bool) -> Result<bool, Vec<Refused>> {
+        let guarded = named && !crate::backend::meaning::names_loopback(rule);
+        let Some(parts) = parts(rule, family, guarded).map_err(|why| vec![why])? else {
+            return Ok(false);
+        };
+        self.rules += 1;
+        self.own = 0;
+        if !self.used.contains(&rule.direction) {
+            self.used.push(rule.direction);
+        }
+        let at = self.generation(rule.direction);
+        self.place(&rule.id, &at, parts, &Act::of(rule, family));
+        Ok(true)
+    }
+
+    fn generation(&self, direction: Direction) -> String {
+        format!("AFO-g{}-{}", self.generation, chain(direction).1)
+    }
+
+    fn place(&mut self, rule: &Id, chain: &str, parts: Vec<Dim>, act: &Act) {
+        let (mut fixed, mut lists, mut exceptions) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Dim::Any(mut list) if list.len() == 1 => fixed.extend(list.remove(0)),
+                Dim::Any(list) => lists.push(list),
+                Dim::None(list) => exceptions.extend(list),
+            }
+        }
+        if exceptions.is_empty() {
+            return self.spread(rule, chain, fixed, &lists, act);
+        }
+        let own = self.chain();
+        self.line(rule, chain, fixed, Target::Chain(own.clone()));
+        for asks in exceptions {
+            self.line(rule, &own, asks, Target::Return);
+        }
+        self.spread(rule, &own, Vec::new(), &lists, act);
+    }
+
+    fn spread(&mut self, rule: &Id, chain: &str, fixed: All, lists: &[Vec<All>], act: &Act) {
+        let with = |asks: &All| [fixed.clone(), asks.clone()].concat();
+        match lists {
+            [] => self.end(rule, chain, &fixed, act),
+            [last] if act.is_single() => last.iter().for_each(|asks| self.end(rule, chain, &with(asks), act)),
+            [list, rest @ ..] => {
+                let next = self.chain();
+                list.iter().for_each(|asks| self.line(rule, chain, with(asks), Target::Chain(next.clone())));
+                self.spread(rule, &next, Vec::new(), rest, act);
+            }
+        }
+    }
+
+    /// The act itself. A rate is asked once for each packet.
+    fn end(&mut self, rule: &Id, chain: &str, asks: &All, act: &Act) {
+        let mut counted = asks.clone();
+        counted.extend(act.rate.clone().map(|bucket| Ask::that(What::Rate(bucket))));
+        match (&act.rate, &act.log, &act.verdict) {
+            (Some(_), Some(log), Some(verdict)) => {
+                let own = self.chain();
+                self.line(rule, chain, counted, Target::Chain(own.clone()));
+                self.line(rule, &own, Vec::new(), log.clone());
+                self.line(rule, &own, Vec::new(), verdict.clone());
+            }
+            (_, log, verdict) => {
+                for target in log.iter().chain(verdict) {
+                    self.line(rule, chain, counted.clone(), target.clone());
+                }
+            }
+        }
+        if let Some(over) = &act.over {
+            self.line(rule, chain, asks.clone(), over.clone());
+        }
+    }
+
+    fn chain(&mut self) -> String {
+        self.own += 1;
+        let name = format!("AFO-g{}-r{}-{}", self.generation, self.rules, self.own);
+        self.chains.push(name.clone());
+        name
+    }
+
+    fn line(&mut self, rule: &Id, chain: &str, mut asks: All, target: Target) {
+        asks.extend(target.wants(&asks));
+        asks.sort();
+        self.lines.push(Line { chain: chain.to_owned(), asks, target, rule: rule.clone() });
+    }
+
+    /// The text, and the rules that its lines are for. `named` are the directions whose rules leave loopback alone by themselves.
+    pub(super) fn text(&self, program: &str, named: &[Direction]) -> (String, Vec<(usize, Id)>) {
+        let mut text = format!("# for {program}-restore --noflush\n*filter\n");
+        let used: Vec<Direction> = Direction::ALL.iter().copied().filter(|way| self.used.contains(way)).collect();
+        for way in &used {
+            put(&mut text, &format!(":{} - [0:0]", chain(*way).0));
+            put(&mut text, &format!(":{} - [0:0]", self.generation(*way)));
+        }
+        self.chains.iter().for_each(|name| put(&mut text, &format!(":{name} - [0:0]")));
+        for way in &used {
+            let (head, own) = (chain(*way).0, self.generation(*way));
+            put(&mut text, &format!("-A {head} {MINE} -j {own}"));
+            if let Some(lo) = loopback(*way).filter(|_| !named.contains(way)) {
+                put(&mut text, &format!("-A {own} {lo} {MINE} -j RETURN"));
+            }
+        }
+        let mut lines = Vec::with_capacity(self.lines.len());
+        let before = text.lines().count();
+        for (n, line) in self.lines.iter().enumerate() {
+            lines.push((before + n + 1, line.rule.clone()));
+            put(&mut text, &line.to_text());
+        }
+        for way in &used {
+            let (head, built_in) = chain(*way);
+            put(&mut text, &format!("-I {built_in} {MINE} -j {head}"));
+        }
+        text.push_str("COMMIT\n");
+        (text, lines)
+    }
+}
+
+/// The comment of a line of the scheme itself.
+const MINE: &str = "-m comment --comment afo";
+
+fn put(text: &mut String, line: &str) {
+    // A String takes every write.
+    let _ = writeln!(text, "{line}");
+}
+
+/// The match of loopback where a direction can see it.
+fn loopback(direction: Direction) -> Option<Ask> {
+    let lo: InterfacePattern = "lo".parse().ok()?;
+    match direction {
+        Direction::Input => Some(Ask::that(What::In(lo))),
+        Direction::Output => Some(Ask::that(What::Out(lo))),
+        Direction::Forward => None,
+    }
+}
+
+impl Line {
+    fn to_text(&self) -> String {
+        let asks: String = self.asks.iter().map(|ask| format!("{ask} ")).collect();
+        format!("-A {} {asks}-m comment --comment {} -j {}", self.chain, self.rule, self.target)
+    }
+}

@@ -1,0 +1,133 @@
+//! AFO's rules as text for iptables-restore and ip6tables-restore, to be loaded with `--noflush`.
+//!
+//! A chain of AFO's stands first in each built-in chain that rules are for and leads to the chain of a generation, which holds the
+//! rules. Nothing else of the table is named: its policies, its other chains and rules stay what they are. What iptables cannot do
+//! exactly is refused; nothing is left out in silence.
+
+mod act;
+mod ask;
+mod check;
+mod lay;
+mod split;
+#[cfg(test)]
+mod tests;
+
+use self::lay::Sheet;
+use super::read;
+use crate::backend::meaning::{empty, names_loopback, ordered, twice, why_there};
+use crate::backend::{Backend, Capability, Extent, Native, Refused};
+use crate::packet::Family;
+use crate::record::Placement;
+use crate::rule::ruleset::Ruleset;
+use crate::rule::{Direction, Rule};
+
+/// The two programs, each of one address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Iptables {
+    V4,
+    V6,
+}
+
+impl Iptables {
+    fn family(self) -> Family {
+        if self == Self::V4 { Family::Ipv4 } else { Family::Ipv6 }
+    }
+
+    fn other(self) -> Self {
+        if self == Self::V4 { Self::V6 } else { Self::V4 }
+    }
+
+    fn version(self) -> &'static str {
+        if self == Self::V4 { "IPv4" } else { "IPv6" }
+    }
+}
+
+impl Backend for Iptables {
+    fn name(&self) -> &'static str {
+        if *self == Self::V4 { "iptables" } else { "ip6tables" }
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        use Capability as C;
+        match self {
+            Self::V4 => &[C::Ipv4, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource],
+            Self::V6 => &[C::Ipv6, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource],
+        }
+    }
+
+    fn render(&self, rules: &[Rule], _: Extent) -> Result<Native, Vec<Refused>> {
+        let mut refused = twice(rules);
+        refused.extend(rules.iter().flat_map(|rule| check::check(rule, self.family())));
+        let order = ordered(rules).unwrap_or_else(|why| {
+            refused.push(why);
+            Vec::new()
+        });
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        written(*self, &order)
+    }
+
+    fn model(&self, native: &Native) -> Result<Ruleset, String> {
+        read(&native.text).map_err(|e| format!("line {e}"))
+    }
+}
+
+/// The chain of AFO's that the built-in one of a direction leads to, and that one.
+pub(super) fn chain(direction: Direction) -> (&'static str, &'static str) {
+    match direction {
+        Direction::Input => ("AFO-INPUT", "INPUT"),
+        Direction::Forward => ("AFO-FORWARD", "FORWARD"),
+        Direction::Output => ("AFO-OUTPUT", "OUTPUT"),
+    }
+}
+
+/// The generation that a text for an empty host is.
+const FIRST: u64 = 1;
+
+fn written(program: Iptables, order: &[&Rule]) -> Result<Native, Vec<Refused>> {
+    let mut sheet = Sheet::new(FIRST);
+    let (mut placement, mut refused) = (Vec::new(), Vec::new());
+    let named = Direction::ALL.iter().copied().filter(|way| order.iter().any(|rule| names_it(rule, *way)));
+    let named: Vec<Direction> = named.collect();
+    for rule in order {
+        let laid = match rule.enabled {
+            true => sheet.rule(rule, program.family(), named.contains(&rule.direction))?,
+            false => false,
+        };
+        let (place, why) = match () {
+            () if !rule.enabled => ("nowhere".to_owned(), "it is disabled".to_owned()),
+            () if !laid => ("nowhere".to_owned(), unseen(program)),
+            () => (chain(rule.direction).0.to_owned(), why_there(rule)),
+        };
+        if rule.enabled && !laid {
+            refused.push(empty(rule, &unseen(program)));
+        }
+        placement.push(Placement { rule: rule.id.clone(), place, why });
+    }
+    // Rules of the other family beside rules of this one are that program's; alone they are a mistake.
+    if sheet.is_empty() && !refused.is_empty() {
+        return Err(refused);
+    }
+    let (text, lines) = sheet.text(program.name(), &named);
+    let lines = lines.into_iter().collect();
+    Ok(Native { text, json: None, placement, lines, elsewhere: elsewhere(program, order) })
+}
+
+/// What the other program has of the rules.
+fn elsewhere(program: Iptables, order: &[&Rule]) -> Vec<String> {
+    let other = program.other();
+    let seen = |rule: &&&Rule| rule.enabled && matches!(split::parts(rule, other.family(), false), Ok(Some(_)));
+    let words = || format!("what the rules say of {} is for --backend {}", other.version(), other.name());
+    order.iter().any(|rule| seen(&rule)).then(words).into_iter().collect()
+}
+
+/// Whether a rule makes the chain of a direction see loopback, which it leaves alone otherwise.
+fn names_it(rule: &Rule, direction: Direction) -> bool {
+    rule.enabled && rule.direction == direction && direction != Direction::Forward && names_loopback(rule)
+}
+
+fn unseen(program: Iptables) -> String {
+    let (own, other) = (program.version(), program.other());
+    format!("no packet of {own} can match; what is of {} is for --backend {}", other.version(), other.name())
+}
