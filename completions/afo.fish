@@ -39,7 +39,7 @@ complete -c afo -n "__fish_afo_needs_command" -f -a "status" -d 'Show what AFO h
 complete -c afo -n "__fish_afo_needs_command" -f -a "doctor" -d 'Check what AFO needs on this host and say what to do about what is missing'
 complete -c afo -n "__fish_afo_needs_command" -f -a "schema" -d 'Print the JSON Schema of a record KIND'
 complete -c afo -n "__fish_afo_needs_command" -f -a "config" -d 'Show, check or change the configuration'
-complete -c afo -n "__fish_afo_needs_command" -f -a "backends" -d 'List the packet filters of this host, and which of them AFO writes for'
+complete -c afo -n "__fish_afo_needs_command" -f -a "backends" -d 'List the packet filters of this host, what AFO can write for each, and which it chooses'
 complete -c afo -n "__fish_afo_needs_command" -f -a "help" -d 'Show the help of COMMAND'
 complete -c afo -n "__fish_afo_using_subcommand status" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"

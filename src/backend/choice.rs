@@ -12,7 +12,9 @@ pub fn chosen(found: &[record::Backend]) -> Option<(usize, String)> {
         if !others.is_empty() {
             // Only a drop is final across base chains (nft(8), VERDICT STATEMENTS).
             let others = others.join(", ");
-            why.push_str(&format!("; rules of {others} stand beside: what AFO denies is denied, what they drop stays dropped"));
+            why.push_str(&format!(
+                "; rules of {others} stand beside: what AFO denies is denied, what they drop stays dropped"
+            ));
         }
         return Some((at, why));
     }
@@ -38,7 +40,10 @@ mod tests {
         assert_eq!(chosen(&[iptables.clone(), nft.clone()]), Some((1, why)));
         let live = record::Backend { active: true, ..iptables.clone() };
         let (_, why) = chosen(&[nft, live]).expect("one");
-        assert!(why.ends_with("; rules of iptables stand beside: what AFO denies is denied, what they drop stays dropped"), "{why}");
+        assert!(
+            why.ends_with("; rules of iptables stand beside: what AFO denies is denied, what they drop stays dropped"),
+            "{why}"
+        );
         let words = "nft is not installed and iptables (the kind legacy) is".to_owned();
         assert_eq!(chosen(&[filter("ufw", true, &[]), iptables]), Some((1, words)));
         assert_eq!(chosen(&[filter("ufw", true, &[])]), None);

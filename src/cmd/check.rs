@@ -95,6 +95,10 @@ impl Command for Args {
         if world.is_live() || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
         }
+        if self.invariants.is_some() && backend.name() != "nftables" {
+            let words = format!("invariants are proven of rules in nftables, not of rules in {}", backend.name());
+            return Err(Failure::undecided(words).hint("leave --invariants out, or --backend"));
+        }
         let budget = Budget { steps: self.steps };
         let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, budget, shell)).transpose()?;
         shell.filter(&mut Checked { world, held })

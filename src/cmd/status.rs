@@ -138,7 +138,8 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
 /// What is live beside the programs of iptables, where their own rules are.
 fn beside(backends: &[Backend]) -> Vec<String> {
     let programs = [("iptables", false), ("ip6tables", true)];
-    let there = programs.into_iter().filter(|(name, _)| backends.iter().any(|found| found.name == *name && found.active));
+    let there =
+        programs.into_iter().filter(|(name, _)| backends.iter().any(|found| found.name == *name && found.active));
     there.flat_map(|(_, v6)| variants::beside(v6)).collect()
 }
 
