@@ -1,5 +1,6 @@
 //! What surely becomes of packets, whatever the conditions with numbers say; and where they decide, what may.
 
+use super::program::End;
 use super::ways::{Exhausted, Fated, Laid, Meter};
 use crate::packet::Cell;
 use crate::rule::evaluate::Fate;
@@ -17,6 +18,8 @@ pub(super) struct Known {
     pub(super) by: Option<usize>,
     /// The conditions that decide where it is not sure.
     pub(super) terms: BTreeSet<u32>,
+    /// The steps that translate their destination, each on one of the ways that they may go; nothing on a way without.
+    pub(super) turned: BTreeSet<Option<usize>>,
 }
 
 impl Known {
@@ -55,9 +58,10 @@ pub(super) fn known_into(
 
 fn one(part: Fated) -> Known {
     let terms = part.cell.atoms().iter().map(|(atom, _)| *atom).collect();
+    let turned = BTreeSet::from([part.turned[End::Destination as usize]]);
     let mut cell = part.cell;
     cell.drop_atoms();
-    Known { cell, fates: BTreeSet::from([part.fate]), by: part.by, terms }
+    Known { cell, fates: BTreeSet::from([part.fate]), by: part.by, terms, turned }
 }
 
 /// Lays the ways of the same packets over one another.
@@ -91,5 +95,11 @@ fn without(cells: Vec<Cell>, other: &Cell) -> Vec<Cell> {
 fn both(old: &Known, new: &Known, cell: Cell) -> Known {
     let by = if new.fates.first() < old.fates.first() { new.by } else { old.by };
     let fates = old.fates.union(&new.fates).copied().collect();
-    Known { cell, fates, by, terms: old.terms.union(&new.terms).copied().collect() }
+    Known {
+        cell,
+        fates,
+        by,
+        terms: old.terms.union(&new.terms).copied().collect(),
+        turned: old.turned.union(&new.turned).copied().collect(),
+    }
 }

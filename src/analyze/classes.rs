@@ -33,6 +33,8 @@ struct Piece {
     terms: Vec<u32>,
     /// Where other rules decide about some of them: a packet that shows it, and how many rules these are at most.
     shown: Option<(Packet, usize)>,
+    /// The words of what translates where they go to.
+    led: Option<String>,
 }
 
 /// Sets of packets with an answer each.
@@ -50,20 +52,27 @@ impl Pieces {
             by,
             terms: Vec::new(),
             shown: None,
+            led: None,
         });
     }
 
-    /// Adds packets of which nobody knows what becomes of them, as conditions with numbers decide.
-    pub(super) fn add_open(&mut self, direction: Direction, cell: Cell, by: By, terms: Vec<u32>) {
-        self.0.push(Piece {
-            verdict: "unknown",
-            direction,
-            cell: whole_families(cell),
-            before: None,
-            by,
-            terms,
-            shown: None,
-        });
+    /// Adds packets of which nobody knows what becomes of them, as conditions with numbers decide; with what leads them on, if they are.
+    pub(super) fn add_open(&mut self, direction: Direction, cell: Cell, by: By, terms: Vec<u32>, led: Option<String>) {
+        let (verdict, cell) = ("unknown", whole_families(cell));
+        self.0.push(Piece { verdict, direction, cell, before: None, by, terms, shown: None, led });
+    }
+
+    /// Adds packets that get an answer after they were led on.
+    pub(super) fn add_led(
+        &mut self,
+        verdict: &'static str,
+        direction: Direction,
+        cell: Cell,
+        by: By,
+        led: Option<String>,
+    ) {
+        let cell = whole_families(cell);
+        self.0.push(Piece { verdict, direction, cell, before: None, by, terms: Vec::new(), shown: None, led });
     }
 
     /// Adds packets that get an answer as far as no other rules decide: a packet that does, and how many rules these are at most.
@@ -76,7 +85,16 @@ impl Pieces {
         shown: (Packet, usize),
     ) {
         let cell = whole_families(cell);
-        self.0.push(Piece { verdict, direction, cell, before: None, by, terms: Vec::new(), shown: Some(shown) });
+        self.0.push(Piece {
+            verdict,
+            direction,
+            cell,
+            before: None,
+            by,
+            terms: Vec::new(),
+            shown: Some(shown),
+            led: None,
+        });
     }
 
     /// How many there are.
@@ -103,16 +121,24 @@ impl Pieces {
         (before, ruleset): (Option<&Ruleset>, &Ruleset),
         base: &dyn Fn(Direction) -> Option<Cell>,
     ) -> (Vec<FateClass>, usize) {
-        let groups: BTreeSet<_> = self.0.iter().map(|p| (p.verdict, p.direction, &p.terms)).collect();
+        let groups: BTreeSet<_> = self.0.iter().map(|p| (p.verdict, p.direction, &p.terms, &p.led)).collect();
         let mut sized = Vec::new();
-        for (verdict, direction, depends) in groups {
-            let same = |p: &&Piece| p.verdict == verdict && p.direction == direction && p.terms == *depends;
+        for (verdict, direction, depends, led) in groups {
+            let same = |p: &&Piece| (p.verdict, p.direction, &p.terms, &p.led) == (verdict, direction, depends, led);
             let own: Vec<&Piece> = self.0.iter().filter(same).collect();
             let cells = without_atoms(own.iter().map(|piece| piece.cell.clone()).collect());
             let base = base(direction);
             for cell in fewer(cells) {
                 let sure = is_sure(&cell, terms);
-                let told = Told { direction, cell: &cell, own: &own, depends, terms, base: base.as_ref() };
+                let told = Told {
+                    direction,
+                    cell: &cell,
+                    own: &own,
+                    depends,
+                    led: led.as_deref(),
+                    terms,
+                    base: base.as_ref(),
+                };
                 sized.push((
                     std::cmp::Reverse(sure),
                     std::cmp::Reverse(cell.magnitude()),
@@ -211,6 +237,7 @@ struct Told<'a> {
     cell: &'a Cell,
     own: &'a [&'a Piece],
     depends: &'a [u32],
+    led: Option<&'a str>,
     terms: &'a Terms,
     base: Option<&'a Cell>,
 }
@@ -268,7 +295,8 @@ impl Told<'_> {
         });
         let depends: Vec<_> = self.depends.iter().map(|atom| format!("`{}`", self.terms.words(*atom))).collect();
         let open = (!depends.is_empty()).then(|| format!(", depending on {}", depends.join(", ")));
-        std::iter::once(words).chain(atoms).chain(open).collect()
+        let led = self.led.map(|led| format!(", translated by `{led}`"));
+        std::iter::once(words).chain(led).chain(atoms).chain(open).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of a set of packets: split, step by step, into parts of one fate each.
 
 use super::cells::Doubt;
-use super::program::{Act, Program};
+use super::program::{Act, Program, TurnedBy};
 use crate::packet::Cell;
 use std::ops::ControlFlow;
 
@@ -15,6 +15,8 @@ pub(super) struct Part {
     pub(super) by: Option<usize>,
     /// Set where a step that may happen or not decided.
     pub(super) doubt: Option<Doubt>,
+    /// What translated them on their way.
+    pub(super) turned: TurnedBy,
 }
 
 struct Piece {
@@ -22,6 +24,7 @@ struct Piece {
     at: usize,
     by: Option<usize>,
     doubt: Option<Doubt>,
+    turned: TurnedBy,
     /// Steps that may touch it, ascending.
     over: Vec<usize>,
 }
@@ -45,7 +48,7 @@ pub(super) fn fates(
     let mut stack: Vec<Piece> = Vec::new();
     for cell in cells.iter().flat_map(Cell::by_family) {
         let over = program.index.touching(steps, &cell, from, steps.len());
-        stack.push(Piece { cell, at: from, by: None, doubt: None, over });
+        stack.push(Piece { cell, at: from, by: None, doubt: None, turned: TurnedBy::default(), over });
     }
     let mut count = 0;
     while let Some(piece) = stack.pop() {
@@ -54,7 +57,7 @@ pub(super) fn fates(
             return Err(Spent);
         }
         let Some(first) = piece.over.iter().copied().find(|n| *n >= piece.at) else {
-            let part = Part { cell: piece.cell, passes: true, by: piece.by, doubt: piece.doubt };
+            let part = Part { cell: piece.cell, passes: true, by: piece.by, doubt: piece.doubt, turned: piece.turned };
             if visit(part).is_break() {
                 return Ok(());
             }
@@ -78,7 +81,7 @@ fn split(
     let go_on = |cell: Cell, at: usize, by: Option<usize>, doubt: Option<Doubt>| {
         let over = piece.over.iter().copied();
         let over = over.filter(|n| *n >= at && !program.steps[*n].cell.is_disjoint(&cell)).collect();
-        Piece { cell, at, by, doubt, over }
+        Piece { cell, at, by, doubt, turned: piece.turned, over }
     };
     for cell in piece.cell.minus(&step.cell) {
         stack.push(go_on(cell, first + 1, piece.by, piece.doubt));
@@ -89,12 +92,24 @@ fn split(
         stack.push(go_on(inside.clone(), first + 1, piece.by, doubt));
     }
     match step.act {
-        Act::Deny => return visit(Part { cell: inside, passes: false, by: Some(first), doubt }),
-        Act::Accept(end) => stack.push(go_on(inside, end, Some(first), doubt)),
+        Act::Deny => return visit(Part { cell: inside, passes: false, by: Some(first), doubt, turned: piece.turned }),
+        Act::Accept(end) => {
+            let turned = turned(program, piece.turned, first);
+            stack.push(Piece { turned, ..go_on(inside, end, Some(first), doubt) });
+        }
         Act::Leave(end) => stack.push(go_on(inside, end, piece.by, doubt)),
         Act::Pass => stack.push(go_on(inside, first + 1, piece.by, piece.doubt)),
     }
     ControlFlow::Continue(())
+}
+
+/// What translated packets that a step accepts: of several nat chains of a hook the first that translates is the last that is gone
+/// through.
+fn turned(program: &Program, mut turned: TurnedBy, step: usize) -> TurnedBy {
+    if let Some(turn) = program.turn(step) {
+        turned[turn.end as usize].get_or_insert(step);
+    }
+    turned
 }
 
 /// Parts of which it is sure after all: where every way that chance can take ends the same.

@@ -6,6 +6,7 @@ use super::classes::decider;
 use super::passing::outcome;
 use super::query::Query;
 use super::reach::asked;
+use super::sent::{Lands, Leads, lands};
 use super::ways::{Laid, Meter, Terms};
 use crate::record::FateClass;
 use crate::rule::evaluate::Fate;
@@ -28,7 +29,13 @@ fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Que
         if cells.is_empty() {
             continue;
         }
-        match outcome(ruleset, *direction, &cells, budget) {
+        let Ok(leads) = Leads::of(ruleset, *direction) else {
+            open = true;
+            continue;
+        };
+        let (arriving, (led, _)) = (leads.arriving(&cells), leads.apart(&cells));
+        let stays = arriving.is_empty() && led.is_empty();
+        match if stays { outcome(ruleset, *direction, &cells, budget) } else { Ok(None) } {
             Ok(Some(found)) => {
                 open |= found.open;
                 through |= found.through.is_some();
@@ -46,11 +53,20 @@ fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Que
                 continue;
             }
         }
-        let parts = laid.as_ref().and_then(|laid| Some((laid, known(laid, &cells, &mut meter).ok()?)));
-        let Some((laid, parts)) = parts else {
+        let parts = laid.as_ref().and_then(|laid| {
+            Some((laid, known(laid, &cells, &mut meter).ok()?, known(laid, &arriving, &mut meter).ok()?))
+        });
+        let Some((laid, mut parts, led)) = parts else {
             open = true;
             continue;
         };
+        let mut perhaps = false;
+        parts.extend(led.into_iter().filter(|part| {
+            let lands = lands(laid, &part.cell, &part.turned, &cells);
+            perhaps |= lands == Lands::Perhaps && part.fates.contains(&Fate::Accepted);
+            lands == Lands::Surely
+        }));
+        open |= perhaps;
         for part in &parts {
             let passes = part.fates.contains(&Fate::Accepted);
             open |= passes && part.sure().is_none();

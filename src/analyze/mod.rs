@@ -67,6 +67,7 @@ mod query;
 mod reach;
 mod reason;
 mod search;
+mod sent;
 mod sift;
 mod spans;
 #[cfg(test)]

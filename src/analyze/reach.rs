@@ -4,7 +4,9 @@ use super::Budget;
 use super::certain::known_into;
 use super::classes::{Pieces, hull, more_words};
 use super::passing::wide;
+use super::program::Unlaid;
 use super::query::Query;
+use super::sent::{Lands, Leads, lands};
 use super::ways::{Exhausted, Laid, Meter, Terms, coming, possible};
 use crate::packet::Cell;
 use crate::record::Answer;
@@ -22,26 +24,10 @@ pub fn reach(ruleset: &Ruleset, query: &Query, budget: Budget) -> Answer {
     for direction in Direction::ALL.iter().copied() {
         let cells = asked(query, direction, ruleset);
         let Some(base) = hull(&cells) else { continue };
-        bases.push((direction, base));
-        match wide(ruleset, direction, &cells, budget, &mut pieces) {
-            Ok(Some(left)) => {
-                open.extend(left);
-                continue;
-            }
-            Ok(None) => {}
-            Err(why) => {
-                open.push(format!("{direction} packets: not judged: {why}"));
-                continue;
-            }
-        }
-        match Laid::new(ruleset, direction, &mut terms) {
-            Ok(laid) => {
-                if through(&laid, &cells, &mut meter, &mut pieces).is_err() {
-                    open.push(format!("{direction} packets: {}", budget.undecided("what else gets through")));
-                }
-            }
-            Err(why) => open.push(format!("{direction} packets: not judged: {why}")),
-        }
+        let mut asking = Asking { ruleset, direction, cells, budget, meter: &mut meter, terms: &mut terms };
+        let (told, arriving) = asking.told(&mut pieces);
+        bases.push((direction, hull(&arriving).and_then(|more| hull(&[base.clone(), more])).unwrap_or(base)));
+        open.extend(told);
     }
     open.extend(ruleset.unread.iter().map(|text| format!("not understood, and may decide: {text}")));
     let base = |direction| bases.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
@@ -65,19 +51,74 @@ pub(super) fn asked(query: &Query, direction: Direction, ruleset: &Ruleset) -> V
     own.flat_map(|cell| coming(ruleset, direction, &cell)).collect()
 }
 
-fn through(laid: &Laid, cells: &[Cell], meter: &mut Meter, pieces: &mut Pieces) -> Result<(), Exhausted> {
+/// A question about one direction.
+struct Asking<'a> {
+    ruleset: &'a Ruleset,
+    direction: Direction,
+    cells: Vec<Cell>,
+    budget: Budget,
+    meter: &'a mut Meter,
+    terms: &'a mut Terms,
+}
+
+impl Asking<'_> {
+    /// Adds what gets through; what was not found out, and the packets that were sent elsewhere and looked at too.
+    fn told(&mut self, pieces: &mut Pieces) -> (Vec<String>, Vec<Cell>) {
+        let direction = self.direction;
+        self.parts(pieces).unwrap_or_else(|why| (vec![format!("{direction} packets: not judged: {why}")], Vec::new()))
+    }
+
+    fn parts(&mut self, pieces: &mut Pieces) -> Result<(Vec<String>, Vec<Cell>), Unlaid> {
+        let leads = Leads::of(self.ruleset, self.direction)?;
+        let arriving = leads.arriving(&self.cells);
+        let (mut own, rest) = leads.apart(&self.cells);
+        let left = match rest.is_empty() {
+            true => None,
+            false => wide(self.ruleset, self.direction, &rest, self.budget, pieces)?,
+        };
+        if left.is_none() {
+            own.clone_from(&self.cells);
+        }
+        let mut open = left.unwrap_or_default();
+        if !own.is_empty() || !arriving.is_empty() {
+            let laid = Laid::new(self.ruleset, self.direction, self.terms)?;
+            let mut done = through(&laid, &own, None, self.meter, pieces);
+            if done.is_ok() {
+                done = through(&laid, &arriving, Some(&self.cells), self.meter, pieces);
+            }
+            if done.is_err() {
+                open.push(format!("{} packets: {}", self.direction, self.budget.undecided("what else gets through")));
+            }
+        }
+        Ok((open, arriving))
+    }
+}
+
+/// Adds what of some packets gets through; where they were sent elsewhere, what of them is led to where others are asked for.
+fn through(
+    laid: &Laid,
+    cells: &[Cell],
+    asked: Option<&[Cell]>,
+    meter: &mut Meter,
+    pieces: &mut Pieces,
+) -> Result<(), Exhausted> {
     let mut parts = Vec::new();
     let whole = known_into(laid, cells, meter, &mut parts);
     for part in parts {
         let by = laid.by(part.by);
+        let lands = asked.map_or(Lands::Surely, |asked| lands(laid, &part.cell, &part.turned, asked));
+        let led = part.turned.iter().find_map(|step| laid.translation(*step)).map(|to| to.text.clone());
         match part.sure() {
-            Some(Fate::Accepted) => pieces.add("accept", laid.direction, part.cell, None, by),
-            Some(_) => {}
-            None if part.fates.contains(&Fate::Accepted) => {
-                pieces.add_open(laid.direction, part.cell, by, part.terms.into_iter().collect());
+            _ if lands == Lands::Never => {}
+            Some(Fate::Accepted) if lands == Lands::Surely => {
+                pieces.add_led("accept", laid.direction, part.cell, by, led);
+            }
+            Some(fate) if !fate.passes() => {}
+            _ if part.fates.contains(&Fate::Accepted) => {
+                pieces.add_open(laid.direction, part.cell, by, part.terms.into_iter().collect(), led);
             }
             // Dropped or rejected: neither gets through.
-            None => {}
+            _ => {}
         }
     }
     whole
@@ -87,11 +128,12 @@ fn through(laid: &Laid, cells: &[Cell], meter: &mut Meter, pieces: &mut Pieces) 
 mod tests {
     use super::*;
     use crate::analyze::query::Names;
-    use crate::analyze::tests::{packets, ruleset};
+    use crate::analyze::tests::{packets, ruleset, turning};
     use crate::analyze::trace::tests::{closed, line};
     use crate::packet::{Bits, Narrow, Ranges, Wide};
     use crate::rule::evaluate::evaluate;
     use crate::rule::ruleset::{Condition, Verdict};
+    use crate::rule::{ConnectionState, Packet};
     use proptest::prelude::*;
 
     fn query(text: &str) -> Query {
@@ -137,11 +179,34 @@ mod tests {
             let laid = Laid::new(&ruleset, Direction::Input, &mut Terms::default()).expect("no circles");
             let cells = asked(&query("input state any flags any"), Direction::Input, &ruleset);
             let mut pieces = Pieces::default();
-            through(&laid, &cells, &mut Meter::new(100_000), &mut pieces).expect("small");
+            through(&laid, &cells, None, &mut Meter::new(100_000), &mut pieces).expect("small");
             for packet in packets().iter().step_by(5) {
                 let fate = evaluate(&ruleset, packet, &mut |_, _| false).expect("no circles").fate;
                 let expected = if fate.passes() { vec!["accept"] } else { vec![] };
                 prop_assert_eq!(pieces.of(packet), expected, "{}", packet);
+            }
+        }
+
+        /// A question about a destination is about what was sent there and about what is led there.
+        #[test]
+        fn what_is_led_on_is_told_as_it_was_sent(ruleset in turning(), to in prop_oneof![Just("0.0.0.1,::1"), Just("any"), Just("::2")], port in proptest::option::of(0u16..4)) {
+            let port = port.map(|port| format!(" port {port}")).unwrap_or_default();
+            let query = query(&format!("input to {to}{port} proto tcp,udp state any flags any"));
+            let (mut meter, mut terms, mut pieces) = (Meter::new(200_000), Terms::default(), Pieces::default());
+            let cells = asked(&query, Direction::Input, &ruleset);
+            let mut asking = Asking {
+                ruleset: &ruleset, direction: Direction::Input, cells: cells.clone(), budget: Budget::default(), meter: &mut meter, terms: &mut terms,
+            };
+            prop_assert_eq!(asking.told(&mut pieces).0, Vec::<String>::new());
+            let is_asked = |packet: &Packet| cells.iter().any(|cell| packet.is_in(cell));
+            for packet in packets().iter().step_by(3).filter(|packet| packet.state != ConnectionState::Established) {
+                let mut sure = true;
+                let trace = evaluate(&ruleset, packet, &mut |_, _| std::mem::replace(&mut sure, false)).expect("no circles");
+                let there = trace.turned.packet(packet).expect("one place");
+                let wanted = trace.fate.passes() && (is_asked(packet) || is_asked(&Packet { status: packet.status, ..there }));
+                if sure {
+                    prop_assert_eq!(pieces.of(packet), if wanted { vec!["accept"] } else { vec![] }, "{}", packet);
+                }
             }
         }
     }

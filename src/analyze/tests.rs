@@ -90,9 +90,19 @@ pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
     )
 }
 
-/// With rules that translate where packets go.
+/// With rules that translate where packets go, to one place each or to several.
 fn translating() -> impl Strategy<Value = Ruleset> {
-    let landing = || prop_oneof![Just(Landing::Kept), (0u128..4).prop_map(Landing::To), Just(Landing::Open)];
+    let known = (0u128..4).prop_map(Landing::To);
+    translating_to(prop_oneof![Just(Landing::Kept), known, Just(Landing::Open)])
+}
+
+/// With rules that translate where packets go, to one place each.
+pub(super) fn turning() -> impl Strategy<Value = Ruleset> {
+    translating_to(prop_oneof![Just(Landing::Kept), (0u128..4).prop_map(Landing::To)])
+}
+
+fn translating_to(landing: impl Strategy<Value = Landing> + Clone) -> impl Strategy<Value = Ruleset> {
+    let landing = || landing.clone();
     let to = (landing(), landing()).prop_map(|(address, port)| Translation { text: "dnat".to_owned(), address, port });
     let verdict = prop_oneof![
         4 => to.prop_map(Verdict::Translate),

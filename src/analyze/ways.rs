@@ -6,12 +6,12 @@
 
 use super::cells::{Atoms, Doubt};
 use super::fate::fates;
-use super::program::{Act, Program, Step, Unlaid, lay_out};
+use super::program::{Act, Program, Step, Turn, TurnedBy, Unlaid, lay_out_sent};
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
-use crate::rule::Direction;
 use crate::rule::evaluate::{By, Fate};
 use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, Ruleset, TableFamily, Verdict};
 use crate::rule::way::Changes;
+use crate::rule::{Direction, Translation};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
@@ -85,6 +85,7 @@ pub(super) struct Fated {
     pub(super) fate: Fate,
     /// The step that decided last.
     pub(super) by: Option<usize>,
+    pub(super) turned: TurnedBy,
 }
 
 /// What is left of a budget, over several searches.
@@ -129,7 +130,7 @@ impl Laid {
         terms: &mut Terms,
         luck: Luck,
     ) -> Result<Self, Unlaid> {
-        let mut program = lay_out(ruleset, direction, &mut terms.atoms)?;
+        let mut program = lay_out_sent(ruleset, direction, &mut terms.atoms)?;
         let mut seen: HashMap<String, usize> = HashMap::new();
         let mut last = None;
         let mut visit = 0;
@@ -175,6 +176,16 @@ impl Laid {
         to.is_some_and(|to| self.altering.range(step + 1..to.max(step + 1)).next().is_some())
     }
 
+    /// What a step makes of the packets that it translates.
+    pub(super) fn turn(&self, step: usize) -> Option<&Turn> {
+        self.program.turn(step)
+    }
+
+    /// The translation of a step, if there is one.
+    pub(super) fn translation(&self, step: Option<usize>) -> Option<&Translation> {
+        Some(&self.turn(step?)?.to)
+    }
+
     /// The fate that a step gives.
     pub(super) fn fate(&self, step: usize) -> Fate {
         match self.rejects.get(step) {
@@ -202,7 +213,9 @@ impl Laid {
                 Some(step) if !part.passes => self.fate(step),
                 _ => Fate::Accepted,
             };
-            let told = meter.spend().and_then(|()| visit(Fated { cell: part.cell, fate, by: part.by }, meter));
+            let told = meter
+                .spend()
+                .and_then(|()| visit(Fated { cell: part.cell, fate, by: part.by, turned: part.turned }, meter));
             match told {
                 Ok(flow) => flow,
                 Err(spent) => {

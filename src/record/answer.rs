@@ -62,7 +62,7 @@ pub struct Outcome {
 pub struct FateClass {
     pub text: String,
     /// `accept`, `drop`, `reject`, `unknown`, or `part` where some are accepted; between two rulesets `newly_accepted`, `newly_dropped`, `newly_rejected`,
-    /// `rejected_instead_of_dropped`, `dropped_instead_of_rejected` or `unknown`.
+    /// `rejected_instead_of_dropped`, `dropped_instead_of_rejected`, `translated_otherwise` or `unknown`.
     pub verdict: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,

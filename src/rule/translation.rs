@@ -51,7 +51,7 @@ impl Translation {
 }
 
 /// What has become of the destination of a packet on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Turned {
     pub address: Landing,
     pub port: Landing,

@@ -1,8 +1,9 @@
 //! Which steps two rulesets have in common, in the same order: they make no difference by themselves.
 
-use crate::analyze::program::{Act, Step};
+use crate::analyze::program::{Act, End, Step, Turn};
 use crate::analyze::ways::{Altered, Laid};
 use crate::packet::Cell;
+use crate::rule::Turned;
 use crate::rule::evaluate::Fate;
 use std::collections::HashMap;
 
@@ -34,7 +35,8 @@ pub(super) fn unlike(a: &Laid, b: &Laid) -> (Vec<usize>, Vec<usize>) {
 
 /// Whether the same chance has the same outcome in both: what they change about packets is the same, for the same packets.
 pub(super) fn share_luck(a: &Laid, b: &Laid, (only_a, only_b): (&[usize], &[usize])) -> bool {
-    let apart = |laid: &Laid, step: usize| laid.alters(step).is_some() || laid.leads_past(step);
+    let turns = |laid: &Laid, step: usize| laid.turn(step).is_some();
+    let apart = |laid: &Laid, step: usize| laid.alters(step).is_some() || laid.leads_past(step) || turns(laid, step);
     !only_a.iter().any(|step| apart(a, *step)) && !only_b.iter().any(|step| apart(b, *step))
 }
 
@@ -44,7 +46,13 @@ fn acting(laid: &Laid) -> Vec<usize> {
     (0..steps.len()).filter(|n| steps[*n].act != Act::Pass || laid.alters(*n).is_some()).collect()
 }
 
-type Key<'a> = (&'a Cell, u8, Option<&'a Altered>);
+/// Where a translation leads: what leads to one place does so whatever its words are.
+fn led(turn: &Turn) -> (Turned, &str) {
+    let to = turn.to.landing();
+    (to, if turn.end == End::Source || to.is_open() { &turn.to.text } else { "" })
+}
+
+type Key<'a> = (&'a Cell, u8, Option<&'a Altered>, Option<(Turned, &'a str)>);
 
 fn keys<'a>(laid: &'a Laid, steps: &[usize]) -> Vec<Key<'a>> {
     let kind = |n: usize, step: &Step| match step.act {
@@ -55,7 +63,7 @@ fn keys<'a>(laid: &'a Laid, steps: &[usize]) -> Vec<Key<'a>> {
         Act::Pass => 4,
     };
     let steps = steps.iter().map(|n| (*n, &laid.program.steps[*n]));
-    steps.map(|(n, step)| (&step.cell, kind(n, step), laid.alters(n))).collect()
+    steps.map(|(n, step)| (&step.cell, kind(n, step), laid.alters(n), laid.turn(n).map(led))).collect()
 }
 
 /// Pairs of equal keys in the same order: common ends, then what is there once in both, then the same between those.

@@ -4,18 +4,21 @@
 //! followed through both.
 
 mod align;
+mod moved;
 #[cfg(test)]
 mod tests;
 
 use super::Budget;
 use super::classes::{Pieces, more_words};
-use super::program::Unlaid;
+use super::program::{End, Unlaid};
 use super::ways::{Exhausted, Fated, Flow, Laid, Luck, Meter, Terms, coming, left_out, possible};
 use crate::packet::Cell;
 use crate::record::Answer;
 use crate::rule::Direction;
-use crate::rule::evaluate::Fate;
+use crate::rule::evaluate::{By, Fate};
 use crate::rule::ruleset::{Ruleset, Table};
+use moved::{Moved, Pair, moved};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// How much is wanted of a comparison.
@@ -49,7 +52,14 @@ struct Compared {
 }
 
 fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, terms: &mut Terms) -> Compared {
-    let mut comparing = Comparing { meter: Meter::new(budget.steps), wanted, pieces: Pieces::default() };
+    let one_language = before.backend == after.backend;
+    let mut comparing = Comparing {
+        meter: Meter::new(budget.steps),
+        wanted,
+        pieces: Pieces::default(),
+        one_language,
+        open: BTreeSet::new(),
+    };
     let (mut open, mut all) = (Vec::new(), Vec::new());
     for direction in Direction::ALL.iter().copied() {
         let possible = possible(direction, &[before, after]);
@@ -75,6 +85,7 @@ fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, te
         }
         all.push((direction, possible));
     }
+    open.extend(std::mem::take(&mut comparing.open));
     open.extend(unread(before, after));
     Compared { pieces: comparing.pieces, open, possible: all }
 }
@@ -119,6 +130,10 @@ struct Comparing {
     meter: Meter,
     wanted: Wanted,
     pieces: Pieces,
+    /// Whether both rulesets were read from the same language.
+    one_language: bool,
+    /// Translations of which nobody knows whether they are the same.
+    open: BTreeSet<String>,
 }
 
 impl Comparing {
@@ -149,13 +164,48 @@ impl Comparing {
 
     fn part(&mut self, one: &Fated, two: Fated, a: &Laid, b: &Laid) -> Flow {
         if let Some(change) = change(one.fate, two.fate) {
-            if self.pieces.len() >= MOST {
-                return Err(Exhausted);
-            }
-            self.pieces.add(change, a.direction, two.cell, Some(a.by(one.by)), b.by(two.by));
+            self.add(change, a.direction, two.cell, (a.by(one.by), b.by(two.by)))?;
+        } else if two.fate.passes() {
+            self.translated(one, &two, a, b)?;
         }
         Ok(ControlFlow::Continue(()))
     }
+
+    fn add(&mut self, change: &'static str, direction: Direction, cell: Cell, by: (By, By)) -> Result<(), Exhausted> {
+        if self.pieces.len() >= MOST {
+            return Err(Exhausted);
+        }
+        self.pieces.add(change, direction, cell, Some(by.0), by.1);
+        Ok(())
+    }
+
+    /// Notes packets that both let through, to other places.
+    fn translated(&mut self, one: &Fated, two: &Fated, a: &Laid, b: &Laid) -> Result<(), Exhausted> {
+        let mut rest = vec![two.cell.clone()];
+        for end in [End::Destination, End::Source] {
+            let steps = [one.turned[end as usize], two.turned[end as usize]];
+            let pair = [a.translation(steps[0]), b.translation(steps[1])];
+            for cell in std::mem::take(&mut rest) {
+                let Moved { apart, open } = moved(&cell, pair, end, self.one_language);
+                rest.extend(
+                    apart.iter().fold(vec![cell], |left, gone| left.iter().flat_map(|c| c.minus(gone)).collect()),
+                );
+                for cell in apart {
+                    self.add("translated_otherwise", a.direction, cell, (a.by(steps[0]), b.by(steps[1])))?;
+                }
+                if open {
+                    self.open.insert(not_compared(a.direction, pair));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// That two translations have other words, and nobody knows whether they mean the same.
+fn not_compared(direction: Direction, pair: Pair) -> String {
+    let [a, b] = pair.map(|one| one.map_or("no translation".to_owned(), |to| format!("`{}`", to.text)));
+    format!("{direction} packets: whether {a} and {b} lead to the same place is not known")
 }
 
 /// The name of a change of fate.

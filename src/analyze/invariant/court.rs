@@ -5,8 +5,10 @@ use crate::analyze::Budget;
 use crate::analyze::audit::finding;
 use crate::analyze::certain::{Known, known};
 use crate::analyze::classes::decider;
+use crate::analyze::program::End;
 use crate::analyze::query::Query;
 use crate::analyze::reach::asked;
+use crate::analyze::sent::{Lands, Leads, lands};
 use crate::analyze::trace::{Detail, trace};
 use crate::analyze::ways::{Exhausted, Laid, Meter, Terms};
 use crate::packet::{Cell, Narrow};
@@ -49,6 +51,19 @@ enum Judged {
     Broken(Counter),
     /// Nobody knows, and why.
     Open(Option<Counter>, String),
+}
+
+/// A demand of the packets of one direction; of those that were sent elsewhere as far as they are led to where it asks for.
+struct OnWay<'a> {
+    demand: Demand,
+    laid: &'a Laid,
+    asked: Option<&'a [Cell]>,
+}
+
+impl OnWay<'_> {
+    fn lands(&self, cell: &Cell, turned: &[Option<usize>]) -> Lands {
+        self.asked.map_or(Lands::Surely, |asked| lands(self.laid, cell, turned, asked))
+    }
 }
 
 impl Demand {
@@ -119,35 +134,43 @@ impl Court<'_> {
                 Ok(laid) => laid,
                 Err(why) => return Judged::Open(None, why.clone()),
             };
-            match self.way(demand, laid, &cells, &mut meter) {
-                Ok(broken @ Judged::Broken(_)) => return broken,
-                Ok(unsure @ Judged::Open(..)) if matches!(open, Judged::Holds) => open = unsure,
-                Ok(_) => {}
-                Err(Exhausted) => return Judged::Open(None, self.budget.undecided("")),
+            let arriving = match Leads::of(self.ruleset, *direction) {
+                Ok(leads) => leads.arriving(&cells),
+                Err(why) => return Judged::Open(None, why.to_string()),
+            };
+            for (cells, asked) in [(&cells, None), (&arriving, Some(cells.as_slice()))] {
+                let way = OnWay { demand, laid, asked };
+                match self.way(&way, cells, &mut meter) {
+                    Ok(broken @ Judged::Broken(_)) => return broken,
+                    Ok(unsure @ Judged::Open(..)) if matches!(open, Judged::Holds) => open = unsure,
+                    Ok(_) => {}
+                    Err(Exhausted) => return Judged::Open(None, self.budget.undecided("")),
+                }
             }
         }
         open
     }
 
     /// A packet that surely breaks the demand; else one that may, and on what it depends.
-    fn way(&self, demand: Demand, laid: &Laid, cells: &[Cell], meter: &mut Meter) -> Result<Judged, Exhausted> {
+    fn way(&self, way: &OnWay, cells: &[Cell], meter: &mut Meter) -> Result<Judged, Exhausted> {
         let (mut sure, mut doubtful) = (None, Vec::new());
-        laid.follow(cells, meter, &mut |part, _| {
-            match (demand.is_broken_by(part.fate), part.cell.atoms().is_empty()) {
-                (true, true) => sure = Some(part),
-                (true, false) => doubtful.push(part.cell),
-                (false, _) => {}
+        way.laid.follow(cells, meter, &mut |part, _| {
+            let lands = way.lands(&part.cell, &[part.turned[End::Destination as usize]]);
+            match way.demand.is_broken_by(part.fate) && lands != Lands::Never {
+                true if part.cell.atoms().is_empty() && lands == Lands::Surely => sure = Some(part),
+                true => doubtful.push(part.cell),
+                false => {}
             }
             Ok(if sure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         if let Some(part) = sure {
-            return Ok(Judged::Broken(self.counter(laid, &part.cell, part.fate.as_str(), part.by)));
+            return Ok(Judged::Broken(self.counter(way.laid, &part.cell, part.fate.as_str(), part.by)));
         }
         let mut open = Judged::Holds;
         for mut cell in doubtful {
             cell.drop_atoms();
-            for part in known(laid, std::slice::from_ref(&cell), meter)? {
-                match self.part(demand, laid, &part) {
+            for part in known(way.laid, std::slice::from_ref(&cell), meter)? {
+                match self.part(way, &part) {
                     broken @ Judged::Broken(_) => return Ok(broken),
                     unsure @ Judged::Open(..) if matches!(open, Judged::Holds) => open = unsure,
                     _ => {}
@@ -157,18 +180,25 @@ impl Court<'_> {
         Ok(open)
     }
 
-    fn part(&self, demand: Demand, laid: &Laid, part: &Known) -> Judged {
-        let broken = part.fates.iter().filter(|fate| demand.is_broken_by(**fate)).count();
+    fn part(&self, way: &OnWay, part: &Known) -> Judged {
+        let broken = part.fates.iter().filter(|fate| way.demand.is_broken_by(**fate)).count();
+        let turned: Vec<_> = part.turned.iter().copied().collect();
+        let lands = way.lands(&part.cell, &turned);
         match broken {
             0 => Judged::Holds,
-            all if all == part.fates.len() => {
+            _ if lands == Lands::Never => Judged::Holds,
+            all if all == part.fates.len() && lands == Lands::Surely => {
                 let verdict = part.sure().unwrap_or(Fate::Dropped).as_str();
-                Judged::Broken(self.counter(laid, &part.cell, verdict, part.by))
+                Judged::Broken(self.counter(way.laid, &part.cell, verdict, part.by))
             }
             _ => {
-                let texts: Vec<_> = part.terms.iter().map(|t| format!("`{}`", self.terms.words(*t))).collect();
+                let mut texts: Vec<_> = part.terms.iter().map(|t| format!("`{}`", self.terms.words(*t))).collect();
+                if lands == Lands::Perhaps {
+                    let to = turned.iter().filter_map(|step| way.laid.translation(*step));
+                    texts.extend(to.map(|to| format!("where `{}` leads", to.text)));
+                }
                 let why = format!("it depends on {}", texts.join(", "));
-                Judged::Open(Some(self.counter(laid, &part.cell, "unknown", part.by)), why)
+                Judged::Open(Some(self.counter(way.laid, &part.cell, "unknown", part.by)), why)
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::analyze::Budget;
-use crate::analyze::tests::{packets, ruleset};
+use crate::analyze::tests::{packets, ruleset, turning};
 use crate::analyze::trace::tests::{closed, line};
-use crate::packet::{Ranges, Wide};
+use crate::packet::{Bits, Narrow, Ranges, Wide};
 use crate::record::FindingType;
 use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::Ruleset;
@@ -122,4 +122,72 @@ proptest! {
     fn no_text_makes_the_reader_panic(text in "(\\PC{0,20}\n|must-(deny|allow|be-unreachable) [a-z0-9 >:./#]{0,24}\n){0,4}") {
         let _ = invariants(&text, &Names::default());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What rules lead to where packets must not come is found, whatever it was sent for; and what is called broken is.
+    #[test]
+    fn what_is_led_on_breaks_what_must_not_be(ruleset in turning(), allow in any::<bool>(), port in 0u16..4) {
+        let word = if allow { "must-allow" } else { "must-deny" };
+        let read = invariants(&format!("{word} input to 0.0.0.1,::1 port {port} proto tcp,udp state new flags any"), &Names::default()).expect("one");
+        let found = violations(&ruleset, &read, "F", Budget { steps: 200_000 });
+        let number = |packet: &Packet| packet.wide(Wide::Destination);
+        let is_meant = |packet: &Packet| packet.destination_port == port && number(packet) == 1;
+        let judge = |packet: &Packet| {
+            let mut sure = true;
+            let trace = evaluate(&ruleset, packet, &mut |_, _| std::mem::replace(&mut sure, false)).expect("no circles");
+            let there = trace.turned.packet(packet).expect("one place");
+            sure.then_some((is_meant(packet) || is_meant(&there)) && trace.fate.passes() != allow)
+        };
+        let new = |packet: &&Packet| packet.state == crate::rule::ConnectionState::New;
+        let broken = packets().iter().filter(new).any(|packet| judge(packet) == Some(true));
+        prop_assert!(!broken || !found.is_empty());
+        if let Some(witness) = found.first().filter(|f| f.kind == FindingType::Invariant).and_then(|f| f.witness.as_ref()) {
+            let packet: Packet = witness.packet.parse().expect("a packet");
+            prop_assert!(judge(&packet) != Some(false), "{}", packet);
+        }
+    }
+}
+
+#[test]
+fn what_may_be_led_there_is_no_pass() {
+    use crate::rule::ruleset::{Base, ChainKind, Hook};
+    use crate::rule::{Landing, Translation};
+    let guest = || {
+        let of_v4 = Condition::Narrow(Narrow::Family, Bits::single(0));
+        vec![of_v4, Condition::Wide(Wide::Destination, Ranges::single(0x0a00_0005))]
+    };
+    // What is sent there itself is dropped before it is known where anything is led.
+    let with = |text: &str, address: Landing, to: Landing| {
+        let mut ruleset = closed(vec![line("ssh", vec![port(22)], Verdict::Accept)]);
+        let to = Verdict::Translate(Translation { text: text.to_owned(), address, port: to });
+        let chains = [
+            (ChainKind::Filter, -300, line("raw", guest(), Verdict::Drop)),
+            (ChainKind::Nat, -100, line(text, vec![port(2222)], to)),
+        ];
+        for (kind, priority, line) in chains {
+            let mut chain = ruleset.tables[0].chains[0].clone();
+            let hook = Hook::Prerouting;
+            chain.base = chain.base.map(|base| Base { kind, hook, priority, drops: false, ..base });
+            chain.lines = vec![line];
+            ruleset.tables[0].chains.push(chain);
+        }
+        ruleset
+    };
+    let read = invariants("must-be-unreachable from any to 10.0.0.5 port 22", &Names::default()).expect("one");
+    let said =
+        |ruleset: &Ruleset| violations(ruleset, &read, "F", Budget::default()).pop().map(|found| found.explanation);
+    let led = said(&with("dnat to 10.0.0.5:22", Landing::To(0x0a00_0005), Landing::To(22))).expect("it is led there");
+    assert!(
+        led.contains("does not hold: the verdict is accept: input eth0 203.0.113.9:40000 > 198.51.100.10:2222 tcp syn"),
+        "{led}"
+    );
+    let pool = said(&with("dnat to 10.0.0.1-10.0.0.9:22", Landing::Open, Landing::To(22))).expect("it may be");
+    assert!(
+        pool.contains("whether it holds is not known") && pool.contains("where `dnat to 10.0.0.1-10.0.0.9:22` leads"),
+        "{pool}"
+    );
+    assert_eq!(said(&with("dnat to 10.0.0.6:22", Landing::To(0x0a00_0006), Landing::To(22))), None);
 }

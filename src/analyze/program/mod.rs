@@ -10,9 +10,10 @@ use crate::analyze::index::Index;
 use crate::analyze::near::Sieve;
 use crate::analyze::view::{Known, View};
 use crate::packet::Cell;
-use crate::rule::Direction;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, TableFamily, Verdict};
+use crate::rule::{Direction, Translation};
+use std::ops::Range;
 use turning::Turning;
 
 /// A ruleset whose jumps multiply to more steps than this is not laid out: some 300 MB.
@@ -63,9 +64,40 @@ pub(super) struct Program {
     pub(super) too_wide: Vec<At>,
     /// The steps of rules that change what others ask for, or the packet.
     altering: Vec<usize>,
+    /// Steps that translate packets, ascending.
+    turns: Vec<Turn>,
 }
 
+/// Steps of one rule that translate packets.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) steps: Range<usize>,
+    pub(super) to: Translation,
+    pub(super) end: End,
+}
+
+/// Which end of a connection is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Destination,
+    Source,
+}
+
+/// The steps that translated a packet: its destination, and its source.
+pub(super) type TurnedBy = [Option<usize>; 2];
+
 impl Program {
+    /// What a step translates.
+    pub(super) fn turn(&self, step: usize) -> Option<&Turn> {
+        let after = self.turns.partition_point(|turn| turn.steps.start <= step);
+        self.turns.get(after.checked_sub(1)?).filter(|turn| turn.steps.contains(&step))
+    }
+
+    /// Everything that translates an end of connections.
+    pub(super) fn turns(&self, end: End) -> impl Iterator<Item = &Turn> {
+        self.turns.iter().filter(move |turn| turn.end == end)
+    }
+
     /// The steps from one to before another that may change what others ask for, or the packet.
     pub(super) fn altering(&self, from: usize, to: usize) -> &[usize] {
         let place = |end| self.altering.partition_point(|step| *step < end);
@@ -144,6 +176,13 @@ pub(super) fn lay_out(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms
     lay_out_view(&View::of(ruleset, &known), &chains, &Cell::all(), Of::All, None, atoms)
 }
 
+/// Lays out the way of IP packets of a direction. Those that begin a connection, or belong to none, are described as they come, before
+/// their destination is translated; those of a connection that is there as the filter sees them.
+pub(super) fn lay_out_sent(ruleset: &Ruleset, direction: Direction, atoms: &mut Atoms) -> Result<Program, Unlaid> {
+    let chains: Vec<_> = direction.hooks().iter().flat_map(|hook| ruleset.at_hook(*hook)).collect();
+    lay_out_coming(ruleset, &chains, &Cell::all(), atoms)
+}
+
 /// Lays out base chains, one after the other, for packets of a cell, described as they come: before their destination is translated.
 pub(super) fn lay_out_coming(
     ruleset: &Ruleset,
@@ -212,6 +251,7 @@ fn lay_out_view(
         passed: Vec::new(),
         too_wide: Vec::new(),
         altering: Vec::new(),
+        turns: Vec::new(),
         accepts: Vec::new(),
         past: Vec::new(),
         turning,
@@ -219,9 +259,9 @@ fn lay_out_view(
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
-    let Layout { steps, passed, too_wide, altering, .. } = layout;
+    let Layout { steps, passed, too_wide, altering, turns, .. } = layout;
     let places = Places::new(passed, &steps);
-    Ok(Program { steps, places, index: Index::default(), too_wide, altering })
+    Ok(Program { steps, places, index: Index::default(), too_wide, altering, turns })
 }
 
 /// A base chain while it is laid out.
@@ -248,6 +288,7 @@ struct Layout<'a> {
     passed: Vec<At>,
     too_wide: Vec<At>,
     altering: Vec<usize>,
+    turns: Vec<Turn>,
     /// Steps of the present base chain whose skip ends where it ends: accepts, and others.
     accepts: Vec<usize>,
     past: Vec<usize>,
@@ -396,7 +437,13 @@ impl<'a> Layout<'a> {
         match verdict {
             Verdict::Continue => self.push(by, matched, Act::Pass),
             Verdict::Translate(translation) if here.leads => self.lead(at, &matched, translation),
-            Verdict::Accept | Verdict::Translate(_) => self.accept(at, here, matched),
+            Verdict::Translate(translation) => {
+                let (first, end) = (self.steps.len(), if here.base.turns() { End::Destination } else { End::Source });
+                self.accept(at, here, matched)?;
+                self.turns.push(Turn { steps: first..self.steps.len(), to: translation.clone(), end });
+                Ok(())
+            }
+            Verdict::Accept => self.accept(at, here, matched),
             Verdict::Drop | Verdict::Reject => self.deny(at, here, matched),
             Verdict::Return => self.leave(at, matched, leaving),
             Verdict::Jump(name) => self.called(at, name, here, &matched, depth, None),

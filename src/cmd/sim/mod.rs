@@ -28,9 +28,10 @@ use std::path::{Path, PathBuf};
 /// `replay` asks the kernel itself: the ruleset is loaded into a network namespace that is gone afterwards, the packets of findings are
 /// sent through it, and what became of each is compared with what the finding says. It needs root.
 ///
-/// A packet that begins a connection is described as it comes: what nat chains make of its destination is computed where that is one
-/// address and port, and unknown otherwise. A packet of a connection that is there, and the packets that `reach`, `diff` and `invariants`
-/// speak of, are described as the filter sees them, behind such a translation.
+/// A packet that begins a connection is described as it is sent, in every answer: what nat chains make of its destination is computed
+/// where that is one address and port, and unknown otherwise. A packet of a connection that is there is described as the filter sees it,
+/// behind such a translation. What `reach` and `invariants` ask of a destination they ask of what is sent there and of what is led there.
+/// To `diff` and `equal` packets that are let through to another place are treated differently.
 ///
 /// Nothing leaves this host and nothing of it is changed. What the packet does not decide alone (limits, sets that change) and what was not
 /// understood is never passed as decided: the answer is then unknown, and says on what it depends.

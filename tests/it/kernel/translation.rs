@@ -1,7 +1,7 @@
 //! Translated destinations against the kernel: what the filter sees behind a nat chain, and which packets come to one.
 
 use super::in_namespace;
-use afo::analyze::{Budget, audit};
+use afo::analyze::{Budget, Names, Query, Wanted, audit, diff, invariants, reach, violations};
 use afo::backend::nftables::read;
 use afo::rule::Packet;
 use afo::rule::evaluate::evaluate;
@@ -146,6 +146,79 @@ fn sources_are_translated_behind_the_filter() {
                    chain f {{ type filter hook postrouting priority {priority}; {what} drop; }}; }}"
             );
             assert_eq!(both(&mut lab, &text, WEB), [passes; 2], "{text}");
+        }
+    });
+}
+
+fn published(nat: &str) -> String {
+    format!(
+        "table inet t {{
+          chain n {{ type nat hook prerouting priority -100; {nat} }}
+          chain f {{ type filter hook forward priority 0; policy drop; ct state established,related accept;
+            ip daddr 10.0.0.5 tcp dport 8080 accept; ip daddr 10.0.0.6 tcp dport 8080 reject with tcp reset; }}; }}"
+    )
+}
+
+fn passes(lab: &mut Lab, packet: &str) -> bool {
+    let parsed: Packet = packet.parse().unwrap_or_else(|e| panic!("{packet}: {e}"));
+    lab.send(&[parsed], true).expect("it is sent").pop().flatten().expect("it can be sent").passed
+}
+
+/// Questions about whole sets of packets speak of packets as they are sent: each example is sent.
+#[test]
+fn classes_are_of_packets_as_they_are_sent() {
+    in_namespace(|_| {
+        let mut lab = Lab::open(&["eth0", "eth1"]).expect("a lab");
+        let text = published("ip daddr 198.51.100.10 tcp dport 80 dnat ip to 10.0.0.5:8080;");
+        let ruleset = read(&lab.load(&text).expect("it loads")).expect("a listing");
+        for (question, open) in [
+            ("forward to 10.0.0.5 proto tcp", 2),
+            ("forward to 198.51.100.10 proto tcp port 80", 1),
+            ("forward to 198.51.100.10 proto tcp port 8080", 0),
+            ("forward proto tcp port 8080", 2),
+        ] {
+            let query = Query::parse(question, &Names::default()).expect(question);
+            let found = reach(&ruleset, &query, Budget::default());
+            let examples: Vec<_> = found.classes.iter().filter_map(|class| class.example.clone()).collect();
+            assert_eq!((examples.len(), found.classes.len()), (open, open), "{question}: {found:#?}");
+            for example in examples {
+                assert!(passes(&mut lab, &example), "{question}: {example}");
+            }
+        }
+        let lines = "must-be-unreachable from any to 10.0.0.5 port 8080\nmust-deny forward to 198.51.100.10 port 80";
+        let demands = invariants(lines, &Names::default()).expect("two lines");
+        let found = violations(&ruleset, &demands, "F", Budget::default());
+        assert_eq!(found.len(), 2, "{found:?}");
+        for witness in found.iter().filter_map(|finding| finding.witness.as_ref()) {
+            assert!(witness.packet.starts_with("output") || passes(&mut lab, &witness.packet), "{witness:?}");
+        }
+    });
+}
+
+/// What a difference says of a packet as it is sent is what both rulesets do with it.
+#[test]
+fn differences_are_of_packets_as_they_are_sent() {
+    let to = |to: &str| format!("ip daddr 198.51.100.10 tcp dport 80 dnat ip to {to};");
+    in_namespace(|_| {
+        let mut lab = Lab::open(&["eth0", "eth1"]).expect("a lab");
+        for (before, after, verdict) in [
+            (to("10.0.0.5:8080"), to("10.0.0.6:8080"), "newly_rejected"),
+            (to("10.0.0.5:8081"), to("10.0.0.5:8080"), "newly_accepted"),
+            (to("10.0.0.5:8080"), String::new(), "newly_dropped"),
+        ] {
+            let read_as =
+                |lab: &mut Lab, nat: &str| read(&lab.load(&published(nat)).expect("it loads")).expect("a listing");
+            let old = read_as(&mut lab, &before);
+            let new = read_as(&mut lab, &after);
+            let found = diff(&old, &new, Wanted::Classes, Budget::default());
+            let told = found.classes.iter().filter(|class| class.verdict == verdict);
+            let forwarded = |packet: &String| packet.starts_with("forward");
+            let packets: Vec<_> = told.filter_map(|class| class.example.clone()).filter(forwarded).collect();
+            assert!(!packets.is_empty(), "{found:#?}");
+            let is: Vec<_> = packets.iter().map(|packet| passes(&mut lab, packet)).collect();
+            read_as(&mut lab, &before);
+            let was: Vec<_> = packets.iter().map(|packet| passes(&mut lab, packet)).collect();
+            assert!(is.iter().zip(&was).all(|(is, was)| is != was), "{found:#?}: {was:?} {is:?}");
         }
     });
 }

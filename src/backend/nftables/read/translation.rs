@@ -126,7 +126,10 @@ fn by_key(parts: &Parts<'_>, map: Node<'_>, text: &str, family: TableFamily, set
     let (implied, pairs) = condition::key(key, data, family, sets)?;
     let keys = pairs.into_iter().map(|(cell, to)| {
         let (address, port) = parts.led(to);
-        (cell, Verdict::Translate(Translation { text: text.to_owned(), address, port }))
+        // Where it leads is said by the words alone unless it is one place.
+        let is_known = !parts.of_source && address != Landing::Open && port != Landing::Open;
+        let text = if is_known { text.to_owned() } else { format!("{text}, which gives {}", words::expression(to)) };
+        (cell, Verdict::Translate(Translation { text, address, port }))
     });
     Some((implied, condition::few(keys.collect())))
 }
@@ -192,6 +195,16 @@ mod tests {
         let ports = map(r#"{"set":[[80,8080]]}"#);
         let found = led(&format!(r#"{{"redirect":{{"port":{ports}}}}}"#)).1;
         assert_eq!(found, [(port(80), Landing::Open, Landing::To(8080))]);
+        let words = |to: &str| {
+            let json = format!(
+                r#"{{"nftables":[{{"map":{{"family":"inet","table":"t","name":"m","type":"inet_service","map":"ipv4_addr","elem":[[80,"{to}"]]}}}},
+                    {{"rule":{{"family":"inet","table":"t","chain":"c","expr":[{{"snat":{{"addr":{}}}}}]}}}}]}}"#,
+                map(r#""@m""#)
+            );
+            let ruleset = read(&json).expect("a listing");
+            ruleset.lines().map(|(_, line)| line.outcome.clone()).collect::<Vec<_>>()
+        };
+        assert_ne!(words("192.0.2.1"), words("192.0.2.2"));
         // What is in a map that changes, or under a key that is not read, nobody knows; a lookup may find nothing.
         for statement in [
             format!(r#"{{"dnat":{{"addr":{}}}}}"#, map(r#""@d""#)),
