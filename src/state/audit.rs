@@ -70,6 +70,9 @@ macro_rules! actions {
 
 actions! {
     Propose = "propose",
+    Queue = "queue",
+    Approve = "approve",
+    Reject = "reject",
     DeployPending = "deploy.pending",
     DeployApplying = "deploy.applying",
     DeployApplied = "deploy.applied",

@@ -37,6 +37,9 @@ pub enum StateError {
     UnderWay { id: Id, step: Step, actor: String, since: String },
     #[error("no {what} {id} in the state")]
     Unknown { what: &'static str, id: String },
+    /// What has become of it, in words.
+    #[error("proposal {id} {what}")]
+    NotWaiting { id: String, what: String },
     #[error("{what} {id} is already recorded with other content")]
     Differs { what: &'static str, id: String },
     #[error("the setting {key} is the audit trail's own and is not set by hand")]
@@ -75,6 +78,7 @@ impl StateError {
             Self::Gone { .. } => "nothing was changed; run the command again".into(),
             Self::UnderWay { .. } => "run `afo-deploy recover` if that process is dead".into(),
             Self::Changed { .. } | Self::Unknown { .. } => "see `afo-log deployments`".into(),
+            Self::NotWaiting { .. } => "see `afo-queue list --all`".into(),
             Self::Illegal { .. } | Self::Differs { .. } | Self::Reserved { .. } | Self::Failed { .. } => return None,
         })
     }
@@ -88,6 +92,7 @@ impl StateError {
                 | Self::UnderWay { .. }
                 | Self::Unknown { .. }
                 | Self::Differs { .. }
+                | Self::NotWaiting { .. }
                 | Self::Reserved { .. }
         )
     }

@@ -1,5 +1,6 @@
 //! What the trail says that the tables hold. A row that was changed without an entry, or taken out, is found by comparing.
 
+use super::approval::standing;
 use super::canonical::sha256;
 use super::policy::identity;
 use super::row::micros;
@@ -19,6 +20,8 @@ type Policies = (String, String);
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     proposals: BTreeMap<String, (String, u64)>,
+    /// The status of each approval, and the hash of what it is bound to.
+    approvals: BTreeMap<String, ((String, String), u64)>,
     deployments: BTreeMap<String, (String, u64)>,
     /// Of the deployments whose entry tells it.
     policies: BTreeMap<String, (Policies, u64)>,
@@ -59,6 +62,10 @@ impl Ledger {
         let name = name.to_owned();
         match (kind, entry.action.as_str()) {
             ("proposal", "propose") => drop(self.proposals.insert(name, (text(entry, "hash"), entry.seq))),
+            ("approval", _) => {
+                let said = (text(entry, "status"), text(entry, "content"));
+                self.approvals.insert(name, (said, entry.seq));
+            }
             ("deployment", action) => self.note_deployment(entry, name, action),
             ("block", action) => {
                 let key = block_key(entry, name);
@@ -89,6 +96,7 @@ impl Ledger {
     /// The first fact that the tables contradict.
     pub(super) fn against(&self, state: &State) -> Result<Option<Broken>> {
         let mut found = self.proposals_against(state)?;
+        found.extend(self.approvals_against(state)?);
         found.extend(self.deployments_against(state)?);
         found.extend(self.policies_against(state)?);
         found.extend(self.blocks_against(state)?);
@@ -107,6 +115,15 @@ impl Ledger {
             |id| format!("proposal {id}"),
             |_, _| "is another one".into(),
         ))
+    }
+
+    fn approvals_against(&self, state: &State) -> Result<Vec<Broken>> {
+        let rows = state.rows("SELECT * FROM approvals", [], standing)?;
+        let words = |said: &(String, String), held: &(String, String)| match said.0 != held.0 {
+            true => format!("is {} in the state and {} in the trail", held.0, said.0),
+            false => "is another one in the state than in the trail".to_owned(),
+        };
+        Ok(compare(&self.approvals, rows.into_iter().collect(), |id| format!("approval {id}"), words))
     }
 
     fn deployments_against(&self, state: &State) -> Result<Vec<Broken>> {

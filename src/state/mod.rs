@@ -6,6 +6,7 @@
 //! `synchronous` is FULL: in WAL mode NORMAL may lose the last commits when the power fails (sqlite.org/pragma.html#pragma_synchronous),
 //! and then the journal would not know of a step that was taken in the kernel or in boot.nft.
 
+mod approval;
 mod audit;
 mod block;
 mod canonical;
@@ -25,6 +26,7 @@ mod verify;
 #[cfg(test)]
 mod sample;
 
+pub use approval::{Decided, Queued, approval_hash};
 pub use audit::{Action, Actor, AuditEntry, Head, Note};
 pub use block::{Block, Blocked, Direction, End, NewBlock};
 pub use change::Change;

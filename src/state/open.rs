@@ -15,7 +15,8 @@ use std::time::Duration;
 const APPLICATION_ID: i64 = 0x4146_4f31;
 
 /// Numbered by their place; one that was released is never edited.
-const STEPS: &[M<'_>] = &[M::up(include_str!("schema.sql")), M::up(include_str!("events.sql"))];
+const STEPS: &[M<'_>] =
+    &[M::up(include_str!("schema.sql")), M::up(include_str!("events.sql")), M::up(include_str!("approvals.sql"))];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 
 /// Between two attempts where SQLite itself does not wait.
@@ -264,10 +265,11 @@ mod tests {
     fn another_schema_is_named() {
         let (_dir, state) = on_disk();
         state.db.pragma_update(None, "user_version", 99).expect("set");
-        let newer = "the state PATH has schema 99, newer than 2, the newest that this program knows";
-        assert_eq!([words(&state.path, Access::Write), words(&state.path, Access::Read)], [newer, newer]);
+        let known = STEPS.len();
+        let newer = format!("the state PATH has schema 99, newer than {known}, the newest that this program knows");
+        assert_eq!([words(&state.path, Access::Write), words(&state.path, Access::Read)], [newer.clone(), newer]);
         state.db.pragma_update(None, "user_version", 0).expect("set");
-        let older = "the state PATH has schema 0, older than 2, and is open for reading only";
+        let older = format!("the state PATH has schema 0, older than {known}, and is open for reading only");
         assert_eq!(words(&state.path, Access::Read), older);
     }
 
@@ -376,7 +378,7 @@ mod tests {
         std::fs::write(&path, "").expect("an empty file");
         assert_eq!(
             words(&path, Access::Read),
-            "the state PATH has schema 0, older than 2, and is open for reading only"
+            format!("the state PATH has schema 0, older than {}, and is open for reading only", STEPS.len())
         );
         assert_eq!(State::open_patient(&path, Access::Write, 0).map(drop), Ok(()));
         assert_eq!(State::open_patient(&path, Access::Read, 0).map(drop), Ok(()));
