@@ -2,7 +2,7 @@
 
 mod against;
 
-use self::against::Against;
+pub use self::against::Against;
 use super::held::Held;
 use super::raw::iptables_errors;
 use super::render::{known_backend, native};

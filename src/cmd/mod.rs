@@ -13,6 +13,7 @@ mod held;
 mod host;
 pub mod log;
 mod places;
+pub mod queue;
 mod raw;
 pub mod render;
 mod ruleset;
@@ -84,6 +85,7 @@ pub const COMMANDS: &[Row] = &[
     Row::filter::<deploy::Args>(),
     Row::tool::<afo::Args>(),
     Row::tool::<log::Args>(),
+    Row::tool::<queue::Args>(),
     Row::tool::<sim::Args>(),
 ];
 

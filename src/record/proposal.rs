@@ -99,6 +99,19 @@ pub enum By {
     Web,
 }
 
+impl By {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Daemon => "daemon",
+            Self::Mcp => "mcp",
+            Self::Tui => "tui",
+            Self::Web => "web",
+        }
+    }
+}
+
 /// Why there is no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {

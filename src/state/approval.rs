@@ -175,16 +175,14 @@ impl Change<'_> {
         Ok(self.queued(proposal)?.unwrap_or(queued))
     }
 
-    /// Takes an approval for a deployment, which is in the state: for this one and no other.
-    ///
-    /// # Errors
-    /// When nothing is approved, or the state cannot be written.
-    pub fn take_approval(&self, proposal: &Id, deployment: &Id) -> Result<()> {
-        let queued = self.waiting(proposal)?;
-        self.run(
-            "UPDATE approvals SET deployment = ? WHERE proposal = ? AND status = 'approved'",
-            [deployment.as_str(), proposal.as_str()],
-        )?;
+    /// Takes the approval of a proposal, where there is one, for a deployment: for this one and no other.
+    pub(super) fn use_approval(&self, proposal: &Id, deployment: &Id) -> Result<()> {
+        let sql =
+            "UPDATE approvals SET deployment = ? WHERE proposal = ? AND status = 'approved' AND deployment IS NULL";
+        if self.run(sql, [deployment.as_str(), proposal.as_str()])? == 0 {
+            return Ok(());
+        }
+        let Some(queued) = self.queued(proposal)? else { return Ok(()) };
         self.note(&queued, Action::Approve, &format!("used for deployment {deployment}"))
     }
 
@@ -264,6 +262,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::DeploymentRow;
     use crate::state::sample::{anna, at, id, proposal, with_deployment};
 
     fn waiting() -> State {
@@ -294,9 +293,11 @@ mod tests {
             (ApprovalStatus::Approved, Some("base"), at(80))
         );
         let change = state.begin(at(60), &anna()).expect("begin");
-        change.take_approval(&id("p1"), &id("d1")).expect("used");
-        let again = change.take_approval(&id("p1"), &id("d1")).expect_err("once");
-        assert_eq!(again.to_string(), "proposal p1 was deployed already: d1");
+        let mut row = DeploymentRow::new(id("d2"), "nftables", at(60), &anna());
+        (row.proposals, row.window_seconds) = (vec![id("p1")], Some(30));
+        change.deployment(&row).expect("deployment");
+        let again = change.decide(&id("p1"), Decided::Rejected, "anna(1000)", "").expect_err("used");
+        assert_eq!(again.to_string(), "proposal p1 was deployed already: d2");
         change.commit().expect("commit");
         assert!(state.queue(at(60)).expect("queue").is_empty());
         assert_eq!(state.queued(&id("p1")).expect("row").expect("there").status_at(at(999)), ApprovalStatus::Approved);

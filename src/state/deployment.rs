@@ -71,6 +71,9 @@ impl Change<'_> {
         self.insert(row)?;
         for (position, proposal) in row.proposals.iter().enumerate() {
             self.link(&row.id, position, proposal)?;
+            if row.status == Status::Pending {
+                self.use_approval(proposal, &row.id)?;
+            }
         }
         self.audit(&begun(row))
     }

@@ -1,6 +1,7 @@
 //! Who runs this program: by the kernel, not by what the environment says.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,13 @@ pub fn current() -> User {
     let uid = login.filter(|uid| *uid != u32::MAX).unwrap_or(own);
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     User { name: name_in(&passwd, uid).unwrap_or_else(|| format!("uid {uid}")), uid }
+}
+
+/// The terminal that a person sits at, such as `/dev/pts/3`: stderr is one, and it is the one that this process is controlled from.
+pub fn terminal() -> Option<String> {
+    let controlled = fs::File::options().read(true).write(true).open("/dev/tty").is_ok();
+    let name = fs::read_link("/proc/self/fd/2").ok().filter(|_| controlled && io::stderr().is_terminal())?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 fn name_in(passwd: &str, uid: u32) -> Option<String> {

@@ -27,7 +27,7 @@ const FILTERS: &[Filter] = &[
 ];
 
 /// Commands that read no records.
-const SOURCES: &[&str] = &["afo", "afo-ctx", "afo-watch", "afo-log"];
+const SOURCES: &[&str] = &["afo", "afo-ctx", "afo-watch", "afo-log", "afo-queue"];
 
 /// The filters that are there.
 fn filters() -> Vec<&'static Filter> {

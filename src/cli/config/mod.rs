@@ -94,6 +94,14 @@ pub struct Respond {
     #[serde(deserialize_with = "growth")]
     #[schemars(range(min = 1, max = 100))]
     pub ttl_growth: u32,
+    /// For how many seconds a proposal waits for a person.
+    #[serde(deserialize_with = "window")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub queue_seconds: u32,
+    /// For how many seconds an approval holds.
+    #[serde(deserialize_with = "window")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub approval_seconds: u32,
     /// The longest time of a block in seconds.
     #[serde(deserialize_with = "window")]
     #[schemars(range(min = 1, max = 31_536_000))]
@@ -110,6 +118,8 @@ impl Default for Respond {
             pause_seconds: 600,
             max_prefix_v4: 24,
             max_prefix_v6: 48,
+            queue_seconds: 86_400,
+            approval_seconds: 900,
             ttl_growth: 2,
             ttl_max_seconds: 604_800,
         }

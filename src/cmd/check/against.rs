@@ -41,7 +41,8 @@ fn of_iptables(backend: &dyn Backend) -> Option<bool> {
 }
 
 impl Against {
-    fn live(backend: &'static dyn Backend) -> Self {
+    /// The kernel's own rules.
+    pub fn live(backend: &'static dyn Backend) -> Self {
         let remarks = of_iptables(backend).map(variants::beside).unwrap_or_default();
         Self { backend, against: Where::Live, interfaces: Vec::new(), remarks }
     }

@@ -1,19 +1,20 @@
 //! A proposal's way into the kernel: what may be done, by whom, and the doing of it.
 
+use super::approval::{self, Approved, title};
 use super::backend::{Arming, no_window};
 use super::plan::{Plan, Refused, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
-use super::split::split;
+use super::split::{as_elements, split};
 use super::window::{End, Terminal, beat, wait};
-use super::{Args, blocks, by_hand, transaction};
+use super::{Args, blocks, transaction};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::{AddressSpec, Widths};
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
 use crate::respond::{
-    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, NotTimed, TimedBlock, decide, judge, timed_blocks,
+    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, TimedBlock, decide, judge, timed_blocks,
 };
-use crate::state::DeploymentRow;
+use crate::state::{DeploymentRow, Queued};
 use crate::sys::clock;
 use jiff::SignedDuration;
 
@@ -66,12 +67,19 @@ impl<'a> Desk<'a> {
 
     /// A proposal that no person brought.
     pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
+        if let Some(Approved { proposal, base }) = approval::approved(&self.site, proposal)? {
+            return match base {
+                Ok(base) => self.deploy(&[proposal], Some(&base), out),
+                Err(why) => self.refuse(&[proposal], &why, out),
+            };
+        }
         let _hold = self.hold()?;
         self.site.look_around(self.shell);
         self.site.is_seen()?;
         let respond = &self.site.config.respond;
         let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
-        let timed = timed_blocks(proposal, &widths).and_then(|timed| as_elements(&self.site, proposal).map(|()| timed));
+        let timed =
+            timed_blocks(proposal, &widths).and_then(|timed| as_elements(self.site.backend, proposal).map(|()| timed));
         let wanted = timed.as_ref().map_or(0, Vec::len);
         let level = self.autonomy();
         let admission = match (level, &timed) {
@@ -81,9 +89,12 @@ impl<'a> Desk<'a> {
         if let Admission::Tripped { until, reason } = &admission {
             self.remember_pause(*until, reason)?;
         }
+        // Of blocks for a time it is known what they do, and nothing waits for its computing.
+        let effect = if timed.is_err() && level != Autonomy::Alert { approval::effect(proposal) } else { None };
+        let cut = effect.as_ref().map(approval::cut);
         let facts = Facts {
-            effect: None,
-            cut: None,
+            effect: effect.as_ref(),
+            cut: cut.as_deref(),
             timed: timed.as_deref(),
             evidence: proposal.origin.assessment.is_some(),
             never: &self.site.never,
@@ -94,11 +105,13 @@ impl<'a> Desk<'a> {
             Decision::Act => self.block(std::slice::from_ref(proposal), true, out),
             Decision::Queue => {
                 let never = |block: &TimedBlock| self.site.never.forbids(&block.address).is_some();
-                let step = match &timed {
-                    Ok(timed) if timed.iter().any(never) => String::new(), // nobody may
-                    timed => format!("; {}", by_hand::next_step(timed.as_deref().ok())),
-                };
-                self.tell(proposal, &format!("waits for a person ({}){step}", verdict.reason), out)
+                match &timed {
+                    // Nobody may.
+                    Ok(timed) if timed.iter().any(never) => {
+                        self.tell(proposal, &format!("not done ({})", verdict.reason), out)
+                    }
+                    _ => self.queue(proposal, &verdict.reason, out),
+                }
             }
             Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
         }
@@ -115,6 +128,24 @@ impl<'a> Desk<'a> {
         change.commit().map_err(failure)
     }
 
+    /// Puts a proposal into the queue and tells people.
+    fn queue(&mut self, proposal: &Proposal, why: &str, out: &mut Out) -> Result<(), Failure> {
+        if !self.args.dry_run {
+            let now = clock::now();
+            let seconds = SignedDuration::from_secs(self.site.config.respond.queue_seconds.into());
+            let until = now.checked_add(seconds).unwrap_or(Timestamp::MAX);
+            let proposer = format!("{} ({})", self.site.actor, proposal.origin.by.as_str());
+            let queued = Queued::new(proposal, self.site.backend.name(), &proposer, why, now, until);
+            let change = self.site.begin()?;
+            change.proposal(proposal).map_err(failure)?;
+            change.expire_approvals().map_err(failure)?;
+            change.enqueue(&queued).map_err(failure)?;
+            change.commit().map_err(failure)?;
+        }
+        let step = format!("look: afo-queue show {0}; then: afo-queue approve {0} | afo-deploy --confirm", proposal.id);
+        self.tell(proposal, &format!("waits for a person ({why}); {step}"), out)
+    }
+
     /// Records what is not done and tells people.
     pub fn tell(&mut self, proposal: &Proposal, words: &str, out: &mut Out) -> Result<(), Failure> {
         if !self.args.dry_run {
@@ -122,7 +153,7 @@ impl<'a> Desk<'a> {
             change.proposal(proposal).map_err(failure)?;
             change.commit().map_err(failure)?;
         }
-        let message = format!("{}: {words}", by_hand::title(proposal));
+        let message = format!("{}: {words}", title(proposal));
         let assessment = proposal.origin.assessment.clone();
         tracing::info!(proposal = %proposal.id, "told, not done");
         out.record(&Alert { level: Severity::High, message, assessment, run: proposal.run.clone() });
@@ -207,6 +238,11 @@ impl<'a> Desk<'a> {
 
     /// A person's whole input.
     pub fn person(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
+        self.deploy(proposals, None, out)
+    }
+
+    /// Deploys what a person wants, or approved of for the ruleset of a hash.
+    fn deploy(&mut self, proposals: &[Proposal], base: Option<&str>, out: &mut Out) -> Result<(), Failure> {
         let hold = self.hold()?;
         self.site.is_seen()?;
         let id = clock::new_id();
@@ -214,6 +250,9 @@ impl<'a> Desk<'a> {
             Ok(plan) => plan,
             Err(why) => return self.refuse(proposals, &why, out),
         };
+        if base.is_some_and(|base| base != plan.base) {
+            return self.refuse(proposals, "the rules of this host have changed since it was approved", out);
+        }
         let mut terminal = Terminal::find();
         if plan.split.changes_policy() && self.args.confirm.is_none() && !terminal.is_there() && !self.args.dry_run {
             let why = "this is no block for a time, and there is neither a terminal to ask at nor --confirm";
@@ -382,16 +421,6 @@ fn why(proposal: &Proposal) -> String {
         (None, Some(request)) => format!("asked for: {request}"),
         (None, None) => proposal.explanation.clone(),
     }
-}
-
-/// Whether all of a proposal's rules are elements of the kernel's block sets. A rule that is not, is policy however short its time is, and
-/// policy is a person's.
-fn as_elements(site: &Site, proposal: &Proposal) -> Result<(), NotTimed> {
-    let Ok(split) = split(site.backend, std::slice::from_ref(proposal)) else {
-        return Ok(()); // it is refused with its reasons when it is to be done
-    };
-    let why = format!("{} keeps it as a rule of its own, not as an element of a block set", site.backend.name());
-    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.clone() }))
 }
 
 fn configured(level: crate::cli::config::Autonomy) -> Autonomy {

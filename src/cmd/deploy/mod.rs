@@ -3,15 +3,15 @@
 //! It trusts no enrichment of a record: what is applied is computed here from the rules. Every step is in the state and the
 //! audit trail before it is done, and the rollback is the kernel's own, so that it survives the death of every process.
 
+pub(super) mod approval;
 mod backend;
 mod blocks;
-mod by_hand;
 mod desk;
 mod plan;
 mod protect;
 mod recover;
 mod show;
-mod site;
+pub(super) mod site;
 mod split;
 mod stage;
 mod transaction;

@@ -4,6 +4,7 @@ use super::backend::Backend;
 use crate::backend::nftables::{Ban, Block};
 use crate::packet::{AddressSpec, PortRange, Protocol};
 use crate::record::{Change, ChangeOp, Proposal, Rule};
+use crate::respond::NotTimed;
 use crate::state::{Direction, PolicyRule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,6 +55,19 @@ impl Split {
     pub fn changes_policy(&self) -> bool {
         !self.policy.is_empty() || !self.changes.is_empty()
     }
+}
+
+/// Whether all of a proposal's rules are elements of the kernel's block sets. A rule that is not, is policy however short its time is, and
+/// policy is a person's.
+///
+/// # Errors
+/// Which rule is none, and why.
+pub fn as_elements(backend: &dyn Backend, proposal: &Proposal) -> Result<(), NotTimed> {
+    let Ok(split) = split(backend, std::slice::from_ref(proposal)) else {
+        return Ok(()); // it is refused with its reasons when it is to be done
+    };
+    let why = format!("{} keeps it as a rule of its own, not as an element of a block set", backend.name());
+    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.clone() }))
 }
 
 /// What is banned: packets from or to which addresses, and where the ban is of one port, protocol and port.

@@ -13,6 +13,7 @@ mod track;
 
 use super::nft::{self, NftError};
 use super::process::{Finished, run};
+use crate::packet::Protocol;
 use crate::rule::wire::{Form, bytes};
 use crate::rule::{ConnectionState, Direction, Packet};
 use arms::{Arms, Rack};
@@ -283,7 +284,10 @@ impl Lab {
             let raw =
                 packet.interface_in.as_ref().and_then(|name| self.streets.get(name)).map_or(&self.own, Street::raw);
             if street::launch(raw, &bytes(packet, &form), packet.destination)? {
-                labels.insert(label, (packet.source, packet.destination, *n));
+                labels.insert(
+                    label,
+                    Sent { ends: (packet.source, packet.destination), protocol: packet.protocol, number: *n },
+                );
                 let sent = settled(packet, &Stage { form, ..stage.clone() });
                 seen[*n] = Some(Seen { sent, passed: false, events: Vec::new(), state: None });
             }
@@ -334,28 +338,38 @@ impl Lab {
 /// Packets that one load of the lab's own tables is for, by where they go.
 type Load = (Rack, BTreeMap<Way, Vec<(usize, Stage)>>);
 
-/// By label: source, destination, and whose they are.
-type Labels = HashMap<u16, (IpAddr, IpAddr, usize)>;
+/// What was sent under a label.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    ends: (IpAddr, IpAddr),
+    protocol: Protocol,
+    /// Whose packet it is.
+    number: usize,
+}
 
-/// Whose packet begins with these bytes: its label and one of its addresses, as the other may have been translated; both may have been
-/// of a packet that goes `alone`. Of a later fragment of IPv6 20 bytes are told, which end within its source.
+type Labels = HashMap<u16, Sent>;
+
+/// Whose packet begins with these bytes: its label, its protocol and one of its addresses, as the other may have been translated; both
+/// may have been of a packet that goes `alone`. What this host sends of itself, an ICMP error about another packet, may have the same label
+/// by chance. Of a later fragment of IPv6 20 bytes are told, which end within its source.
 fn whose(bytes: &[u8], labels: &Labels, alone: bool) -> Option<usize> {
     let pair = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?));
     let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?));
     let of = |label: u16| labels.get(&label).copied();
-    let either =
-        |from: IpAddr, to: IpAddr| move |known: &(IpAddr, IpAddr, usize)| alone || known.0 == from || known.1 == to;
-    let begins =
-        |known: &(IpAddr, IpAddr, usize)| matches!(known.0, IpAddr::V6(v6) if v6.octets().starts_with(&bytes[8..]));
-    let found = match bytes.first()? >> 4 {
-        4 => of(pair(4)?).filter(either(four(12)?, four(16)?)),
-        6 if bytes.len() == 20 => of(pair(2)?).filter(begins),
-        6 => of(pair(2)?).filter(either(sixteen(8)?, sixteen(24)?)),
-        _ => None,
+    let either = |from: IpAddr, to: IpAddr| move |sent: &Sent| alone || sent.ends.0 == from || sent.ends.1 == to;
+    let begins = |sent: &Sent| matches!(sent.ends.0, IpAddr::V6(v6) if v6.octets().starts_with(&bytes[8..]));
+    let (found, protocol) = match bytes.first()? >> 4 {
+        4 => (of(pair(4)?).filter(either(four(12)?, four(16)?)), *bytes.get(9)?),
+        6 if bytes.len() == 20 => (of(pair(2)?).filter(begins), FRAGMENT),
+        6 => (of(pair(2)?).filter(either(sixteen(8)?, sixteen(24)?)), *bytes.get(6)?),
+        _ => return None,
     };
-    found.map(|(_, _, n)| n)
+    found.filter(|sent| protocol == sent.protocol.0 || protocol == FRAGMENT).map(|sent| sent.number)
 }
+
+/// The header of a fragment, behind which the protocol stands (RFC 8200, 4.5).
+const FRAGMENT: u8 = 44;
 
 /// Takes from a group as many as can go together: of one connection one packet, where connections are tracked.
 fn apart(packets: &[Packet], group: &mut Vec<(usize, Stage)>, tracks: bool) -> Vec<(usize, Stage)> {
@@ -395,21 +409,25 @@ mod tests {
         for text in ["input a 192.0.2.1:1 > 192.0.2.2:2 tcp syn", "input a 2001:db8::1 > 2001:db8::2 icmpv6 128"] {
             let packet: Packet = text.parse().expect(text);
             let sent = bytes(&packet, &Form { label: 258, ..Form::default() });
-            let known = |label, from, to| whose(&sent, &Labels::from([(label, (from, to, 7))]), false);
+            let under = |label, ends, protocol| Labels::from([(label, Sent { ends, protocol, number: 7 })]);
+            let known = |label, from, to| whose(&sent, &under(label, (from, to), packet.protocol), false);
             let other = "203.0.113.9".parse().expect("an address");
             assert_eq!(known(258, packet.source, packet.destination), Some(7), "{text}");
             assert_eq!(known(258, packet.source, other), Some(7), "a translated destination: {text}");
             assert_eq!(known(258, packet.destination, packet.source), None, "an answer: {text}");
             assert_eq!(known(259, packet.source, packet.destination), None, "{text}");
             assert_eq!(
-                whose(&sent, &Labels::from([(258, (other, other, 7))]), true),
+                whose(&sent, &under(258, (other, other), packet.protocol), true),
                 Some(7),
                 "both translated: {text}"
             );
+            let foreign = under(258, (packet.source, packet.destination), Protocol::UDP);
+            assert_eq!(whose(&sent, &foreign, true), None, "of another protocol: {text}");
         }
         let later: Packet = "forward a b 2001:db8::1 > 2001:db8::2 udp fragment".parse().expect("a packet");
         let sent = bytes(&later, &Form { label: 258, ..Form::default() });
-        let labels = Labels::from([(258, (later.source, later.destination, 7))]);
+        let ends = (later.source, later.destination);
+        let labels = Labels::from([(258, Sent { ends, protocol: later.protocol, number: 7 })]);
         assert_eq!([whose(&sent[..20], &labels, false), whose(&sent[..12], &labels, false)], [Some(7), None]);
         assert_eq!([b"".as_slice(), &[0x45; 12], &[0x10; 60]].map(|bytes| whose(bytes, &labels, false)), [None; 3]);
     }

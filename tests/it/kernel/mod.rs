@@ -5,6 +5,7 @@
 //! the test fails and says why; `AFO_KERNEL=0` alone leaves kernel tests out, and they say so.
 
 mod addresses;
+mod approval;
 mod audit;
 mod context;
 mod corpus;
