@@ -21,14 +21,15 @@ pub(super) fn more_words(more: usize) -> Option<String> {
     (more > 0).then(|| format!("{more} smaller classes are not listed"))
 }
 
+/// Packets that get one answer.
 #[derive(Debug, Clone)]
-struct Piece {
-    verdict: &'static str,
-    direction: Direction,
-    cell: Cell,
+pub(super) struct Piece {
+    pub(super) verdict: &'static str,
+    pub(super) direction: Direction,
+    pub(super) cell: Cell,
     /// What decides in the first of two rulesets.
-    before: Option<By>,
-    by: By,
+    pub(super) before: Option<By>,
+    pub(super) by: By,
     /// The conditions with numbers that the answer depends on, where it is not known.
     terms: Vec<u32>,
     /// Where other rules decide about some of them: a packet that shows it, and how many rules these are at most.
@@ -109,9 +110,14 @@ impl Pieces {
         own.map(|piece| piece.verdict).collect()
     }
 
+    /// The pieces that no unread condition makes doubtful.
+    pub(super) fn sure(&self, terms: &Terms) -> impl Iterator<Item = &Piece> {
+        self.0.iter().filter(|piece| is_sure(&piece.cell, terms))
+    }
+
     /// Whether there is a piece that no unread condition makes doubtful.
     pub(super) fn has_sure(&self, terms: &Terms) -> bool {
-        self.0.iter().any(|piece| is_sure(&piece.cell, terms))
+        self.sure(terms).next().is_some()
     }
 
     /// The classes, by answer, the largest first, and how many smaller ones are not told. `base` is what a direction was asked about: what it says is not repeated.

@@ -49,6 +49,11 @@ impl Leads {
         Ok(Self(cells.collect()))
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those of some packets that may be led elsewhere, and the others; where that would be many parts all of them.
     pub(super) fn apart(&self, cells: &[Cell]) -> (Vec<Cell>, Vec<Cell>) {
         let (mut led, mut rest) = (Vec::new(), cells.to_vec());

@@ -41,6 +41,11 @@ impl Terms {
         atom.checked_sub(DOUBTS).is_none_or(|doubt| self.doubts.get(doubt as usize).is_none_or(|(_, unread)| *unread))
     }
 
+    /// Whether a condition is one that the packet does not decide.
+    pub(super) fn is_doubt(&self, atom: u32) -> bool {
+        atom >= DOUBTS
+    }
+
     fn doubt(&mut self, key: (String, usize, u8), words: impl FnOnce() -> String, unread: bool) -> u32 {
         if let Some(number) = self.numbers.get(&key) {
             return *number;

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 /// newly dropped or accepted, each class with an example. With --audit reads no proposals and reports what is wrong in the ruleset
 /// by itself as `finding` records. What was not understood makes an answer unknown, never fine.
 ///
+/// A rule is judged for what it sees, behind what translates destinations; `effect` tells packets as they are sent. Where all that are sent
+/// to where a rule asks for are led elsewhere before it sees them, it is ineffective.
+///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-conflicts
 ///   $ afo-conflicts --ruleset rules.nft < proposals      against a file: nft JSON or text, iptables-save

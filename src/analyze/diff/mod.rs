@@ -43,15 +43,22 @@ pub fn diff(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget) -
 }
 
 /// What a comparison found.
-struct Compared {
-    pieces: Pieces,
+pub(super) struct Compared {
+    pub(super) pieces: Pieces,
     /// What was not compared, and why.
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
     /// The packets that there can be.
     possible: Vec<(Direction, Cell)>,
 }
 
-fn compare(before: &Ruleset, after: &Ruleset, wanted: Wanted, budget: Budget, terms: &mut Terms) -> Compared {
+/// Compares two rulesets; what conditions stand for is noted in `terms`.
+pub(super) fn compare(
+    before: &Ruleset,
+    after: &Ruleset,
+    wanted: Wanted,
+    budget: Budget,
+    terms: &mut Terms,
+) -> Compared {
     let one_language = before.backend == after.backend;
     let mut comparing = Comparing {
         meter: Meter::new(budget.steps),

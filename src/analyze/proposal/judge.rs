@@ -124,7 +124,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The packets of a rule in each direction that it stands in.
-    fn packets_by_way(&mut self, places: &[Stood]) -> Result<Vec<(Direction, Vec<Cell>)>, Unlaid> {
+    pub(super) fn packets_by_way(&mut self, places: &[Stood]) -> Result<Vec<(Direction, Vec<Cell>)>, Unlaid> {
         let mut found = Vec::new();
         for direction in Direction::ALL.iter().copied() {
             let on_way = |stood: &&Stood| self.directions(self.after, stood).contains(&direction);
@@ -372,7 +372,11 @@ impl<'a> Judge<'a> {
             let own = &program.steps[stand.step].cell;
             for n in program.index.touching(&program.steps, own, 0, stand.step) {
                 let step = &program.steps[n];
-                if matches!(step.by, By::Line(at) if self.after.is_frame(at)) {
+                let frame = match step.by {
+                    By::Line(at) => self.after.is_frame(at),
+                    _ => step.act != Act::Deny,
+                };
+                if frame {
                     continue;
                 }
                 let past = step.act.target().is_some_and(|end| end <= stand.step);

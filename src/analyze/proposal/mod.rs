@@ -10,12 +10,14 @@ mod difference;
 mod judge;
 mod newly;
 pub(super) mod post;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod trial;
 mod wide;
 
 use self::judge::Judge;
+use self::sent::Put;
 use super::Budget;
 use super::cells::Atoms;
 use super::effect::Changed;
@@ -96,6 +98,8 @@ impl<'a> Against<'a> {
         for (rule, places) in rules.iter().zip(&places).filter(|(rule, _)| rule.enabled) {
             judge.placed(rule, places);
         }
+        let rules = rules.iter().zip(places.iter().map(Vec::as_slice)).filter(|(rule, _)| rule.enabled).collect();
+        judge.sent(&self.live, &Put { rules, made: &made });
         judge.found
     }
 }

@@ -1,7 +1,7 @@
 //! What is said of a change against the plain evaluator: exactly the packets whose fate differs are named.
 
 use super::{Against, Fine};
-use crate::analyze::tests::{marked, packets, ruleset};
+use crate::analyze::tests::{marked, packets, ruleset, turning};
 use crate::analyze::{Budget, with_rules};
 use crate::packet::Cell;
 use crate::packet::{Ranges, Wide};
@@ -10,7 +10,7 @@ use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{
     Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, Table, TableFamily, Verdict, name_number,
 };
-use crate::rule::{Packet, Rule};
+use crate::rule::{ConnectionState, Packet, Rule};
 use proptest::prelude::*;
 use std::borrow::Cow;
 
@@ -202,6 +202,98 @@ proptest! {
             covers(&live, &without(&live, "b"), &[], std::slice::from_ref(&removed), fine)?;
         }
     }
+}
+
+/// Holds what is said of packets as they are sent against both rulesets; of a connection that is there nobody knows where it is led.
+fn holds_sent(
+    live: &Ruleset,
+    after: &Ruleset,
+    rules: &[Rule],
+    changes: &[Change],
+    fine: Fine,
+) -> Result<(), TestCaseError> {
+    let found = Against::new(Cow::Borrowed(live)).find_as(rules, changes, Budget { steps: 1_000_000 }, fine);
+    let (dropped, accepted) = found.changed.cells();
+    let effect = found.changed.effect(&found.atoms);
+    let judged = |packet: &Packet| {
+        let mut sure = true;
+        let mut passes = |ruleset| {
+            let luck = &mut |_, _: &str| std::mem::replace(&mut sure, false);
+            evaluate(ruleset, packet, luck).expect("no circle").fate.passes()
+        };
+        let both = (passes(live), passes(after));
+        (sure && packet.state != ConnectionState::Established).then_some(both)
+    };
+    for packet in packets() {
+        let is_in = |cells: &[Cell]| cells.iter().any(|cell| packet.is_in(cell));
+        let Some((was, is)) = judged(&packet) else { continue };
+        match fine.parts {
+            0 => prop_assert!(was == is || is_in(if is { &accepted } else { &dropped }), "{}", packet),
+            _ => prop_assert_eq!((is_in(&dropped), is_in(&accepted)), (was && !is, !was && is), "{}", packet),
+        }
+    }
+    let dropped = effect.newly_dropped.iter().map(|class| (class, false));
+    for (class, accepts) in dropped.chain(effect.newly_accepted.iter().map(|class| (class, true))) {
+        let packet = class.example.as_ref().map(|example| example.parse::<Packet>().expect("a packet"));
+        if let Some(both) = packet.filter(|packet| !packet.fragment).and_then(|packet| judged(&packet)) {
+            prop_assert_eq!(both, (!accepts, accepts), "{:?}", class);
+        }
+    }
+    let begins = |packet: &Packet| packet.state == ConnectionState::New;
+    for item in found.items.iter().filter(|item| item.kind == ConflictType::Ineffective && item.dead) {
+        let id = item.rule.as_ref().expect("of a rule").to_string();
+        let of = |at| after.line(at).and_then(|line| line.comment.clone()) == Some(id.clone());
+        let dropped = |packet: &Packet| {
+            let trace = evaluate(after, packet, &mut |_, _| false).expect("no circle");
+            !trace.fate.passes() || !trace.passed.iter().any(|at| of(*at))
+        };
+        prop_assert!(packets().iter().filter(|packet| begins(packet)).all(dropped), "{:?}", item);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn where_rules_lead_packets_what_is_said_is_of_packets_as_they_are_sent(live in turning(), a in rule("a"), b in rule("b")) {
+        let there = with_rules(&live, &[b]);
+        let removed = Change { op: ChangeOp::Remove, target: "b".to_owned(), rule: None };
+        for fine in [FULL, WHOLE] {
+            holds_sent(&live, &with_rules(&live, std::slice::from_ref(&a)), std::slice::from_ref(&a), &[], fine)?;
+            holds_sent(&there, &without(&there, "b"), &[], std::slice::from_ref(&removed), fine)?;
+        }
+    }
+}
+
+#[test]
+fn a_rule_for_what_is_led_elsewhere_does_nothing() {
+    let dump = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -i eth0 -d 198.51.100.10 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080\nCOMMIT\n\
+                *filter\n:FORWARD ACCEPT\nCOMMIT\n";
+    let live = crate::backend::iptables::read(dump).expect("a dump");
+    let judge = |line: &str| {
+        let rule = Rule::from_line(line).expect("a rule");
+        Against::new(Cow::Borrowed(&live)).judge(&[rule], &[], Budget::default())
+    };
+    let asked = "a drop forward interface_in=eth0 destination_address=198.51.100.10 protocol=tcp destination_port=80";
+    let found = judge(asked);
+    let [item] = found.conflicts.items.as_slice() else { panic!("{found:#?}") };
+    assert!(item.kind == ConflictType::Ineffective && item.dead && super::stops(item), "{found:#?}");
+    assert!(
+        item.with[0].contains("-j DNAT") && item.explanation.contains("ask for where they are led to"),
+        "{item:#?}"
+    );
+    // What belongs to a connection, or to none, is not led elsewhere by a rule.
+    let [class] = found.effect.newly_dropped.as_slice() else { panic!("{found:#?}") };
+    assert!(class.text.ends_with("of any state but new"), "{found:#?}");
+    let found =
+        judge("a drop forward destination_address=10.0.0.5 protocol=tcp destination_port=8080 connection_state=new");
+    assert_eq!(found.conflicts.items, []);
+    let examples: Vec<_> = found.effect.newly_dropped.iter().filter_map(|class| class.example.clone()).collect();
+    assert!(examples.iter().any(|example| example.contains("> 198.51.100.10:80 tcp")), "{examples:?}");
+    assert!(examples.iter().any(|example| example.contains("> 10.0.0.5:8080 tcp")), "{examples:?}");
+    let words = "rule a sees packets behind what translates their destination: `effect` tells them as they are sent";
+    assert_eq!(found.advice, [words]);
 }
 
 #[test]
