@@ -1,4 +1,4 @@
-//! The programs of iptables and ipset: what they say of the kernel's rules and of a text. Nothing here changes a rule of the host.
+//! The programs of iptables and ipset: what they say of the kernel's rules and of a text, and the loading of one.
 
 use super::context::program;
 use super::process::{NotRun, run};
@@ -94,6 +94,28 @@ impl RestoreError {
 /// The name of the program that loads a family's text.
 pub fn restorer(v6: bool) -> &'static str {
     if v6 { "ip6tables-restore" } else { "iptables-restore" }
+}
+
+/// Whether the programs of a family are installed.
+pub fn is_there(v6: bool) -> bool {
+    program(restorer(v6)).is_some()
+}
+
+/// What the program of a family prints of its filter table, with the counters of each rule where they are asked for.
+///
+/// # Errors
+/// When it is missing or fails.
+pub fn filter(v6: bool, counters: bool) -> Result<String, SaveError> {
+    let arguments: &[&str] = if counters { &["-c", "-t", "filter"] } else { &["-t", "filter"] };
+    said(if v6 { "ip6tables-save" } else { "iptables-save" }, arguments)
+}
+
+/// Loads a text beside what is there, all of it or nothing.
+///
+/// # Errors
+/// As [`test`].
+pub fn load(v6: bool, text: &str) -> Result<(), RestoreError> {
+    loaded(run(restorer(v6), &["--wait", "--noflush"], text.as_bytes(), LIMIT)?)
 }
 
 /// Asks whether a text would be loaded over the live rules, or with `beside` into them; changes nothing.

@@ -8,7 +8,7 @@ use crate::rule::ruleset::{Alteration, Base, Chain, Line, Outcome, Ruleset, Tabl
 use std::collections::BTreeSet;
 
 /// What the names of legacy tables end in: nftables can have tables of the same names.
-const LEGACY: &str = " (legacy)";
+pub(super) const LEGACY: &str = " (legacy)";
 
 /// Gives the rules of a listing that hold extensions (family, table, handle) their meaning out of a dump. A chain that has not as many
 /// rules in both, because it was changed between the two, keeps its unread rules.

@@ -4,12 +4,14 @@
 
 mod export;
 mod merge;
+mod model;
 mod read;
 mod statement;
 mod write;
 
 pub use export::export;
 pub use merge::{add_legacy, add_unknown, explain};
+pub use model::{decides, with_policy};
 pub use read::{ReadError, is_dump, lines_of, read};
 pub use statement::{Statements, statements};
-pub use write::Iptables;
+pub use write::{Iptables, Live, Policy, Window};

@@ -267,7 +267,11 @@ mod tests {
                 "2:12: respond.autonomy: `autos` is not allowed; one of alert, propose, auto is",
                 Some("did you mean `auto`?"),
             ),
-            ("[deploy]\nbackend = \"ipfw\"", "2:11: deploy.backend: `ipfw` is not allowed; only nftables is", None),
+            (
+                "[deploy]\nbackend = \"ipfw\"",
+                "2:11: deploy.backend: `ipfw` is not allowed; one of nftables, iptables is",
+                None,
+            ),
             ("[respond]\ncap_per_hour = 0", "2:16: respond.cap_per_hour: 0 is not between 1 and 1000000", None),
             (
                 "\n[respond]\ncap_per_hour = 5",

@@ -33,6 +33,7 @@ pub enum StartAt {
 pub enum BackendName {
     #[default]
     Nftables,
+    Iptables,
 }
 
 /// The form of log lines.
@@ -71,7 +72,7 @@ macro_rules! as_word {
 as_word! {
     Autonomy { Alert = "alert", Propose = "propose", Auto = "auto" }
     StartAt { Cursor = "cursor", Start = "start", End = "end" }
-    BackendName { Nftables = "nftables" }
+    BackendName { Nftables = "nftables", Iptables = "iptables" }
     LogFormat { Text = "text", Json = "json" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
 }

@@ -47,7 +47,7 @@ impl<'a> Desk<'a> {
             let _hold = site.hold()?;
             recover(&mut site)?.iter().for_each(|words| shell.note(words));
         }
-        site.use_backend(&args.backend)?;
+        args.backend.as_deref().map_or(Ok(()), |name| site.use_backend(name))?;
         let breaker = breaker(&site)?;
         Ok(Self { shell, args, site, breaker })
     }

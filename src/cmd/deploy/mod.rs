@@ -62,9 +62,13 @@ pub struct Args {
     /// Print the text to be loaded and to be put back, change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// The packet filter to write for
-    #[arg(long, value_name = "BACKEND", default_value = "nftables", value_parser = backend::names(), hide_short_help = true)]
-    backend: String,
+    /// The packet filter to write for [default: where the rules are, else deploy.backend]
+    ///
+    /// `iptables` and `ip6tables` are the same: AFO's chains stand first in the filter tables of both, and a rule of both families goes into both.
+    /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are refused, and connections that begin inside a
+    /// window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed.
+    #[arg(long, value_name = "BACKEND", value_parser = backend::NAMES, hide_short_help = true)]
+    backend: Option<String>,
     /// Allow the rule ID to cut off an administrator's connection
     #[arg(long, value_name = "ID", hide_short_help = true)]
     allow_lockout: Vec<Id>,
@@ -155,9 +159,7 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
 
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
-    for name in backend::names() {
-        backend::named(name).map_or(Ok(()), |backend| backend.flush())?;
-    }
+    backend::ALL.into_iter().try_for_each(|backend| backend.flush())?;
     let journalled = Site::open(shell).and_then(|mut site| undo::forget(&mut site));
     if let Err(failure) = journalled {
         shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));

@@ -74,6 +74,9 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
 /// Why one of the rules that are new in `after` would not do what it says beside the rest of it and what the kernel holds of others, or
 /// why nobody knows.
 fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+    if let Some(judged) = backend.judged(live, after, added) {
+        return judged;
+    }
     let kept: Vec<Rule> = after.iter().filter(|rule| !added.contains(rule)).cloned().collect();
     let (rest, added) = match (backend.model(live, &kept), in_place(backend, after, &kept)) {
         (Ok(rest), Ok(added)) => (rest, added),

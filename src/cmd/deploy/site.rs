@@ -66,7 +66,8 @@ impl Site {
 
     fn with(shell: &Shell, config: Config, state: State) -> Result<Self, Failure> {
         let held = state.setting(BACKEND).map_err(failure)?;
-        let backend = known(held.as_deref().unwrap_or(config.deploy.backend.as_str()))?;
+        let configured = Some(config.deploy.backend.as_str()).filter(|name| *name != "nftables");
+        let backend = known(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()))?;
         let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
         let mut site = Self { config, state, backend, actor: actor(), context, unseen, never };
@@ -97,9 +98,8 @@ impl Site {
     /// # Errors
     /// When rules are confirmed in the one that is used (exit 1): they would stand in both.
     pub fn use_backend(&mut self, name: &str) -> Result<(), Failure> {
-        if name == self.backend.name() {
-            return Ok(());
-        }
+        let (wanted, own) = (if name == backend::AUTO { None } else { Some(known(name)?) }, self.backend.name());
+        let Some(wanted) = wanted.filter(|wanted| wanted.name() != own) else { return Ok(()) };
         let rules = self.state.policy_rules().map_err(failure)?.len();
         let blocks = self.state.live_blocks(clock::now()).map_err(failure)?.len();
         if rules + blocks > 0 {
@@ -108,7 +108,7 @@ impl Site {
                 Failure::new(Exit::No, words).hint("take it out first: afo-deploy rollback, afo-deploy flush-afo")
             );
         }
-        self.backend = known(name)?;
+        self.backend = wanted;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod context;
 mod corpus;
 mod daemon;
 mod deploy;
+mod deploy_iptables;
 mod evaluator;
 mod export;
 mod fragments;

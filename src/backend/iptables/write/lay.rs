@@ -10,7 +10,6 @@ use super::split::{All, Dim, parts};
 use crate::backend::Refused;
 use crate::packet::{Family, InterfacePattern};
 use crate::rule::{Direction, Id, Rule};
-use std::fmt::Write;
 
 /// A line of a chain.
 #[derive(Debug)]
@@ -58,13 +57,9 @@ impl Sheet {
         if !self.used.contains(&rule.direction) {
             self.used.push(rule.direction);
         }
-        let at = self.generation(rule.direction);
+        let at = generation(self.generation, rule.direction);
         self.place(&rule.id, &at, parts, &Act::of(rule, family));
         Ok(true)
-    }
-
-    fn generation(&self, direction: Direction) -> String {
-        format!("AFO-g{}-{}", self.generation, chain(direction).1)
     }
 
     fn place(&mut self, rule: &Id, chain: &str, parts: Vec<Dim>, act: &Act) {
@@ -135,43 +130,33 @@ impl Sheet {
         self.lines.push(Line { chain: chain.to_owned(), asks, target, rule: rule.clone() });
     }
 
-    /// The text, and the rules that its lines are for. `named` are the directions whose rules leave loopback alone by themselves.
-    pub(super) fn text(&self, program: &str, named: &[Direction]) -> (String, Vec<(usize, Id)>) {
-        let mut text = format!("# for {program}-restore --noflush\n*filter\n");
-        let used: Vec<Direction> = Direction::ALL.iter().copied().filter(|way| self.used.contains(way)).collect();
-        for way in &used {
-            put(&mut text, &format!(":{} - [0:0]", chain(*way).0));
-            put(&mut text, &format!(":{} - [0:0]", self.generation(*way)));
-        }
-        self.chains.iter().for_each(|name| put(&mut text, &format!(":{name} - [0:0]")));
-        for way in &used {
-            let (head, own) = (chain(*way).0, self.generation(*way));
-            put(&mut text, &format!("-A {head} {MINE} -j {own}"));
-            if let Some(lo) = loopback(*way).filter(|_| !named.contains(way)) {
-                put(&mut text, &format!("-A {own} {lo} {MINE} -j RETURN"));
-            }
-        }
-        let mut lines = Vec::with_capacity(self.lines.len());
-        let before = text.lines().count();
-        for (n, line) in self.lines.iter().enumerate() {
-            lines.push((before + n + 1, line.rule.clone()));
-            put(&mut text, &line.to_text());
-        }
-        for way in &used {
-            let (head, built_in) = chain(*way);
-            put(&mut text, &format!("-I {built_in} {MINE} -j {head}"));
-        }
-        text.push_str("COMMIT\n");
-        (text, lines)
+    /// The directions that rules are for, in their order.
+    pub(super) fn used(&self) -> Vec<Direction> {
+        Direction::ALL.iter().copied().filter(|way| self.used.contains(way)).collect()
+    }
+
+    /// The chains of the generation.
+    pub(super) fn declared(&self, ways: &[Direction]) -> Vec<String> {
+        let generations = ways.iter().map(|way| generation(self.generation, *way));
+        generations.chain(self.chains.iter().cloned()).collect()
+    }
+
+    /// The lines of the generation, and whose rule's each is. `named` are the directions whose rules leave loopback alone by themselves.
+    pub(super) fn lines(&self, ways: &[Direction], named: &[Direction]) -> Vec<(Option<Id>, String)> {
+        let spared = ways.iter().filter(|way| !named.contains(way)).filter_map(|way| {
+            let own = generation(self.generation, *way);
+            Some((None, format!("-A {own} {} {MINE} -j RETURN", loopback(*way)?)))
+        });
+        spared.chain(self.lines.iter().map(|line| (Some(line.rule.clone()), line.to_text()))).collect()
     }
 }
 
 /// The comment of a line of the scheme itself.
-const MINE: &str = "-m comment --comment afo";
+pub(super) const MINE: &str = "-m comment --comment afo";
 
-fn put(text: &mut String, line: &str) {
-    // A String takes every write.
-    let _ = writeln!(text, "{line}");
+/// The chain of a generation.
+pub(super) fn generation(number: u64, direction: Direction) -> String {
+    format!("AFO-g{number}-{}", chain(direction).1)
 }
 
 /// The match of loopback where a direction can see it.

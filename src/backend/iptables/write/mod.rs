@@ -8,18 +8,23 @@ mod act;
 mod ask;
 mod check;
 mod lay;
+mod restore;
+mod scheme;
 mod split;
 #[cfg(test)]
 mod tests;
 
-use self::lay::Sheet;
+use self::lay::{MINE, Sheet};
+use self::restore::Restore;
 use super::read;
 use crate::backend::meaning::{empty, names_loopback, ordered, twice, why_there};
 use crate::backend::{Backend, Capability, Extent, Native, Refused};
 use crate::packet::Family;
 use crate::record::Placement;
-use crate::rule::ruleset::Ruleset;
+use crate::rule::ruleset::{Ruleset, TableFamily};
 use crate::rule::{Direction, Rule};
+pub use scheme::{Live, Policy, Window};
+use std::collections::BTreeMap;
 
 /// The two programs, each of one address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,11 @@ impl Iptables {
 
     fn other(self) -> Self {
         if self == Self::V4 { Self::V6 } else { Self::V4 }
+    }
+
+    /// The family of the tables that it keeps its rules in.
+    pub fn tables(self) -> TableFamily {
+        if self == Self::V4 { TableFamily::Ip } else { TableFamily::Ip6 }
     }
 
     fn version(self) -> &'static str {
@@ -85,9 +95,21 @@ pub(super) fn chain(direction: Direction) -> (&'static str, &'static str) {
 /// The generation that a text for an empty host is.
 const FIRST: u64 = 1;
 
-fn written(program: Iptables, order: &[&Rule]) -> Result<Native, Vec<Refused>> {
-    let mut sheet = Sheet::new(FIRST);
-    let (mut placement, mut refused) = (Vec::new(), Vec::new());
+/// Rules laid out for one program.
+#[derive(Debug)]
+pub(super) struct Laid {
+    sheet: Sheet,
+    /// The directions in which a rule names loopback.
+    named: Vec<Direction>,
+    placement: Vec<Placement>,
+    /// Those that have nothing of the program's family.
+    unseen: Vec<Refused>,
+}
+
+/// Lays out the rules that stand in this order.
+fn laid(program: Iptables, order: &[&Rule], generation: u64) -> Result<Laid, Vec<Refused>> {
+    let mut sheet = Sheet::new(generation);
+    let (mut placement, mut nothing) = (Vec::new(), Vec::new());
     let named = Direction::ALL.iter().copied().filter(|way| order.iter().any(|rule| names_it(rule, *way)));
     let named: Vec<Direction> = named.collect();
     for rule in order {
@@ -101,17 +123,40 @@ fn written(program: Iptables, order: &[&Rule]) -> Result<Native, Vec<Refused>> {
             () => (chain(rule.direction).0.to_owned(), why_there(rule)),
         };
         if rule.enabled && !laid {
-            refused.push(empty(rule, &unseen(program)));
+            nothing.push(empty(rule, &unseen(program)));
         }
         placement.push(Placement { rule: rule.id.clone(), place, why });
     }
+    Ok(Laid { sheet, named, placement, unseen: nothing })
+}
+
+fn written(program: Iptables, order: &[&Rule]) -> Result<Native, Vec<Refused>> {
+    let laid = laid(program, order, FIRST)?;
     // Rules of the other family beside rules of this one are that program's; alone they are a mistake.
-    if sheet.is_empty() && !refused.is_empty() {
-        return Err(refused);
+    if laid.sheet.is_empty() && !laid.unseen.is_empty() {
+        return Err(laid.unseen);
     }
-    let (text, lines) = sheet.text(program.name(), &named);
-    let lines = lines.into_iter().collect();
-    Ok(Native { text, json: None, placement, lines, elsewhere: elsewhere(program, order) })
+    let ways = laid.sheet.used();
+    let mut restore = Restore::new(program);
+    for way in &ways {
+        restore.declare(chain(*way).0);
+    }
+    laid.sheet.declared(&ways).iter().for_each(|name| restore.declare(name));
+    for way in &ways {
+        let head = chain(*way).0;
+        restore.line(format!("-A {head} {MINE} -j {}", lay::generation(FIRST, *way)));
+    }
+    let mut lines = BTreeMap::new();
+    for (rule, line) in laid.sheet.lines(&ways, &laid.named) {
+        let at = restore.line(line);
+        lines.extend(rule.map(|id| (at, id)));
+    }
+    for way in &ways {
+        let (head, built_in) = chain(*way);
+        restore.line(format!("-I {built_in} {MINE} -j {head}"));
+    }
+    let elsewhere = elsewhere(program, order);
+    Ok(Native { text: restore.text(), json: None, placement: laid.placement, lines, elsewhere })
 }
 
 /// What the other program has of the rules.

@@ -3,6 +3,7 @@
 //! A deployment knows no command of any packet filter; a backend knows nothing of journals, windows and people. Each change that a
 //! backend makes holds as a whole or not at all. A backend that cannot say what is in the kernel says so with an error, never with a guess.
 
+mod iptables;
 mod nftables;
 
 use crate::backend::nftables::{Ban, Block};
@@ -11,6 +12,8 @@ use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
+use crate::sys::context::program;
+use crate::sys::iptables as programs;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -90,6 +93,12 @@ pub trait Backend: Debug + Sync {
     /// Why the policy cannot be had here, or cannot be judged.
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String>;
 
+    /// Why one of `added` would not do what it says where `after` is the policy; nothing where the backend leaves that to be judged as rules
+    /// of AFO's own table.
+    fn judged(&self, _live: &Ruleset, _after: &[Rule], _added: &[Rule]) -> Option<Option<String>> {
+        None
+    }
+
     /// The text that arms a policy: it holds until it is confirmed or its window ends.
     ///
     /// # Errors
@@ -146,16 +155,24 @@ pub trait Backend: Debug + Sync {
 }
 
 /// Every backend that can be deployed to.
-static ALL: [&dyn Backend; 1] = [&nftables::Nftables];
+pub static ALL: [&dyn Backend; 2] = [&nftables::Nftables, &iptables::Iptables];
 
-/// The backend of this name, where it can be deployed to.
+/// The backend of this name, where it can be deployed to. Both programs of iptables are one: a rule of both families goes into both.
 pub fn named(name: &str) -> Option<&'static dyn Backend> {
+    let name = if name == "ip6tables" { "iptables" } else { name };
     ALL.into_iter().find(|backend| backend.name() == name)
 }
 
-/// The names of all backends, for `--backend`.
-pub fn names() -> [&'static str; ALL.len()] {
-    ALL.map(|backend| backend.name())
+/// What may stand behind `--backend`.
+pub const NAMES: [&str; 4] = ["nftables", "iptables", "ip6tables", AUTO];
+
+/// The name that leaves the choice to this program.
+pub const AUTO: &str = "auto";
+
+/// The name of the backend that is chosen where nothing is deployed yet: nftables, or iptables where nft is not installed and it is.
+pub fn chosen() -> &'static str {
+    let nft = program("nft").is_some() || !programs::is_there(false);
+    if nft { "nftables" } else { "iptables" }
 }
 
 /// What the kernel shows where no window is open: one change waits at a time.

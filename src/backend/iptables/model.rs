@@ -1,0 +1,105 @@
+//! A ruleset as it would be with a policy that is not there yet: the very text that would be loaded, read by the reader of dumps. For
+//! judging a policy before it is in the kernel; nothing here is loaded.
+
+use super::merge::LEGACY;
+use super::write::{Iptables, Live, Policy};
+use crate::backend::Refused;
+use crate::rule::Rule;
+use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, Verdict};
+
+/// `live` with a policy in place of what AFO has in the filter tables of one kind of iptables. Everybody else's stays.
+///
+/// # Errors
+/// Every reason why the policy cannot be had.
+pub fn with_policy(live: &Ruleset, rules: &[Rule], legacy: bool) -> Result<Ruleset, Vec<Refused>> {
+    let policy = Policy::of(rules, 1)?;
+    let mut ruleset = live.clone();
+    for program in [Iptables::V4, Iptables::V6] {
+        let text = policy.install(program, &Live::default());
+        match super::read(&text) {
+            Ok(own) => own.tables.into_iter().for_each(|table| put(&mut ruleset, table, legacy)),
+            Err(why) => ruleset.unread.push(format!("AFO's own text, line {why}")),
+        }
+    }
+    Ok(ruleset)
+}
+
+fn put(ruleset: &mut Ruleset, mut own: Table, legacy: bool) {
+    if legacy {
+        own.name.push_str(LEGACY);
+    }
+    let Some(there) = ruleset.tables.iter_mut().find(|table| table.family == own.family && table.name == own.name)
+    else {
+        ruleset.tables.push(own);
+        return;
+    };
+    there.chains.retain(|chain| !is_own(&chain.name));
+    there.chains.iter_mut().for_each(|chain| chain.lines.retain(|line| !leads_to_own(line)));
+    for chain in own.chains {
+        match there.chains.iter_mut().find(|found| found.name == chain.name) {
+            Some(found) => drop(found.lines.splice(0..0, chain.lines)),
+            None => there.chains.push(chain),
+        }
+    }
+}
+
+fn is_own(name: &str) -> bool {
+    name.starts_with("AFO-")
+}
+
+fn leads_to_own(line: &Line) -> bool {
+    matches!(&line.outcome, Outcome::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) if is_own(to))
+}
+
+/// Whether a chain and line of a ruleset are AFO's and decide about packets, rather than lead on or back.
+pub fn decides(chain: &Chain, line: &Line) -> bool {
+    is_own(&chain.name) && !leads_to_own(line) && line.outcome != Outcome::Verdict(Verdict::Return)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::ruleset::TableFamily;
+    use serde_json::json;
+
+    fn rules(id: &str) -> Vec<Rule> {
+        let rules = json!([{"id": id, "action": "accept", "direction": "input", "protocol": ["tcp"], "destination_port": ["22"]}]);
+        serde_json::from_value(rules).expect("rules")
+    }
+
+    fn input(ruleset: &Ruleset, table: &str) -> Vec<String> {
+        let table = ruleset.table(TableFamily::Ip, table).expect("a table");
+        let chain = table.chains.iter().find(|chain| chain.name == "INPUT").expect("a chain");
+        chain.lines.iter().map(|line| line.text.clone()).collect()
+    }
+
+    #[test]
+    fn a_policy_stands_first_and_only_once() {
+        let dump = "*filter\n:INPUT DROP\n-A INPUT -p udp -j ACCEPT\nCOMMIT\n";
+        let live = super::super::read(dump).expect("a dump");
+        let with = with_policy(&live, &rules("a"), false).expect("a policy");
+        let jump = "-m comment --comment afo -j AFO-INPUT".to_owned();
+        assert_eq!(input(&with, "filter"), [jump.clone(), "-p udp -j ACCEPT".to_owned()]);
+        assert!(
+            with.table(TableFamily::Ip, "filter")
+                .expect("it")
+                .chains
+                .iter()
+                .any(|c| c.base.as_ref().is_some_and(|b| b.drops))
+        );
+        let again = with_policy(&with, &rules("b"), false).expect("a policy");
+        assert_eq!(input(&again, "filter"), input(&with, "filter"));
+        let deciding = |ruleset: &Ruleset| -> Vec<String> {
+            let lines =
+                ruleset.chains().flat_map(|(_, _, chain)| chain.lines.iter().filter(|line| decides(chain, line)));
+            lines.filter_map(|line| line.comment.clone()).collect()
+        };
+        assert_eq!(
+            (deciding(&with), deciding(&again)),
+            (vec!["a".to_owned(); 2], vec!["b".to_owned(); 2]),
+            "one in each family"
+        );
+        let legacy = with_policy(&live, &rules("a"), true).expect("a policy");
+        assert_eq!(input(&legacy, "filter (legacy)"), [jump]);
+    }
+}

@@ -1,0 +1,197 @@
+//! afo-deploy through iptables and ip6tables, both kinds: the window ends by the kernel's clock, and what is taken back is exactly what was
+//! there.
+
+use super::{Host, Peer, eventually, feed, in_namespace};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+const OWN: [u8; 4] = [203, 0, 113, 1];
+const THEIRS: [u8; 4] = [203, 0, 113, 2];
+
+/// Another program's rules, in both families.
+const FOREIGN: &str = "*filter\n:INPUT DROP\n:mine -\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p icmp -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 7777 -j mine\n-A mine -j ACCEPT\nCOMMIT\n";
+const FOREIGN6: &str = "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 25 -j DROP\nCOMMIT\n";
+
+const DROP: &str = r#"{"id":"r1","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["7777"]}"#;
+const ALLOW: &str =
+    r#"{"id":"r2","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["7778"]}"#;
+
+struct Site<'a> {
+    host: &'a Host,
+    peer: Peer,
+    dir: TempDir,
+}
+
+impl<'a> Site<'a> {
+    /// A host whose `iptables` is of a kind, with another program's rules and a neighbour that reaches a server on port 7777 through them.
+    fn new(host: &'a Host, kind: &str) -> Self {
+        host.sh(&format!(
+            "cp -a /etc/alternatives /run/alternatives
+             for p in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+               ln -sf /usr/sbin/${{p/tables/tables-{kind}}} /run/alternatives/$p; done
+             mount --bind /run/alternatives /etc/alternatives; iptables --version"
+        ));
+        let peer = host.peer("veth0", IpAddr::from(OWN), IpAddr::from(THEIRS), 24);
+        [7777, 7778].into_iter().for_each(|port| host.listen(at(port)));
+        for (program, text) in [("iptables-restore", FOREIGN), ("ip6tables-restore", FOREIGN6)] {
+            let out = feed(&mut Command::new(program), text.as_bytes());
+            assert!(out.status.success(), "{}", words(&out));
+        }
+        let site = Self { host, peer, dir: TempDir::new().expect("directory") };
+        assert_eq!([site.reached(7777), site.reached(7778)], [true, false], "before anything is done");
+        site
+    }
+
+    fn reached(&self, port: u16) -> bool {
+        self.peer.connects(at(port))
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = self.host.afo(name);
+        command.env("AFO_STATE", self.dir.path().join("state.db")).args(arguments);
+        command
+    }
+
+    fn deploy(&self, arguments: &[&str], input: &str) -> Output {
+        feed(&mut self.command("afo-deploy", arguments), input.as_bytes())
+    }
+
+    /// afo-deploy, left running inside its window.
+    fn start(&self, seconds: u32, rules: &str) -> Child {
+        let mut command = self.command("afo-deploy", &["--backend", "iptables", &format!("--confirm={seconds}")]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("afo-deploy");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(proposal(rules).as_bytes()).expect("written");
+        drop(stdin);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+        let mut first = String::new();
+        lines.read_line(&mut first).expect("a record");
+        let applied: Value = serde_json::from_str(&first).unwrap_or_else(|e| panic!("{e}: {first}"));
+        assert_eq!(applied["status"], "applied", "{first}");
+        child
+    }
+
+    fn confirm(&self, mut waiting: Child) {
+        let out = self.deploy(&["confirm"], "");
+        assert!(out.status.success(), "{}", words(&out));
+        assert!(waiting.wait().expect("ended").success());
+    }
+
+    /// The rules of both families as the programs save them, without counters and the time.
+    fn saved(&self) -> String {
+        let text = self.host.sh("iptables-save; ip6tables-save");
+        let kept = text.lines().filter(|line| !line.starts_with('#'));
+        kept.map(|line| line.split(" [").next().unwrap_or(line).to_owned() + "\n").collect()
+    }
+
+    fn recovers(&self) {
+        let out = self.deploy(&["recover"], "");
+        assert!(out.status.success(), "{}", words(&out));
+        let verified = feed(&mut self.command("afo-log", &["verify"]), b"");
+        assert!(verified.status.success(), "{}", words(&verified));
+    }
+}
+
+fn at(port: u16) -> SocketAddr {
+    SocketAddr::from((OWN, port))
+}
+
+/// A proposal that is none of those before.
+fn proposal(rules: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!(
+        r#"{{"kind":"proposal","v":1,"id":"p{n}","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}],"explanation":"a test"}}"#
+    )
+}
+
+fn words(out: &Output) -> String {
+    format!("{:?}\n{}{}", out.status, String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+fn the_whole_way(host: &Host, kind: &str) {
+    let site = Site::new(host, kind);
+    let before = site.saved();
+    // The process dies inside the window: the kernel alone goes back, and recovery leaves nothing behind.
+    let mut killed = site.start(4, DROP);
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    assert!(!site.reached(7777), "inside the window");
+    let second = site.deploy(&["--backend", "iptables", "--confirm=4"], &proposal(ALLOW));
+    assert_eq!(second.status.code(), Some(3), "one window at a time: {}", words(&second));
+    eventually("the kernel's own way back", || site.reached(7777));
+    site.recovers();
+    assert_eq!(site.saved(), before, "exactly what was there");
+
+    // Confirmed, it stays, and another program's change of that time too.
+    let waiting = site.start(super::WINDOW, DROP);
+    host.sh("iptables -A mine -p udp -j DROP");
+    site.confirm(waiting);
+    assert!(!site.reached(7777));
+    let confirmed = site.saved();
+    assert!(confirmed.contains("-A mine -p udp -j DROP") && !confirmed.contains("datestart"), "{confirmed}");
+    assert!(confirmed.lines().any(|line| line.starts_with("-A AFO-g") && line.contains("--comment r1")), "{confirmed}");
+    let list = site.deploy(&["list", "--json"], "");
+    assert!(words(&list).contains(r#""packets":"#), "{}", words(&list));
+
+    // An accept of AFO's opens what the host's policy drops; taken back, the older generation stands word by word.
+    let mut lapsing = site.start(4, ALLOW);
+    assert!(site.reached(7778) && !site.reached(7777));
+    assert_eq!(lapsing.wait().expect("ended").code(), Some(4));
+    assert_eq!((site.saved(), site.reached(7778)), (confirmed, false));
+
+    let out = site.deploy(&["rollback"], "");
+    assert!(out.status.success(), "{}", words(&out));
+    assert!(site.reached(7777));
+    let out = site.deploy(&["flush-afo"], "");
+    assert!(out.status.success(), "{}", words(&out));
+    assert_eq!(site.saved(), before.replace("-A mine -j ACCEPT\n", "-A mine -j ACCEPT\n-A mine -p udp -j DROP\n"));
+}
+
+#[test]
+fn a_change_through_iptables_nft_comes_and_goes() {
+    in_namespace(|host| the_whole_way(host, "nft"));
+}
+
+#[test]
+fn a_change_through_iptables_legacy_comes_and_goes() {
+    in_namespace(|host| the_whole_way(host, "legacy"));
+}
+
+#[test]
+fn half_a_change_is_put_back() {
+    in_namespace(|host| {
+        let site = Site::new(host, "nft");
+        let before = site.saved();
+        // The second program refuses; what the first one did is put back.
+        host.sh("printf '#!/bin/sh\\nexit 4\\n' > /run/refuses; chmod +x /run/refuses; ln -sf /run/refuses /run/alternatives/ip6tables-restore");
+        let out = site.deploy(&["--backend", "auto", "--confirm=4", "-n"], &proposal(DROP));
+        assert!(words(&out).contains("add table inet afo"), "auto is nftables here: {}", words(&out));
+        let out = site.deploy(&["--backend", "iptables", "--confirm=4"], &proposal(DROP));
+        assert_eq!(out.status.code(), Some(3), "{}", words(&out));
+        assert_eq!(site.saved(), before);
+        assert!(site.reached(7777));
+    });
+}
+
+#[test]
+fn what_iptables_has_no_means_for_is_refused() {
+    in_namespace(|host| {
+        let site = Site::new(host, "nft");
+        let before = site.saved();
+        let ban =
+            r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.77"],"ttl_seconds":600}"#;
+        let out = site.deploy(&["--backend", "ip6tables"], &proposal(ban));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        assert!(words(&out).contains("iptables has no rules that end by themselves"), "{}", words(&out));
+        let shadowed = format!("{DROP},{}", DROP.replace("\"r1\"", "\"r9\"").replace("drop", "accept"));
+        let out = site.deploy(&["--backend", "iptables"], &proposal(&shadowed));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        assert!(words(&out).contains("rule r9: "), "{}", words(&out));
+        assert_eq!(site.saved(), before);
+    });
+}
