@@ -108,7 +108,7 @@ _afo__deploy() {
                     return 0
                     ;;
                 --backend)
-                    COMPREPLY=($(compgen -W "nftables" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nftables iptables ip6tables auto" -- "${cur}"))
                     return 0
                     ;;
                 --allow-lockout)

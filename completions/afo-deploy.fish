@@ -32,7 +32,10 @@ complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l log-format -d 'Wr
 json\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l confirm -d 'Take the change back unless confirmed in time [default: 30]' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l autonomy -d 'What is done without a person: alert, propose or auto' -r
-complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l backend -d 'The packet filter to write for' -r -f -a "nftables\t''"
+complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l backend -d 'The packet filter to write for [default: where the rules are, else deploy.backend]' -r -f -a "nftables\t''
+iptables\t''
+ip6tables\t''
+auto\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l allow-lockout -d 'Allow the rule ID to cut off an administrator\'s connection' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -s v -l verbose -d 'Say more on stderr; twice for still more'
