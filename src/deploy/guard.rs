@@ -1,7 +1,7 @@
 //! The lockout guard: which flow of the administrator's a rule would cut. It errs on the side of refusing: what it does not
 //! know of a packet counts as matching.
 
-use crate::packet::{AddressSpec, Bits, Cell, Family, Narrow, PortRange, Protocol, Ranges, Wide};
+use crate::packet::{AddressSpec, Bits, Cell, Family, IcmpType, Narrow, PortRange, Protocol, Ranges, Wide};
 use crate::rule::{ConnectionState, Direction, FamilyMatch, OneOf, Rule};
 use std::net::IpAddr;
 
@@ -16,13 +16,17 @@ pub struct Flow {
     pub protocol: Protocol,
     pub source_port: Option<PortRange>,
     pub destination_port: Option<PortRange>,
+    /// The types of its packets, where they are of ICMP.
+    pub icmp: &'static [u8],
 }
 
 impl Flow {
     /// Its packets: those that begin it and those that follow, whole and not fragments.
     pub fn packets(&self) -> Cell {
-        let states = [ConnectionState::New, ConnectionState::Established];
+        let states = self.states();
+        let types = if self.icmp.is_empty() { Bits::ALL } else { self.icmp.iter().copied().collect() };
         let mut cell = Cell::all()
+            .with_narrow(Narrow::IcmpType, types)
             .with_narrow(Narrow::Family, self.families())
             .with_narrow(Narrow::Protocol, Bits::single(self.protocol.0))
             .with_narrow(Narrow::State, states.iter().map(|state| *state as u8).collect())
@@ -40,7 +44,18 @@ impl Flow {
         cell
     }
 
+    /// Neighbour discovery belongs to no connection (nf_conntrack_proto_icmpv6.c).
+    fn states(&self) -> [ConnectionState; 2] {
+        match self.icmp.is_empty() {
+            true => [ConnectionState::New, ConnectionState::Established],
+            false => [ConnectionState::New, ConnectionState::Untracked],
+        }
+    }
+
     fn families(&self) -> Bits {
+        if self.protocol == Protocol::ICMPV6 {
+            return Bits::single(1);
+        }
         match self.source.or(self.destination).map(|address| address.family()) {
             Some(Family::Ipv4) => Bits::single(0),
             Some(Family::Ipv6) => Bits::single(1),
@@ -82,12 +97,13 @@ fn may_match(rule: &Rule, flow: &Flow) -> bool {
         && rule.protocol.matches(|p| *p == flow.protocol)
         && ports_match(&rule.source_port, flow.source_port)
         && ports_match(&rule.destination_port, flow.destination_port)
-        && rule.icmp_type.is_any()
-        && states_match(rule)
+        && types_match(rule, flow)
+        && states_match(rule, flow)
 }
 
 fn family_matches(family: FamilyMatch, flow: &Flow) -> bool {
-    let of_flow = flow.source.or(flow.destination).map(|a| a.family());
+    let of_icmp = (flow.protocol == Protocol::ICMPV6).then_some(Family::Ipv6);
+    let of_flow = of_icmp.or_else(|| flow.source.or(flow.destination).map(|a| a.family()));
     match family {
         FamilyMatch::Any => true,
         FamilyMatch::Ipv4 => of_flow != Some(Family::Ipv6),
@@ -113,11 +129,21 @@ fn ports_match(list: &OneOf<PortRange>, flow: Option<PortRange>) -> bool {
     }
 }
 
+fn types_match(rule: &Rule, flow: &Flow) -> bool {
+    let of = |kind: u8| {
+        let is = |item: &IcmpType| item.kind == kind;
+        match rule.icmp_type.is_negated() {
+            true => !rule.icmp_type.items().iter().any(|item| is(item) && item.code.is_none()),
+            false => rule.icmp_type.is_any() || rule.icmp_type.items().iter().any(is),
+        }
+    };
+    if flow.icmp.is_empty() { rule.icmp_type.is_any() } else { flow.icmp.iter().copied().any(of) }
+}
+
 /// A session has new and established packets. A limit on new ones alone leaves those that are there alone.
-fn states_match(rule: &Rule) -> bool {
-    let new = rule.connection_state.matches(|s| *s == ConnectionState::New);
-    let established = rule.connection_state.matches(|s| *s == ConnectionState::Established);
-    established || (new && rule.rate_limit.is_none())
+fn states_match(rule: &Rule, flow: &Flow) -> bool {
+    let [first, other] = flow.states().map(|state| rule.connection_state.matches(|s| *s == state));
+    other || (first && rule.rate_limit.is_none())
 }
 
 #[cfg(test)]
@@ -142,6 +168,7 @@ mod tests {
             protocol: Protocol::TCP,
             source_port: None,
             destination_port: "22".parse().ok(),
+            icmp: &[],
         }
     }
 
@@ -174,6 +201,35 @@ mod tests {
         );
         let any = Flow { source: None, destination: None, ..ssh() };
         assert_eq!(any.packets().narrow(Narrow::Family), Bits::below(2));
+    }
+
+    #[test]
+    fn neighbour_discovery_is_its_types_and_belongs_to_no_connection() {
+        let discovery = Flow {
+            what: "neighbour discovery".into(),
+            source: None,
+            destination: None,
+            destination_port: None,
+            protocol: Protocol::ICMPV6,
+            icmp: &[135, 136],
+            ..ssh()
+        };
+        for (fields, hits) in [
+            (r#""action":"drop","protocol":["icmpv6"]"#, true),
+            (r#""action":"drop","protocol":["icmpv6"],"icmp_type":["136"]"#, true),
+            (r#""action":"drop","protocol":["icmpv6"],"icmp_type":["!135","128"]"#, true),
+            (r#""action":"drop","connection_state":["untracked"]"#, true),
+            (r#""action":"drop","family":"ipv6""#, true),
+            (r#""action":"drop","family":"ipv4""#, false),
+            (r#""action":"drop","protocol":["icmpv6"],"icmp_type":["128"]"#, false),
+            (r#""action":"drop","protocol":["icmpv6"],"icmp_type":["!135","136"]"#, false),
+            (r#""action":"drop","connection_state":["established"]"#, false),
+        ] {
+            assert_eq!(first_hit(&[rule(fields)], std::slice::from_ref(&discovery)).is_some(), hits, "{fields}");
+        }
+        let cell = discovery.packets();
+        assert_eq!((cell.narrow(Narrow::Family), cell.narrow(Narrow::IcmpType).len()), (Bits::single(1), 2));
+        assert!(cell.narrow(Narrow::State).contains(ConnectionState::Untracked as u8));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
 use crate::record::{Context, Id, Rule, Session};
 use crate::rule::ruleset::Ruleset;
 use crate::rule::{Direction, OneOf};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Every flow that must survive, both ways of each.
@@ -16,7 +17,31 @@ pub fn flows(context: &Context, config: &Config) -> Vec<Flow> {
     let networks = config.management.networks.iter().flat_map(|network| management(*network, &config.management.ports));
     let resolvers = context.resolvers.iter().filter(|address| !address.is_loopback()).flat_map(|a| resolver(*a));
     let gateways = context.routes.iter().filter_map(|route| route.gateway).filter(IpAddr::is_ipv4).flat_map(renewal);
-    sessions.chain(networks).chain(resolvers).chain(gateways).collect()
+    sessions.chain(networks).chain(resolvers).chain(gateways).chain(discovery(context)).collect()
+}
+
+/// What IPv6 cannot do without (RFC 4890, 4.3.1 and 4.4.1): neighbours and routers are found, and packets that are too big are told.
+/// Nothing where this host has no address of IPv6 beyond its own link.
+fn discovery(context: &Context) -> Vec<Flow> {
+    let mut addresses = context.interfaces.iter().flat_map(|interface| &interface.addresses).map(IpNet::addr);
+    let beyond = |address| matches!(address, IpAddr::V6(v6) if !v6.is_loopback() && !v6.is_unicast_link_local());
+    let flow = |direction, icmp, what: &str| Flow {
+        what: what.to_owned(),
+        direction,
+        source: None,
+        destination: None,
+        protocol: Protocol::ICMPV6,
+        source_port: None,
+        destination_port: None,
+        icmp,
+    };
+    match addresses.any(beyond) {
+        true => vec![
+            flow(Direction::Input, &[2, 134, 135, 136], "the neighbour discovery of IPv6, without which it ends"),
+            flow(Direction::Output, &[133, 135, 136], "the neighbour discovery of IPv6, without which it ends"),
+        ],
+        false => Vec::new(),
+    }
 }
 
 /// Ports that a client takes for itself (Linux 32768 to 60999, RFC 6335 49152 to 65535).
@@ -34,6 +59,7 @@ fn both_ways(inbound: Flow) -> [Flow; 2] {
         protocol: inbound.protocol,
         source_port: inbound.destination_port,
         destination_port: inbound.source_port,
+        icmp: &[],
     };
     [inbound, answers]
 }
@@ -47,6 +73,7 @@ fn session(session: &Session) -> [Flow; 2] {
         protocol: session.protocol,
         source_port: ephemeral(),
         destination_port: Some(PortRange::single(session.port)),
+        icmp: &[],
     })
 }
 
@@ -60,6 +87,7 @@ fn management(network: AddressSpec, ports: &[u16]) -> Vec<Flow> {
             protocol: Protocol::TCP,
             source_port: ephemeral(),
             destination_port: Some(PortRange::single(*port)),
+            icmp: &[],
         })
     };
     ports.iter().flat_map(flow).collect()
@@ -74,6 +102,7 @@ fn resolver(address: IpAddr) -> [Flow; 2] {
         protocol: Protocol::UDP,
         source_port: ephemeral(),
         destination_port: Some(PortRange::single(53)),
+        icmp: &[],
     };
     let answers = Flow {
         what: format!("the answers of the resolver {address}"),
@@ -97,6 +126,7 @@ fn renewal(gateway: IpAddr) -> [Flow; 2] {
         protocol: Protocol::UDP,
         source_port: Some(PortRange::single(67)),
         destination_port: Some(PortRange::single(68)),
+        icmp: &[],
     })
 }
 
@@ -231,8 +261,14 @@ mod tests {
         let narrower = SAVES.replace("198.18.0.0/24", "198.18.0.0/25");
         let last = SAVES.replace("\"id\"", "\"position\":\"last\",\"id\"");
         let off = SAVES.replace("\"id\"", "\"enabled\":false,\"id\"");
-        for after in [CLOSES, &format!("{narrower},{CLOSES}"), &format!("{CLOSES},{last}"), &format!("{off},{CLOSES}")]
-        {
+        let timed = SAVES.replace("\"id\"", "\"ttl_seconds\":600,\"id\"");
+        for after in [
+            CLOSES,
+            &format!("{timed},{CLOSES}"),
+            &format!("{narrower},{CLOSES}"),
+            &format!("{CLOSES},{last}"),
+            &format!("{off},{CLOSES}"),
+        ] {
             let said = words(after, &[]).expect(after);
             assert!(said.starts_with(cut), "{after}: {said}");
             assert_eq!(words(after, &["r2".parse().expect("id")]), None, "{after}");
@@ -240,6 +276,20 @@ mod tests {
         let wider = SAVES.replace("198.18.0.0/24", "198.18.0.0/16");
         for after in [SAVES, "", &format!("{wider},{CLOSES}"), &format!("{SAVES},{CLOSES}")] {
             assert_eq!(words(after, &[]), None, "{after}");
+        }
+    }
+
+    #[test]
+    fn ipv6_keeps_its_neighbours_where_it_is_there() {
+        let context = |address: &str| {
+            let line = format!(r#"{{"kind":"context","interfaces":[{{"name":"eth0","addresses":["{address}"]}}]}}"#);
+            flows(&parse::<Context>(&line).expect("context"), &Config::default())
+        };
+        let block = rule(r#""action":"drop","direction":"input","protocol":["icmpv6"]"#);
+        let said = lockout(&block, &context("2001:db8::10/64"), &[]);
+        assert_eq!(said.as_deref(), Some("rule r1 would drop the neighbour discovery of IPv6, without which it ends"));
+        for address in ["fe80::1/64", "192.0.2.1/24"] {
+            assert_eq!(lockout(&block, &context(address), &[]), None, "{address}");
         }
     }
 

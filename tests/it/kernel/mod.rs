@@ -19,6 +19,7 @@ mod import;
 mod invariants;
 mod iptables;
 mod iptables_packets;
+mod lockout;
 mod nftables;
 mod oracle;
 mod placing;

@@ -2,6 +2,9 @@
 //!
 //! Lossless in this sense: an object, a statement or a condition that is not known becomes something unread with its text, at
 //! its place; it is never left out and never an error. Only text that is no listing at all is refused.
+//!
+//! What nft itself leaves out of a listing cannot be read of it: nft 1.0.6 shows `meta nfproto ipv6` neither before `reject with tcp reset`
+//! nor before `meta l4proto icmp`, and such a rule is read as one of both families.
 
 mod condition;
 mod export;

@@ -175,6 +175,11 @@ fn rule(draw: &mut Draw, place: &Place, offer: &Offer, odd: bool) -> Rule {
     let mut words = conditions::words(draw, place, offer, about, odd);
     statements(draw, &mut words, place, about);
     words.extend(verdict(draw, place, offer, about));
+    // nft 1.0.6 lists `meta nfproto ipv6 reject with tcp reset` without the family.
+    let of_family = words.iter().any(|word| word.starts_with("meta nfproto") || word.starts_with("meta protocol"));
+    if let Some(last) = words.last_mut().filter(|last| of_family && *last == "reject with tcp reset") {
+        *last = "reject".to_owned();
+    }
     words
 }
 
