@@ -520,3 +520,29 @@ fn what_a_later_base_chain_drops_was_accepted_in_vain() {
     let witness = vain.witness.as_ref().expect("a packet");
     assert!(witness.verdict.starts_with("drop by ") && witness.expected.as_deref() == Some("accept"), "{witness:?}");
 }
+
+/// What a sender is told is part of what a rule decides: a refusal that never happens where all is dropped in silence later on is no
+/// repetition.
+#[test]
+fn a_dead_refusal_is_not_the_same_as_a_later_drop() {
+    let named = |first: &str, dead: &str, later: &str| {
+        let dump = format!(
+            "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 80 -j {first}\n-A INPUT -p tcp --dport 80 -j {dead}\nCOMMIT\n\
+             *security\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 1:99 -j {later}\nCOMMIT\n"
+        );
+        let ruleset = afo::backend::iptables::read(&dump).expect("a dump");
+        let found = audit(&ruleset, Budget::default()).into_iter().find(|found| found.dead).expect("a dead rule");
+        (
+            found.kind,
+            found.witness.map(|witness| (witness.verdict.starts_with("drop"), witness.expected.unwrap_or_default())),
+        )
+    };
+    let (denied, refused) = (Some((true, "drop".to_owned())), Some((true, "reject".to_owned())));
+    assert_eq!(named("ACCEPT", "REJECT", "DROP"), (FindingType::Contradiction, refused));
+    assert_eq!(named("ACCEPT", "DROP", "DROP"), (FindingType::Redundant, denied.clone()));
+    assert_eq!(named("DROP", "DROP", "DROP"), (FindingType::Redundant, denied));
+    assert_eq!(named("ACCEPT", "REJECT", "ACCEPT").0, FindingType::Contradiction);
+    // Where a return leads to the drop it is the same.
+    assert_eq!(named("RETURN", "REJECT", "DROP").0, FindingType::Shadow);
+    assert_eq!(named("RETURN", "DROP", "DROP").0, FindingType::Redundant);
+}

@@ -133,8 +133,39 @@ fn opposite(
                 Coming::Undecided(_) => return Some(None),
             },
         };
-        match found {
-            Found::Witness(point) => return Some(course.witness(ruleset, n, &point, expected)),
+        match (found, own.act, other.act) {
+            (Found::Witness(point), _, _) => return Some(course.witness(ruleset, n, &point, expected)),
+            (Found::Nothing(_), Act::Deny, Act::Accept(to)) => {
+                let found = told_otherwise(ruleset, course, (step, n, to as u32), expected.as_deref());
+                if found.is_some() {
+                    return found;
+                }
+            }
+            (Found::Nothing(_), _, _) => {}
+            (Found::Undecided | Found::Tangled, _, _) => return Some(None),
+        }
+    }
+    None
+}
+
+/// Whether packets of a dead step that denies are denied all the same, though the sender is told something else: they are led to a step
+/// and go on from another.
+fn told_otherwise(
+    ruleset: &Ruleset,
+    course: &mut Course,
+    (step, lead, to): (u32, u32, u32),
+    expected: Option<&str>,
+) -> Option<Option<Witness>> {
+    let steps = &course.program.steps;
+    let own = told(ruleset, &steps[step as usize]);
+    for n in denying(course, step, to..steps.len() as u32) {
+        if told(ruleset, &steps[n as usize]) == own {
+            continue;
+        }
+        match led(course, &[step, lead, n], &[0..lead, to..n]) {
+            Found::Witness(point) => {
+                return Some(course.witness(ruleset, step, &point, expected.map(str::to_owned)));
+            }
             Found::Nothing(_) => {}
             Found::Undecided | Found::Tangled => return Some(None),
         }
@@ -157,7 +188,12 @@ fn elsewhere(ruleset: &Ruleset, course: &mut Course, cover: &Cover, expected: Op
                     Found::Witness(point) => {
                         return Some(course.witness(ruleset, step, &point, expected.map(str::to_owned)));
                     }
-                    Found::Nothing(_) => {}
+                    Found::Nothing(_) => {
+                        let found = told_otherwise(ruleset, course, (step, lead, to), expected);
+                        if found.is_some() {
+                            return found;
+                        }
+                    }
                     Found::Undecided | Found::Tangled => return Some(None),
                 }
             }
