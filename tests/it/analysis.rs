@@ -546,3 +546,48 @@ fn a_dead_refusal_is_not_the_same_as_a_later_drop() {
     assert_eq!(named("RETURN", "REJECT", "DROP").0, FindingType::Shadow);
     assert_eq!(named("RETURN", "DROP", "DROP").0, FindingType::Redundant);
 }
+
+/// Jumps and gotos without which nothing changes are named; those that decide, change a mark or are entered twice are not.
+#[test]
+fn a_jump_that_changes_nothing_is_redundant() {
+    let named = |own: &str, rules: &str| {
+        let dump = format!("*filter\n:INPUT DROP\n:own -\n:inner -\n{own}\n{rules}\nCOMMIT\n").replace("\n\n", "\n");
+        let ruleset = afo::backend::iptables::read(&dump).expect("a dump");
+        let found = audit(&ruleset, Budget::default());
+        let idle = found.into_iter().filter(|found| found.kind == FindingType::Redundant && !found.dead);
+        let shown =
+            |found: afo::record::Finding| format!("{}: {}", found.rule.expect("a rule").text, found.explanation);
+        idle.map(shown).filter(|text| text.contains("-j own") || text.contains("-g own")).collect::<Vec<_>>()
+    };
+    let ssh = "-A INPUT -p tcp --dport 22 -j ACCEPT";
+    let jump = format!("-A INPUT -p tcp -j own\n{ssh}");
+    for own in [
+        "",
+        "-A own -j RETURN",
+        "-A own -s 192.0.2.1 -j LOG",
+        "-A own -p udp -j ACCEPT",
+        // What comes behind decides the same.
+        "-A own -p tcp --dport 22 -j ACCEPT",
+        "-A own -p tcp --dport 23 -j DROP",
+        "-A own -p tcp --dport 23 -j inner\n-A inner -s 192.0.2.1 -j DROP",
+    ] {
+        let words =
+            "every packet has the same fate without chain `own` in this place: removing this rule changes nothing";
+        assert_eq!(named(own, &jump), [format!("-p tcp -j own: {words}")], "{own}");
+    }
+    for own in [
+        "-A own -p tcp --dport 22 -j DROP",
+        "-A own -p tcp --dport 23 -j ACCEPT",
+        "-A own -p tcp --dport 23 -j REJECT",
+        "-A own -j MARK --set-mark 1",
+        "-A own -j NFQUEUE --queue-num 0",
+        "-A own -p tcp --dport 22 -j inner\n-A inner -s 192.0.2.1 -j DROP",
+    ] {
+        assert_eq!(named(own, &jump), Vec::<String>::new(), "{own}");
+    }
+    let goto = |rest: &str| named("", &format!("-A INPUT -p tcp -g own\n{rest}"));
+    assert_eq!(goto(ssh), Vec::<String>::new());
+    assert_eq!(goto("-A INPUT -p udp -j ACCEPT").len(), 1);
+    let many: String = (0..300).map(|n| format!("-A own -s 192.0.2.{} -j DROP\n", n % 250)).collect();
+    assert_eq!(named(&many, "-A INPUT -p tcp -j own"), Vec::<String>::new());
+}

@@ -2,6 +2,7 @@
 //! nothing changes; what could not be judged.
 
 mod boxes;
+mod call;
 mod course;
 mod dead;
 mod grid;
@@ -245,7 +246,10 @@ impl Audit<'_> {
                 }
             };
             let found = self.needless(&spare, line, life.seen);
-            told.spares.push(spare);
+            // With a jump all that its chain does on this way would go.
+            if !line.outcome.leads() {
+                told.spares.push(spare);
+            }
             return Some(found);
         }
         if !life.passed {

@@ -1,5 +1,6 @@
 //! Rules that packets reach and without which none has another fate.
 
+use super::call::idle_call;
 use super::course::Course;
 use super::dead::{expected, taken_by};
 use super::plan::Acting;
@@ -39,6 +40,9 @@ pub(super) enum Kept {
 impl Audit<'_> {
     /// The steps that show that no packet has another fate without a rule.
     pub(super) fn spare(&mut self, at: At, line: &Line) -> Result<Spare, Kept> {
+        if line.outcome.leads() {
+            return self.spare_call(at, line);
+        }
         let plain = match &line.outcome {
             Outcome::Verdict(verdict) => is_plain(verdict) && *verdict != Verdict::Continue,
             Outcome::ByKey(keys) => keys.iter().all(|(_, verdict)| is_plain(verdict)),
@@ -50,7 +54,7 @@ impl Audit<'_> {
         let mut shown_by = Vec::new();
         for (n, course) in self.courses.iter_mut().enumerate() {
             for step in course.program.places.get(&at).unwrap_or_default() {
-                let used = unchanged(self.ruleset, course, at, *step as u32)?;
+                let used = unchanged(self.ruleset, course, at, *step as u32, *step as u32 + 1)?;
                 shown_by.extend(used.into_iter().map(|step| (n, step)));
             }
         }
@@ -89,6 +93,9 @@ impl Audit<'_> {
         let by =
             behind.iter().filter_map(|by| if let By::Line(at) = by { Some(place(self.ruleset, *at)) } else { None });
         let by = by.take(NAMED).collect();
+        if line.outcome.leads() {
+            return idle_call(line, by);
+        }
         if let Some(found) = self.ineffective(spare.at, line) {
             let witness = self.seen(line, seen);
             return Finding { witness, ..found };
@@ -142,46 +149,52 @@ fn remove(courses: &mut [Course], at: At) {
     }
 }
 
-/// The steps that show that no packet of a step has another fate without its rule.
-fn unchanged(ruleset: &Ruleset, course: &mut Course, at: At, step: u32) -> Result<Vec<u32>, Kept> {
+/// The steps that show that no packet which comes to a step has another fate if it goes on from another instead and a rule is not there.
+pub(super) fn unchanged(
+    ruleset: &Ruleset,
+    course: &mut Course,
+    at: At,
+    step: u32,
+    from: u32,
+) -> Result<Vec<u32>, Kept> {
     let end = course.program.steps.len() as u32;
     match course.program.steps[step as usize].act {
         Act::Deny => {
             let atoms = course.atoms(step, step);
             let without = course.program.places.rule(at).map(|rule| rule as u32);
-            let legs = [0..step, step + 1..end];
+            let legs = [0..step, from..end];
             let mut used = never(course, &[step], Journey { legs: &legs, atoms: &atoms, without, may: true })?;
             let own = told(ruleset, &course.program.steps[step as usize]);
             let otherwise = |course: &Course, n: u32| told(ruleset, &course.program.steps[n as usize]) != own;
-            used.extend(never_met(ruleset, course, at, step, (step + 1..end, Acting::Denying), end, &otherwise)?);
+            used.extend(never_met(ruleset, course, at, step, (from..end, Acting::Denying), end, &otherwise)?);
             // On the way to what denies them instead they may change what other packets meet.
-            let last = used.iter().copied().filter(|n| *n > step).max().unwrap_or(step);
-            if alters(course, step, last) { Err(Kept::Needed) } else { Ok(used) }
+            let last = used.iter().copied().filter(|n| *n >= from).max().unwrap_or(from);
+            if alters(course, step, from..last) { Err(Kept::Needed) } else { Ok(used) }
         }
         // What it leads past may change what later rules ask for, and so what becomes of a packet.
-        Act::Accept(to) | Act::Leave(to) if alters(course, step, to as u32) => Err(Kept::Needed),
+        Act::Accept(to) | Act::Leave(to) if alters(course, step, from..to as u32) => Err(Kept::Needed),
         Act::Accept(to) => {
             let to = to as u32;
             // What comes behind a step that accepts the same changes nothing.
-            let all = course.probe.accepts_all(step, step + 1, to);
-            let between = (step + 1..all.unwrap_or(to), Acting::Denying);
+            let all = course.probe.accepts_all(step, from, to);
+            let between = (from..all.unwrap_or(to), Acting::Denying);
             let mut used = never_met(ruleset, course, at, step, between, to, &|_, _| true)?;
             used.extend(all);
             Ok(used)
         }
-        Act::Leave(to) => never_met(ruleset, course, at, step, (step + 1..to as u32, Acting::Any), end, &|_, _| true),
+        Act::Leave(to) => never_met(ruleset, course, at, step, (from..to as u32, Acting::Any), end, &|_, _| true),
         Act::Pass => Ok(Vec::new()),
     }
 }
 
-/// Whether packets of a step may meet a rule behind it, before another step, that changes what others ask for, or them; or that
+/// Whether packets of a step may meet a rule in a range that changes what others ask for, or them; or that
 /// leaves less luck for others, as a limit does.
-fn alters(course: &Course, step: u32, to: u32) -> bool {
+fn alters(course: &Course, step: u32, range: Range<u32>) -> bool {
     let plan = course.probe.plan;
     let meets = |n: u32| plan.grid.meets(n, plan.grid.hull(step)) && plan.grid.meets_step(n, step);
-    let mut found = course.program.altering(step as usize + 1, to as usize).iter().any(|n| meets(*n as u32));
+    let mut found = course.program.altering(range.start as usize, range.end as usize).iter().any(|n| meets(*n as u32));
     if !found && plan.chances {
-        plan.acting(plan.grid.hull(step), step + 1..to, Acting::Any, |n| {
+        plan.acting(plan.grid.hull(step), range, Acting::Any, |n| {
             found = course.program.steps[n as usize].doubt == Some(Doubt::Chance) && plan.grid.meets_step(n, step);
             if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -194,8 +207,8 @@ fn is_plain(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Accept | Verdict::Drop | Verdict::Reject | Verdict::Return | Verdict::Continue)
 }
 
-/// Shows that without its rule no packet of a step comes to any of some steps out of those that do something in a range, and would
-/// otherwise have gone on from `to` to the end; and that what would otherwise deny it there tells the sender the same.
+/// Shows that without a rule no packet of a step, going on from the beginning of a range, comes to any of some steps out of those that do
+/// something in it, and would otherwise have gone on from `to` to the end; and that what would otherwise deny it there tells the sender the same.
 fn never_met(
     ruleset: &Ruleset,
     course: &mut Course,
@@ -208,7 +221,7 @@ fn never_met(
     let end = course.program.steps.len() as u32;
     let own = course.program.places.get(&at).unwrap_or_default();
     let without = course.program.places.rule(at).map(|rule| rule as u32);
-    let (mut used, mut spent) = (Vec::new(), 0);
+    let (mut used, mut spent, from) = (Vec::new(), 0, range.start);
     // What took all packets of some steps often takes those of the next.
     let mut takers: VecDeque<u32> = VecDeque::with_capacity(TAKERS);
     let mut shown = Ok(());
@@ -218,7 +231,7 @@ fn never_met(
             return ControlFlow::Continue(());
         }
         let atoms = course.atoms(step, n);
-        let (within, legs) = ([step, n], [0..step, step + 1..n, to..end]);
+        let (within, legs) = ([step, n], [0..step, from..n, to..end]);
         let journey = Journey { legs: &legs, atoms: &atoms, without, may: true };
         let program = course.program;
         let words = |n: u32| told(ruleset, &program.steps[n as usize]);

@@ -13,6 +13,7 @@ use crate::packet::Cell;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, TableFamily, Verdict};
 use crate::rule::{Direction, Translation};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use turning::Turning;
 
@@ -66,6 +67,18 @@ pub(super) struct Program {
     altering: Vec<usize>,
     /// Steps that translate packets, ascending.
     turns: Vec<Turn>,
+    /// The chains that are laid out in the place of a jump or goto.
+    calls: BTreeMap<At, Vec<Call>>,
+}
+
+/// A chain in the place of a jump or goto.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Call {
+    /// The first of its steps, and the first behind it.
+    pub(super) first: usize,
+    pub(super) end: usize,
+    /// Where its own steps end; behind are those of a goto that leave.
+    pub(super) inner: usize,
 }
 
 /// Steps of one rule that translate packets.
@@ -87,6 +100,11 @@ pub(super) enum End {
 pub(super) type TurnedBy = [Option<usize>; 2];
 
 impl Program {
+    /// The places where a jump or goto leads to its chain.
+    pub(super) fn calls(&self, at: At) -> &[Call] {
+        self.calls.get(&at).map_or(&[], Vec::as_slice)
+    }
+
     /// What a step translates.
     pub(super) fn turn(&self, step: usize) -> Option<&Turn> {
         let after = self.turns.partition_point(|turn| turn.steps.start <= step);
@@ -252,6 +270,7 @@ fn lay_out_view(
         too_wide: Vec::new(),
         altering: Vec::new(),
         turns: Vec::new(),
+        calls: BTreeMap::new(),
         accepts: Vec::new(),
         past: Vec::new(),
         turning,
@@ -259,9 +278,9 @@ fn lay_out_view(
     for (table, chain) in chains {
         layout.base(*table, *chain)?;
     }
-    let Layout { steps, passed, too_wide, altering, turns, .. } = layout;
+    let Layout { steps, passed, too_wide, altering, turns, calls, .. } = layout;
     let places = Places::new(passed, &steps);
-    Ok(Program { steps, places, index: Index::default(), too_wide, altering, turns })
+    Ok(Program { steps, places, index: Index::default(), too_wide, altering, turns, calls })
 }
 
 /// A base chain while it is laid out.
@@ -289,6 +308,7 @@ struct Layout<'a> {
     too_wide: Vec<At>,
     altering: Vec<usize>,
     turns: Vec<Turn>,
+    calls: BTreeMap<At, Vec<Call>>,
     /// Steps of the present base chain whose skip ends where it ends: accepts, and others.
     accepts: Vec<usize>,
     past: Vec<usize>,
@@ -469,7 +489,9 @@ impl<'a> Layout<'a> {
         }
         let skips = first..self.steps.len();
         let inside = Match { cells: matched.cells.clone(), doubt: None, too_wide: false };
+        let start = self.steps.len();
         self.enter(at, name, here, &inside, depth)?;
+        let inner = self.steps.len();
         if let Some(leaving) = leaving {
             self.leave(at, inside, leaving)?;
         }
@@ -477,6 +499,7 @@ impl<'a> Layout<'a> {
         for step in skips {
             self.steps[step].act = Act::Leave(end);
         }
+        self.calls.entry(at).or_default().push(Call { first: start, end, inner });
         Ok(())
     }
 
