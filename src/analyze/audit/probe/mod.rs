@@ -4,10 +4,11 @@
 //! the largest part of it is tried next. A packet that gets through is a witness. When nothing is left, the steps that took
 //! packets away are a cover, which is the proof that no packet makes the journey.
 
+mod look;
+
 use super::boxes::Boxes;
 use super::grid::Span;
 use super::plan::{Acting, Plan};
-use crate::analyze::program::Act;
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
@@ -16,20 +17,20 @@ const SHORT: usize = 100;
 
 /// What packets must do: come through each stretch of steps, and where it ends be at its end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Journey<'a> {
+pub(in crate::analyze::audit) struct Journey<'a> {
     /// Ascending, not overlapping.
-    pub(super) legs: &'a [Range<u32>],
+    pub(in crate::analyze::audit) legs: &'a [Range<u32>],
     /// Unread conditions that hold for the packets: numbers, sorted.
-    pub(super) atoms: &'a [(u32, bool)],
+    pub(in crate::analyze::audit) atoms: &'a [(u32, bool)],
     /// A rule that is not there after the first leg, by its number.
-    pub(super) without: Option<u32>,
+    pub(in crate::analyze::audit) without: Option<u32>,
     /// Whether a way that depends on other unread conditions counts as one.
-    pub(super) may: bool,
+    pub(in crate::analyze::audit) may: bool,
 }
 
 /// What became of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(in crate::analyze::audit) enum Found {
     /// A packet makes the journey: its numbers.
     Witness(Vec<u32>),
     /// None does: these steps take them or lead them.
@@ -63,18 +64,18 @@ struct Lead {
 
 /// A workspace for searches in one program.
 #[derive(Debug)]
-pub(super) struct Probe<'a> {
-    pub(super) plan: &'a Plan<'a>,
+pub(in crate::analyze::audit) struct Probe<'a> {
+    pub(in crate::analyze::audit) plan: &'a Plan<'a>,
     /// Searches end after this many pieces.
-    pub(super) budget: usize,
+    pub(in crate::analyze::audit) budget: usize,
     /// After so many pieces in all, each search is a short one.
     most: usize,
     /// Rules that are taken as not there, by their numbers.
-    pub(super) removed: Vec<bool>,
+    pub(in crate::analyze::audit) removed: Vec<bool>,
     /// When given, only these steps take packets away: sorted.
-    pub(super) only: Option<Vec<u32>>,
+    pub(in crate::analyze::audit) only: Option<Vec<u32>>,
     /// Steps of the present search, and of all searches.
-    pub(super) spent: usize,
+    pub(in crate::analyze::audit) spent: usize,
     total: usize,
     /// What is not decided: for each piece the last of its leads, and its box, one after the other.
     pieces: Vec<u32>,
@@ -95,7 +96,7 @@ pub(super) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    pub(super) fn new(plan: &'a Plan<'a>, budget: usize, patience: usize) -> Self {
+    pub(in crate::analyze::audit) fn new(plan: &'a Plan<'a>, budget: usize, patience: usize) -> Self {
         Self {
             plan,
             budget,
@@ -122,7 +123,7 @@ impl<'a> Probe<'a> {
     }
 
     /// Whether a packet that is in all the given steps makes the journey.
-    pub(super) fn search(&mut self, within: &[u32], journey: Journey) -> Found {
+    pub(in crate::analyze::audit) fn search(&mut self, within: &[u32], journey: Journey) -> Found {
         self.pieces.clear();
         self.spans.clear();
         self.leads.clear();
@@ -166,93 +167,8 @@ impl<'a> Probe<'a> {
         self.exhaust(journey, used)
     }
 
-    /// The numbers of a packet of a step.
-    pub(super) fn corner(&self, step: u32) -> Option<Vec<u32>> {
-        let grid = &self.plan.grid;
-        let mut parts = Vec::with_capacity(2 * grid.width());
-        match grid.is_holed(step) {
-            false => grid.by_family(grid.hull(step), &mut parts),
-            true => {
-                let mut boxes = Boxes::new(grid, &[step]);
-                while let Some(space) = boxes.next().filter(|_| parts.is_empty()) {
-                    grid.by_family(space, &mut parts);
-                }
-            }
-        }
-        let last = parts.len().checked_sub(grid.width())?;
-        Some(parts[last..].iter().map(|span| span.lo).collect())
-    }
-
-    /// Whether some packet of a step surely comes to it, and whether without its rule that packet has another fate for sure.
-    pub(super) fn glance(&mut self, step: u32) -> Option<(Vec<u32>, bool)> {
-        let point = self.corner(step)?;
-        let hits = self.steps_of(&point);
-        let here = &self.plan.program.steps[step as usize];
-        let atoms = here.cell.atoms();
-        let taken = |n: &u32| {
-            let other = &self.plan.program.steps[*n as usize];
-            let known = other.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
-            known && other.doubt.is_none() && self.plan.marks[*n as usize].end > step
-        };
-        if hits.iter().take_while(|n| **n < step).any(taken) {
-            return None;
-        }
-        let own = Some(self.plan.marks[step as usize].rule);
-        let with = match here.act {
-            Act::Deny => Some((false, Some(step))),
-            Act::Accept(to) => self.follow(&hits, to as u32, None, atoms),
-            Act::Pass | Act::Leave(_) => None,
-        };
-        let without = with.and_then(|_| self.follow(&hits, step + 1, own, atoms));
-        let changed = matches!((with, without), (Some((a, _)), Some((b, _))) if a != b);
-        Some((point, changed))
-    }
-
-    /// The first step from `from` on that surely accepts all packets of a step and goes on from `to`; the step's rule apart.
-    pub(super) fn accepts_all(&mut self, step: u32, from: u32, to: u32) -> Option<u32> {
-        let point = self.corner(step)?;
-        let hits = self.steps_of(&point);
-        let (plan, atoms) = (self.plan, self.plan.program.steps[step as usize].cell.atoms());
-        let own = plan.marks[step as usize].rule;
-        let all = |n: &u32| {
-            let (mark, other) = (plan.marks[*n as usize], &plan.program.steps[*n as usize]);
-            let there = mark.rule != own && !self.is_removed(*n);
-            let known = other.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
-            there && known && other.act == Act::Accept(to as usize) && !mark.doubt && plan.grid.is_inside(step, *n)
-        };
-        let found = hits.iter().copied().filter(|n| *n >= from).find(all)?;
-        let mut past = false;
-        plan.acting(plan.grid.hull(step), from..found, Acting::Leading(to - 1), |n| {
-            past |= plan.marks[n as usize].end > found;
-            if past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        (!past).then_some(found)
-    }
-
-    /// The steps that a packet is in, in order.
-    pub(super) fn steps_of(&mut self, point: &[u32]) -> Rc<[u32]> {
-        if self.asked.as_deref() != Some(point) {
-            let mut asked = self.asked.take().unwrap_or_default();
-            asked.clear();
-            asked.extend_from_slice(point);
-            self.asked = Some(asked);
-            self.local.clear();
-            self.local.extend(point.iter().map(|n| Span { lo: *n, hi: *n }));
-            let mut found = std::mem::take(&mut self.found);
-            found.clear();
-            self.plan.acting(&self.local, 0..u32::MAX, Acting::Any, |step| {
-                found.push(step);
-                ControlFlow::Continue(())
-            });
-            found.sort_unstable();
-            self.answer = Rc::from(found.as_slice());
-            self.found = found;
-        }
-        Rc::clone(&self.answer)
-    }
-
     /// Whether a step takes every packet that is in all the given steps, so that none makes the journey.
-    pub(super) fn takes_all(&mut self, taker: u32, within: &[u32], journey: Journey) -> bool {
+    pub(in crate::analyze::audit) fn takes_all(&mut self, taker: u32, within: &[u32], journey: Journey) -> bool {
         if self.role(taker, &journey) != Some(Role::Take) || self.plan.grid.is_holed(taker) {
             return false;
         }
@@ -272,51 +188,17 @@ impl<'a> Probe<'a> {
     }
 
     /// Whether the rule of a step is taken as not there.
-    pub(super) fn is_removed(&self, step: u32) -> bool {
+    pub(in crate::analyze::audit) fn is_removed(&self, step: u32) -> bool {
         let rule = self.plan.marks[step as usize].rule;
         self.removed.get(rule as usize).is_some_and(|removed| *removed)
     }
 
     /// How far the next search goes: after very many steps in all, each goes only a little way.
-    pub(super) fn limit(&self) -> usize {
+    pub(in crate::analyze::audit) fn limit(&self) -> usize {
         match self.total > self.most {
             true => self.budget.min(SHORT),
             false => self.budget,
         }
-    }
-
-    /// What becomes of a packet: whether it passes, and the step that decided last. Nothing where chance or what is unread decides.
-    pub(super) fn fate(&mut self, point: &[u32], atoms: &[(u32, bool)]) -> Option<(bool, Option<u32>)> {
-        let hits = self.steps_of(point);
-        self.follow(&hits, 0, None, atoms)
-    }
-
-    /// Follows a packet that is in the given steps from one of them on, as if one rule were not there.
-    fn follow(
-        &self,
-        hits: &[u32],
-        mut from: u32,
-        without: Option<u32>,
-        atoms: &[(u32, bool)],
-    ) -> Option<(bool, Option<u32>)> {
-        let mut last = None;
-        for step in hits.iter().copied() {
-            if step < from || without == Some(self.plan.marks[step as usize].rule) {
-                continue;
-            }
-            let here = &self.plan.program.steps[step as usize];
-            let known = here.cell.atoms().iter().all(|atom| atoms.binary_search(atom).is_ok());
-            if here.doubt.is_some() || !known {
-                return None;
-            }
-            match here.act {
-                Act::Deny => return Some((false, Some(step))),
-                Act::Accept(to) => (from, last) = (to as u32, Some(step)),
-                Act::Leave(to) => from = to as u32,
-                Act::Pass => {}
-            }
-        }
-        Some((true, last))
     }
 
     /// Works until no piece is left, or an answer is found.
