@@ -25,6 +25,9 @@ _afo__deploy() {
             afo__deploy,flush-afo)
                 cmd="afo__deploy__subcmd__flush__subcmd__afo"
                 ;;
+            afo__deploy,guard)
+                cmd="afo__deploy__subcmd__guard"
+                ;;
             afo__deploy,help)
                 cmd="afo__deploy__subcmd__help"
                 ;;
@@ -52,6 +55,9 @@ _afo__deploy() {
             afo__deploy__subcmd__help,flush-afo)
                 cmd="afo__deploy__subcmd__help__subcmd__flush__subcmd__afo"
                 ;;
+            afo__deploy__subcmd__help,guard)
+                cmd="afo__deploy__subcmd__help__subcmd__guard"
+                ;;
             afo__deploy__subcmd__help,help)
                 cmd="afo__deploy__subcmd__help__subcmd__help"
                 ;;
@@ -77,7 +83,7 @@ _afo__deploy() {
 
     case "${cmd}" in
         afo__deploy)
-            opts="-v -q -n -h -V --json --format --config --state --verbose --quiet --log-format --confirm --autonomy --dry-run --backend --allow-lockout --help --version confirm rollback status list recover expire unblock flush-afo help"
+            opts="-v -q -n -h -V --json --format --config --state --verbose --quiet --log-format --confirm --autonomy --dry-run --backend --allow-lockout --help --version confirm rollback status list recover expire unblock flush-afo guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -212,8 +218,38 @@ _afo__deploy() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        afo__subcmd__deploy__subcmd__guard)
+            opts="-v -q -h --json --format --config --state --verbose --quiet --log-format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "json text" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         afo__subcmd__deploy__subcmd__help)
-            opts="confirm rollback status list recover expire unblock flush-afo help"
+            opts="confirm rollback status list recover expire unblock flush-afo guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -255,6 +291,20 @@ _afo__deploy() {
             return 0
             ;;
         afo__subcmd__deploy__subcmd__help__subcmd__flush__subcmd__afo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        afo__subcmd__deploy__subcmd__help__subcmd__guard)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -20,6 +20,8 @@ pub struct Environment {
     pub no_color: bool,
     /// SSH_CONNECTION: the administrator's connection, as sshd tells it.
     pub ssh_connection: Option<String>,
+    /// NOTIFY_SOCKET: where systemd hears that a service is ready (sd_notify(3)).
+    pub notify_socket: Option<String>,
     /// HOME
     pub home: Option<PathBuf>,
     /// XDG_CONFIG_HOME

@@ -24,7 +24,7 @@ pub mod watch;
 mod xtables;
 
 pub use host::{context_from, context_of, known, live_context, live_sight};
-pub use places::{StatePlace, config, loaded, state_place};
+pub use places::{SYSTEM_STATE, StatePlace, config, loaded, state_place};
 pub use ruleset::{live_ruleset, ruleset};
 
 use crate::cli::{self, Command, Environment};
@@ -111,6 +111,7 @@ fn environment() -> Environment {
         state: path("AFO_STATE"),
         no_color: path("NO_COLOR").is_some(),
         ssh_connection: std::env::var("SSH_CONNECTION").ok(),
+        notify_socket: std::env::var("NOTIFY_SOCKET").ok(),
         home: path("HOME"),
         config_home: path("XDG_CONFIG_HOME"),
         state_home: path("XDG_STATE_HOME"),

@@ -5,7 +5,7 @@ use crate::cli::{Failure, Shell};
 use std::path::{Path, PathBuf};
 
 /// The system's state: it belongs to root.
-const SYSTEM_STATE: &str = "/var/lib/afo/state.db";
+pub const SYSTEM_STATE: &str = "/var/lib/afo/state.db";
 
 /// The system's configuration.
 pub const SYSTEM_CONFIG: &str = "/etc/afo/afo.toml";

@@ -1,12 +1,12 @@
 //! What a crash left behind, and what is to be done about it: the journal says what was meant, the kernel says what is.
 
-use crate::record::{Status, Timestamp};
+use crate::record::Status;
 
 /// What the kernel shows of AFO's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kernel {
-    /// Whether the table is there.
-    pub table: bool,
+    /// Whether all of AFO is there that is always there and that ties the rest together: what somebody flushed or deleted is not.
+    pub whole: bool,
     /// The generation that holds without a window.
     pub settled: Option<u64>,
     /// The generation behind the switch, while one is armed or was left there.
@@ -30,15 +30,12 @@ pub enum Recovery {
     Wiped,
 }
 
-/// What is to be done about a deployment that the journal left at `status` with a window from generation `old` to `new`.
-///
-/// `confirm_by` is by the clock, which may jump; the kernel's own timeout decides where it can be seen.
-pub fn recovery(status: Status, new: u64, confirm_by: Option<Timestamp>, kernel: &Kernel, now: Timestamp) -> Recovery {
-    let over = confirm_by.is_none_or(|by| now >= by);
+/// What is to be done about a deployment that the journal left at `status`, whose window brings generation `new` and is `over` or not.
+pub fn recovery(status: Status, new: u64, over: bool, kernel: &Kernel) -> Recovery {
     match (status, kernel) {
         (_, Kernel { settled: Some(settled), .. }) if *settled >= new => Recovery::Complete,
         (Status::Pending, Kernel { window, .. }) if *window != Some(new) => Recovery::Fail,
-        (_, Kernel { table: false, .. }) => Recovery::Wiped,
+        (_, Kernel { whole: false, .. }) => Recovery::Wiped,
         (Status::Applied, Kernel { window: None, .. }) => Recovery::Wiped,
         (Status::Applied, Kernel { armed: true, .. }) if !over => Recovery::Wait,
         _ => Recovery::TakeBack,
@@ -49,12 +46,8 @@ pub fn recovery(status: Status, new: u64, confirm_by: Option<Timestamp>, kernel:
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("time")
-    }
-
     fn kernel(settled: Option<u64>, window: Option<u64>, armed: bool) -> Kernel {
-        Kernel { table: true, settled, window, armed }
+        Kernel { whole: true, settled, window, armed }
     }
 
     #[test]
@@ -90,7 +83,7 @@ mod tests {
             ("never reached the kernel of a fresh boot", Status::Pending, Kernel::default(), 5, Recovery::Fail),
         ];
         for (place, status, kernel, second, want) in cases {
-            assert_eq!(recovery(status, 2, Some(at(10)), &kernel, at(second)), want, "{place}");
+            assert_eq!(recovery(status, 2, second >= 10, &kernel), want, "{place}");
         }
     }
 }

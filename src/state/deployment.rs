@@ -119,11 +119,14 @@ impl Change<'_> {
     /// Says what is about to be done for a deployment, before it is done. Only one process does something at a time.
     ///
     /// # Errors
-    /// When the deployment is not (or no longer) `from`, or another step of it is under way.
+    /// When the deployment is not (or no longer) `from`, is at its end, or another step of it is under way.
     pub fn attempt(&self, id: &Id, from: Status, step: Step, reason: &str) -> Result<()> {
         let row = self.expect_row(id)?;
         if row.status != from {
             return Err(StateError::Changed { id: id.clone(), expected: from, found: row.status });
+        }
+        if matches!(from, Status::RolledBack | Status::Refused) {
+            return Err(StateError::Illegal { id: id.clone(), from, to: from });
         }
         if let Some((step, actor, since)) = row.step {
             let (actor, since) = (actor.to_string(), since.to_string());
@@ -381,6 +384,11 @@ mod tests {
         change.abandon(&id("d1"), "its process is dead and nothing is in the kernel").expect("abandon");
         change.attempt(&id("d1"), Status::Pending, Step::Applying, "again").expect("free again");
         change.transition(&id("d1"), Status::Pending, Status::Applied, &Outcome::default(), "done").expect("applied");
+        let (mut other, d1) = (with_deployment(), id("d1"));
+        go(&mut other, Status::Pending, Status::RolledBack).expect("at its end");
+        let late = other.begin(at(2), &anna()).expect("begin");
+        let error = late.attempt(&d1, Status::RolledBack, Step::Reverting, "again").expect_err("it has ended");
+        assert_eq!(error.to_string(), "deployment d1 cannot go from rolled_back to rolled_back");
         assert_eq!(change.deployment_row(&id("d1")).expect("row").expect("d1").step, None);
         change.commit().expect("commit");
         let actions: Vec<_> =

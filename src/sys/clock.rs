@@ -14,6 +14,12 @@ pub fn since_boot() -> Duration {
     Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
+/// The boot of this machine, as the kernel names it: another one after each start (random(4), boot_id).
+pub fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
 /// A new id that sorts by time (RFC 9562, version 7).
 pub fn new_id() -> Id {
     let bytes = *uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).as_bytes();

@@ -1,8 +1,10 @@
 //! The world: programs, files, sockets, the clock. It does what it is told and says what it saw; it never decides.
 #![allow(clippy::disallowed_methods)] // processes are started and the clock is read here
 
+pub mod changes;
 pub mod clock;
 pub mod context;
+pub mod detach;
 pub mod exec;
 pub mod follow;
 pub mod iptables;

@@ -12,6 +12,7 @@ use std::time::Duration;
 const HEADER: usize = 16;
 const DONE: u16 = 3; // NLMSG_DONE, linux/netlink.h
 const ERROR: u16 = 2; // NLMSG_ERROR
+const REQUEST: u16 = 1; // NLM_F_REQUEST
 const REQUEST_DUMP: u16 = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
 const REQUEST_ACK: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
 const INTERRUPTED: u16 = 0x10; // NLM_F_DUMP_INTR: what was listed changed meanwhile
@@ -106,6 +107,29 @@ pub(super) fn ask(socket: &OwnedFd, kind: u16, flags: u16, body: &[u8]) -> io::R
         Some(answer) => outcome(answer.body),
         None => Err(io::ErrorKind::InvalidData.into()),
     }
+}
+
+/// Asks for one thing and gives the answer to `each`.
+///
+/// # Errors
+/// When there is no such socket, the kernel refuses, or it does not answer for five seconds.
+pub(super) fn request_one(
+    protocol: Protocol,
+    kind: u16,
+    body: &[u8],
+    mut each: impl FnMut(Message<'_>),
+) -> io::Result<()> {
+    let socket = open(Some(protocol))?;
+    rustix::net::send(&socket, &request(kind, REQUEST, body), SendFlags::empty())?;
+    let mut buffer = [0; 4096];
+    let length = receive(&socket, &mut buffer)?;
+    for message in messages(&buffer[..length]) {
+        match message.kind {
+            ERROR => outcome(message.body)?,
+            _ => each(message),
+        }
+    }
+    Ok(())
 }
 
 /// An attribute as the kernel reads it; longer ones than 65,531 bytes there are none.

@@ -18,4 +18,4 @@ pub use read::{Exported, Heads, ReadError, export, export_with, extensions, list
 pub use scheme::Live;
 pub use scheme::{Ban, BanSet, Block, block, extend, longer, never, unblock};
 pub use scheme::{Policy, with_policy};
-pub use scheme::{Window, alone, arm, armed, base, confirm, install, revert, whole};
+pub use scheme::{Window, alone, arm, armed, base, boot, confirm, forget, install, remove, revert, whole};

@@ -229,15 +229,27 @@ pub enum Command {
     CreateChain(String),
     FlushChain(String),
     DeleteChain(String),
+    /// AFO's table with all that is in it.
+    DeleteTable,
     Set(Set),
     CreateSet(Set),
     FlushSet(String),
     DeleteSet(String),
     Limit(String, Rate),
     DeleteLimit(String),
-    Rule { chain: String, statements: Vec<Statement>, comment: Id },
-    Add { set: String, elements: Vec<Element> },
-    Delete { set: String, values: Vec<Value> },
+    Rule {
+        chain: String,
+        statements: Vec<Statement>,
+        comment: Id,
+    },
+    Add {
+        set: String,
+        elements: Vec<Element>,
+    },
+    Delete {
+        set: String,
+        values: Vec<Value>,
+    },
 }
 
 /// A transaction: what `nft -f` takes as one.

@@ -105,7 +105,10 @@ fn split(key: &str) -> Result<(Vec<String>, String), String> {
 }
 
 /// Writes beside the file, syncs and renames, so that no moment sees half a file; permissions are kept.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+///
+/// # Errors
+/// When the file, or its directory, cannot be written.
+pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_path_buf);
     fs::create_dir_all(&parent)?;

@@ -7,7 +7,7 @@ mod edit;
 mod read;
 mod values;
 
-pub use edit::{Edited, edit};
+pub use edit::{Edited, edit, replace};
 pub use read::{ConfigError, Loaded, Places, parse};
 pub use values::{Autonomy, BackendName, Heartbeat, Level, LogFormat, Name, ServicePort, SourceSpec, StartAt};
 
@@ -140,6 +140,8 @@ pub struct Deploy {
     pub backend: BackendName,
     /// A file of what must hold after every change (see afo-sim invariants). Empty: none.
     pub invariants: PathBuf,
+    /// The file that brings confirmed rules back at boot. Empty: /etc/afo/boot.nft, or beside a state that is not the system's.
+    pub boot_file: PathBuf,
 }
 
 impl Deploy {
@@ -151,7 +153,13 @@ impl Deploy {
 
 impl Default for Deploy {
     fn default() -> Self {
-        Self { confirm_seconds: 30, heartbeat: Vec::new(), backend: BackendName::Nftables, invariants: PathBuf::new() }
+        Self {
+            confirm_seconds: 30,
+            heartbeat: Vec::new(),
+            backend: BackendName::Nftables,
+            invariants: PathBuf::new(),
+            boot_file: PathBuf::new(),
+        }
     }
 }
 

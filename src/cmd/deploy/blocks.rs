@@ -221,8 +221,12 @@ fn undo(site: &mut Site, id: &Id, made: &[Made], words: &str) -> Result<(), Fail
     for Made { new, done, .. } in made {
         change.unmake(new, *done, "the kernel refused it").map_err(failure)?;
     }
-    settled(&change, id)?;
-    change.commit().map_err(failure)
+    change.commit().map_err(failure)?;
+    // Who got no answer from the kernel does not know what became of it: what can be ended is ended now, the rest by the next recovery.
+    if let Err(failed) = settle(site) {
+        tracing::debug!("{failed}");
+    }
+    Ok(())
 }
 
 /// Seconds until `until`, at least one; none where there is no end.

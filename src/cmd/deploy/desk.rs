@@ -2,12 +2,12 @@
 
 use super::approval::{self, Approved, title};
 use super::backend::{Arming, no_window};
-use super::plan::{Plan, Refused, plan};
+use super::plan::{Plan, Refused, judged, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
 use super::split::{as_elements, split};
 use super::window::{End, Terminal, beat, wait};
-use super::{Args, blocks, transaction};
+use super::{Args, blocks, transaction, watchdog};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::{AddressSpec, Widths};
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
@@ -23,6 +23,9 @@ const PROOFS: usize = 3;
 
 /// How often a failing heartbeat is asked before blocks are taken back.
 const BEATS: usize = 3;
+
+/// Why what was approved is not done any more.
+const CHANGED: &str = "the rules of this host have changed since it was approved";
 
 /// Where the state keeps the end and the cause of the breaker's pause.
 const PAUSED_UNTIL: &str = "breaker_until";
@@ -45,7 +48,7 @@ impl<'a> Desk<'a> {
         let mut site = if args.dry_run { Site::look(shell)? } else { Site::open(shell)? };
         if !args.dry_run {
             let _hold = site.hold()?;
-            recover(&mut site)?.iter().for_each(|words| shell.note(words));
+            recover(&mut site)?.tell(shell, &mut shell.out());
         }
         args.backend.as_deref().map_or(Ok(()), |name| site.use_backend(name))?;
         let breaker = breaker(&site)?;
@@ -73,7 +76,7 @@ impl<'a> Desk<'a> {
                 Err(why) => self.refuse(&[proposal], &why, out),
             };
         }
-        let _hold = self.hold()?;
+        let hold = self.hold()?;
         self.site.look_around(self.shell);
         self.site.is_seen()?;
         let respond = &self.site.config.respond;
@@ -102,7 +105,7 @@ impl<'a> Desk<'a> {
         };
         let verdict = decide(level, &judge(&facts), timed.is_ok(), &admission);
         match verdict.decision {
-            Decision::Act => self.block(std::slice::from_ref(proposal), true, out),
+            Decision::Act => self.block(std::slice::from_ref(proposal), Some(hold.as_ref()), out),
             Decision::Queue => {
                 let never = |block: &TimedBlock| self.site.never.forbids(&block.address).is_some();
                 match &timed {
@@ -161,8 +164,9 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Applies the timed blocks of proposals.
-    fn block(&mut self, proposals: &[Proposal], grow: bool, out: &mut Out) -> Result<(), Failure> {
+    /// Applies the timed blocks of proposals. Those of a `machine`, which holds the firewall, grow and stand on trial.
+    fn block(&mut self, proposals: &[Proposal], machine: Option<Option<&Hold>>, out: &mut Out) -> Result<(), Failure> {
+        let grow = machine.is_some();
         let split = match split(self.site.backend, proposals) {
             Ok(split) => split,
             Err(refused) => return self.refuse(proposals, &refused[0], out),
@@ -186,17 +190,20 @@ impl<'a> Desk<'a> {
         let standing = blocks::apply(&mut self.site, &order)?;
         tracing::info!(deployment = %standing.row.id, blocks = standing.row.blocks.len(), on_trial, "blocked");
         out.record(&standing.row.record());
-        if on_trial { self.trial(&standing, out) } else { Ok(()) }
+        if on_trial { self.trial(&standing, machine.flatten(), out) } else { Ok(()) }
     }
 
     /// Asks the heartbeat whether blocks may stand. One that fails takes them back and stops all blocking for a while.
-    fn trial(&mut self, standing: &blocks::Standing, out: &mut Out) -> Result<(), Failure> {
-        let mut results = beat(&self.site.config.deploy.heartbeat);
+    fn trial(&mut self, standing: &blocks::Standing, hold: Option<&Hold>, out: &mut Out) -> Result<(), Failure> {
+        // A check may leave a process behind, which is not to hold the firewall.
+        let beat = || Ok(beat(&self.site.config.deploy.heartbeat));
+        let beat = || hold.map_or_else(beat, |hold| hold.kept(beat));
+        let mut results = beat()?;
         for _ in 1..BEATS {
             if results.iter().all(|check| check.ok) {
                 break;
             }
-            results = beat(&self.site.config.deploy.heartbeat);
+            results = beat()?;
         }
         if results.iter().all(|check| check.ok) {
             let row = blocks::keep(&mut self.site, standing, results)?;
@@ -251,7 +258,7 @@ impl<'a> Desk<'a> {
             Err(why) => return self.refuse(proposals, &why, out),
         };
         if base.is_some_and(|base| base != plan.base) {
-            return self.refuse(proposals, "the rules of this host have changed since it was approved", out);
+            return self.refuse(proposals, CHANGED, out);
         }
         let mut terminal = Terminal::find();
         if plan.split.changes_policy() && self.args.confirm.is_none() && !terminal.is_there() && !self.args.dry_run {
@@ -263,22 +270,38 @@ impl<'a> Desk<'a> {
             () if !plan.split.changes_policy() => Ok(()),
             () if self.args.dry_run => self.show(&plan, &id, proposals, out),
             () if !plan.changes_policy() => self.again(&plan, out),
-            () => self.window(&plan, &id, proposals, (&mut terminal, hold), out),
+            () => self.window(&plan, &id, proposals, (&mut terminal, hold, base.is_some() && !blocks), out),
         };
         // Blocks that were changed stay so: an exit that says "nothing was changed" would be a lie.
         done.map_err(|failure| if blocks { Failure { exit: Exit::Unknown, ..failure } } else { failure })
     }
 
-    /// Arms the change, waits for its window to end, and does what ended it. Others may change the firewall while it waits.
+    /// Arms the change, waits for its window to end, and does what ended it. Others may change the firewall while it waits. What is `bound` to
+    /// the rules that it was approved for is not proven anew for others.
     fn window(
         &mut self,
         plan: &Plan,
         id: &Id,
         proposals: &[Proposal],
-        (terminal, hold): (&mut Terminal, Option<Hold>),
+        (terminal, hold, bound): (&mut Terminal, Option<Hold>, bool),
         out: &mut Out,
     ) -> Result<(), Failure> {
-        let (row, signals) = self.arm(plan, id, proposals, out)?;
+        let before = self.site.backend.changes()?;
+        let proven = match self.site.backend.base()? == plan.base {
+            true => None,
+            false if bound => return self.refuse(proposals, CHANGED, out),
+            false => Some(self.proven(proposals, id)?),
+        };
+        let plan = match &proven {
+            Some(Err(why)) => return self.refuse(proposals, why, out),
+            Some(Ok(proven)) => proven,
+            None => plan,
+        };
+        let (row, signals) = self.arm(plan, id, (proposals, hold.as_ref()), out)?;
+        if let Some(why) = self.overtaken(plan, before)? {
+            drop(hold);
+            return self.end(&row, End::TakeBack(why), out);
+        }
         drop(hold);
         let end = wait(&self.site, id, self.seconds(), terminal, &signals);
         self.end(&row, end, out).map_err(|failure| match failure.exit {
@@ -286,6 +309,15 @@ impl<'a> Desk<'a> {
                 .hint("the kernel takes the change back by itself when its window is over; then: afo-deploy recover"),
             _ => failure,
         })
+    }
+
+    /// Why a change that was just armed would not have been: another program changed the rules between the proof and the kernel.
+    fn overtaken(&self, plan: &Plan, before: Option<u64>) -> Result<Option<Refused>, Failure> {
+        let now = self.site.backend.changes()?;
+        if before.zip(now).is_none_or(|(before, now)| now == before + 1) {
+            return Ok(None);
+        }
+        judged(&self.site, plan)
     }
 
     /// Makes and ends the blocks of a batch, whether there are any. What would refuse the batch's policy refuses it before.
@@ -297,7 +329,7 @@ impl<'a> Desk<'a> {
             no_window(self.site.backend)?;
         }
         if !plan.split.bans.is_empty() {
-            self.block(proposals, false, out)?;
+            self.block(proposals, None, out)?;
         }
         if !plan.split.lifted.is_empty() {
             self.lift(&plan.split.lifted, out)?;
@@ -364,7 +396,7 @@ impl<'a> Desk<'a> {
         &mut self,
         plan: &Plan,
         id: &Id,
-        proposals: &[Proposal],
+        (proposals, hold): (&[Proposal], Option<&Hold>),
         out: &mut Out,
     ) -> Result<(DeploymentRow, Signals), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
@@ -373,11 +405,12 @@ impl<'a> Desk<'a> {
         (row.generation_old, row.generation_new) = (old, Some(new));
         row.backup = Some(self.site.backend.backup()?);
         (row.apply_text, row.revert_text) = (Some(apply), Some(revert));
-        let change = self.site.begin()?;
-        for proposal in proposals {
-            change.proposal(proposal).map_err(failure)?;
+        transaction::journal(&mut self.site, proposals, &row)?;
+        if let Err(failed) =
+            hold.map_or_else(|| Ok(()), |hold| hold.kept(|| watchdog::start(self.shell, &self.site, id)))
+        {
+            return Err(transaction::fail(&mut self.site, id, failed));
         }
-        change.commit().map_err(failure)?;
         let row = transaction::open_window(&mut self.site, &row)?;
         tracing::info!(deployment = %row.id, "applied, waits for its confirmation");
         out.record(&row.record());
@@ -404,6 +437,10 @@ impl<'a> Desk<'a> {
         };
         tracing::info!(deployment = %row.id, status = ?row.status, "ended");
         out.record(&row.record());
+        if row.error.as_deref() == Some(transaction::FLUSHED) {
+            let message = format!("deployment {}: {}", row.id, transaction::FLUSHED);
+            out.record(&Alert { level: Severity::Critical, message, assessment: None, run: row.run.clone() });
+        }
         if row.status != Status::Confirmed {
             let why = row.error.as_deref().unwrap_or("it was not confirmed");
             self.shell.complain(&format!("deployment {} was taken back: {why}", row.id), None);

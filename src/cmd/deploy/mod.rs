@@ -6,6 +6,7 @@
 pub(super) mod approval;
 mod backend;
 mod blocks;
+mod boot;
 mod desk;
 mod plan;
 mod protect;
@@ -16,6 +17,7 @@ mod split;
 mod stage;
 mod transaction;
 mod undo;
+mod watchdog;
 mod window;
 
 use crate::cli::{Command, Common, Exit, Failure, Shell};
@@ -100,6 +102,10 @@ enum Task {
     },
     /// Remove all of AFO from the kernel, the panic button
     FlushAfo,
+    /// Watch the kernel and put back what another program removes
+    ///
+    /// With the id of a deployment: see its window to its end, which afo-deploy starts by itself.
+    Guard { id: Option<Id> },
 }
 
 fn autonomy(text: &str) -> Result<Autonomy, String> {
@@ -132,6 +138,7 @@ impl Task {
     fn run(&self, shell: &Shell) -> Result<Exit, Failure> {
         match self {
             Self::FlushAfo => flush(shell),
+            Self::Guard { id } => watchdog::guard(shell, id.as_ref()),
             Self::Status => show::status(shell),
             Self::List => show::list(shell),
             Self::Confirm { id } => undo::confirm(shell, id.as_ref()),
@@ -141,6 +148,7 @@ impl Task {
             Self::Unblock { address, mistake } => {
                 let mut site = Site::open(shell)?;
                 let _hold = site.hold()?;
+                recover::recover(&mut site)?.tell(shell, &mut shell.out());
                 let count = blocks::lift(&mut site, address, *mistake)?;
                 tracing::info!(%address, count, "unblocked");
                 Ok(Exit::Clean)
@@ -153,8 +161,9 @@ impl Task {
 fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) -> Result<Exit, Failure> {
     let mut site = Site::open(shell)?;
     let _hold = site.hold()?;
-    task(&mut site)?.iter().for_each(|words| shell.note(words));
-    Ok(Exit::Clean)
+    let mut out = shell.out();
+    task(&mut site)?.tell(shell, &mut out);
+    shell.close(&mut out)
 }
 
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened.

@@ -71,6 +71,21 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
     Ok(Ok(Plan { split, before: confirmed, after, widens, base }))
 }
 
+/// Why a plan that was proven would not be any more, with the rules that the kernel holds of others now.
+///
+/// # Errors
+/// When the live rules cannot be read.
+pub fn judged(site: &Site, plan: &Plan) -> Result<Option<Refused>, Failure> {
+    let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
+    let (before, after) = (rules(&plan.before), rules(&plan.after));
+    let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
+    let stop = if added.is_empty() { None } else { stopped(site.backend, &live_ruleset()?, &after, &added) };
+    match stop {
+        None => broken(site, &plan.split.ban_rules, &after),
+        why => Ok(why),
+    }
+}
+
 /// Why one of the rules that are new in `after` would not do what it says beside the rest of it and what the kernel holds of others, or
 /// why nobody knows.
 fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {

@@ -1,25 +1,45 @@
 //! Bringing journal and kernel together: after a crash, a reboot, a flush by another program; and ending what has had its time.
 //! Every command that touches the firewall begins with this.
 
-use super::blocks;
 use super::site::{Site, failure};
-use super::transaction::{self, Story, settle, story, switch};
-use crate::cli::Failure;
+use super::transaction::{self, FLUSHED, Story, settle, story, switch};
+use super::{blocks, boot};
+use crate::cli::{Failure, Out, Shell};
 use crate::cmd::status::counted;
 use crate::deploy::Kernel;
-use crate::record::Status;
-use crate::state::{DeploymentRow, End, Outcome, PolicyRule, Step};
+use crate::record::{Alert, Severity, Status};
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Step};
 use crate::sys::clock;
 
-/// What recovery did, in words; empty where nothing was to be done.
-pub type Done = Vec<String>;
+/// What recovery did; empty where nothing was to be done.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub words: Vec<String>,
+    /// What another program did to AFO's rules: people are to hear of it.
+    pub alerts: Vec<String>,
+}
+
+impl Done {
+    fn push(&mut self, words: String) {
+        self.words.push(words);
+    }
+
+    /// Says what was done on stderr, and puts out what people are to hear of.
+    pub fn tell(self, shell: &Shell, out: &mut Out) {
+        self.words.iter().for_each(|words| shell.note(words));
+        for message in self.alerts {
+            shell.complain(&message, None);
+            out.record(&Alert { level: Severity::Critical, message, assessment: None, run: None });
+        }
+    }
+}
 
 /// Settles what was cut short and puts back what is missing in the kernel.
 ///
 /// # Errors
 /// When the kernel or the state refuses.
 pub fn recover(site: &mut Site) -> Result<Done, Failure> {
-    let mut done = Vec::new();
+    let mut done = Done::default();
     for row in site.state.unfinished().map_err(failure)? {
         let settled = match row.generation_new {
             Some(_) => settle(site, &row)?,
@@ -28,10 +48,14 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         if settled.status != row.status {
             done.push(format!("deployment {} is {}", row.id, settled.status));
         }
+        if settled.status != row.status && settled.error.as_deref() == Some(FLUSHED) {
+            done.alerts.push(format!("{FLUSHED} of deployment {}: it is not confirmed", row.id));
+        }
     }
     expire_journal(site)?;
     let kernel = without_stray(site, &mut done)?;
-    if !kernel.table {
+    notice(site, &kernel, &mut done)?;
+    if !kernel.whole {
         blocks_are_missing(site)?;
     }
     if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
@@ -41,9 +65,33 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         return Ok(done);
     }
     if story(site, &kernel)? == Story::Behind {
-        done.extend(put_back_policy(site)?);
+        put_back_policy(site)?.into_iter().for_each(|words| done.push(words));
     }
+    boot::renew(site)?;
     Ok(done)
+}
+
+/// The boot of the machine in which this state was used last.
+const BOOT: &str = "boot";
+
+/// Tells a flush by another program from a reboot: after one of those the kernel is empty with nobody's doing.
+fn notice(site: &mut Site, kernel: &Kernel, done: &mut Done) -> Result<(), Failure> {
+    let boot = clock::boot_id();
+    let same = site.state.setting(BOOT).map_err(failure)?.as_deref() == Some(&boot);
+    let wanted = site.state.policy_rules().map_err(failure)?.len()
+        + site.state.live_blocks(clock::now()).map_err(failure)?.len();
+    let missing = wanted > 0 && kernel.window.is_none() && (!kernel.whole || story(site, kernel)? == Story::Behind);
+    if same && !missing {
+        return Ok(());
+    }
+    let change = site.begin()?;
+    change.set(BOOT, &boot).map_err(failure)?;
+    if same {
+        let words = "another program removed AFO's rules from the kernel; they are put back";
+        change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
+        done.alerts.push(words.to_owned());
+    }
+    change.commit().map_err(failure)
 }
 
 /// What is in the kernel, once a lapsed window that no deployment of this state knows is taken out: it holds nothing and would stand in
@@ -124,12 +172,14 @@ fn expire_journal(site: &mut Site) -> Result<usize, Failure> {
 /// # Errors
 /// When the kernel or the state refuses.
 pub fn expire(site: &mut Site) -> Result<Done, Failure> {
-    let mut done = Vec::new();
+    let mut done = Done::default();
     let blocks = expire_journal(site)?;
     if blocks > 0 {
         done.push(format!("{} {} ended", counted(blocks, "block"), if blocks == 1 { "has" } else { "have" }));
     }
-    done.extend(recover(site)?);
+    let Done { words, alerts } = recover(site)?;
+    done.words.extend(words);
+    done.alerts.extend(alerts);
     let now = clock::now();
     let policy = site.state.policy_rules().map_err(failure)?;
     let (standing, over): (Vec<PolicyRule>, Vec<PolicyRule>) =

@@ -25,7 +25,7 @@ pub fn status(shell: &Shell) -> Result<Exit, Failure> {
     } else {
         waiting.iter().for_each(|row| out.record(&row.record()));
         let generation = json!({ "live": live.settled, "armed": live.window });
-        let line = json!({ "kind": "status", "v": 1, "table": live.table, "generation": generation, "rules": rules, "blocks": blocks });
+        let line = json!({ "kind": "status", "v": 1, "table": live.whole, "generation": generation, "rules": rules, "blocks": blocks });
         out.line(&line.to_string());
     }
     shell.close(&mut out)
@@ -40,8 +40,8 @@ fn status_text(
     s: Style,
 ) -> String {
     let mut lines = Vec::new();
-    lines.push(match (live.table, live.settled) {
-        (false, _) => "AFO has no table in the kernel".to_owned(),
+    lines.push(match (live.whole, live.settled) {
+        (false, _) => "AFO has no table in the kernel, or not all of it".to_owned(),
         (true, None) => "AFO's table is in the kernel, without rules".to_owned(),
         (true, Some(generation)) => format!("AFO's table is in the kernel, generation {generation}"),
     });

@@ -13,8 +13,10 @@ use crate::state::{Access, Actor, Change, DeploymentRow, State, StateError};
 use crate::sys::context::{Sight, Unseen};
 use crate::sys::{clock, user};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A machine that is about to be changed.
@@ -140,29 +142,48 @@ impl Site {
     /// # Errors
     /// When another process is at it for too long (exit 3), or the lock's file cannot be made beside the state.
     pub fn hold(&self) -> Result<Hold, Failure> {
-        let path = self.state.path().with_extension("lock");
-        if self.state.path().as_os_str() == ":memory:" {
-            return Ok(Hold { _file: None });
-        }
-        let refused = |e: std::io::Error| Failure::refused(format!("cannot lock {}: {e}", path.display()));
-        let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
         let deadline = clock::since_boot() + PATIENCE;
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Hold { _file: Some(file) }),
-                Err(Errno::WOULDBLOCK) if clock::since_boot() < deadline => {
-                    std::thread::sleep(Duration::from_millis(20))
-                }
-                Err(Errno::WOULDBLOCK) => {
+            match self.try_hold()? {
+                Some(hold) => return Ok(hold),
+                None if clock::since_boot() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                None => {
+                    let who = std::fs::read_to_string(self.lock_path()).unwrap_or_default();
+                    let who = who.trim().parse::<u32>().map_or(String::new(), |pid| format!(" (pid {pid})"));
                     let words =
-                        format!("another afo-deploy has been changing the firewall for {} s", PATIENCE.as_secs());
-                    return Err(
-                        Failure::refused(words).hint("nothing was changed; look for it with: pgrep -a afo-deploy")
-                    );
+                        format!("another afo-deploy{who} has been changing the firewall for {} s", PATIENCE.as_secs());
+                    let hint = "nothing was changed; look for it with: pgrep -a afo-deploy";
+                    return Err(Failure::refused(words).hint(hint));
                 }
-                Err(error) => return Err(refused(error.into())),
             }
         }
+    }
+
+    /// As [`hold`](Self::hold), without waiting: nothing where another process has it.
+    ///
+    /// # Errors
+    /// When the lock's file cannot be made beside the state.
+    pub fn try_hold(&self) -> Result<Option<Hold>, Failure> {
+        if self.state.path().as_os_str() == ":memory:" {
+            return Ok(Some(Hold { file: None }));
+        }
+        let path = self.lock_path();
+        let refused = |e: std::io::Error| Failure::refused(format!("cannot lock {}: {e}", path.display()));
+        let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(refused(error.into())),
+        }
+        // Only for the words of who waits: a file system that is full takes no name.
+        let _ = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+        let hold = Hold { file: Some(file) };
+        hold.inherited(true).map_err(refused)?;
+        Ok(Some(hold))
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.state.path().with_extension("lock")
     }
 
     /// Begins a change of the state, now, on behalf of who runs the command.
@@ -189,9 +210,31 @@ fn whole(unseen: &[Unseen]) -> Result<(), Failure> {
 }
 
 /// The right to change the firewall, held by one process at a time.
+///
+/// The programs that this process runs hold it too: an nft that outlives its caller may still change the kernel, and whoever comes next
+/// waits for its end.
 #[derive(Debug)]
 pub struct Hold {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Hold {
+    fn inherited(&self, on: bool) -> std::io::Result<()> {
+        let flags = if on { FdFlags::empty() } else { FdFlags::CLOEXEC };
+        self.file.as_ref().map_or(Ok(()), |file| fcntl_setfd(file, flags)).map_err(Into::into)
+    }
+
+    /// Does what starts a process that is to live longer, which gets no part of it.
+    ///
+    /// # Errors
+    /// What `start` says, and when the lock cannot be kept from it.
+    pub fn kept<T>(&self, start: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let refused = |e: std::io::Error| Failure::refused(format!("cannot keep the lock: {e}"));
+        self.inherited(false).map_err(refused)?;
+        let started = start();
+        self.inherited(true).map_err(refused)?;
+        started
+    }
 }
 
 /// How long a process waits for its turn. Each holds it for milliseconds, or while a failing heartbeat is asked.

@@ -2,23 +2,28 @@
 //! step that was cut short.
 
 use super::backend::{Arming, Wanted, no_window};
+use super::boot;
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure};
 use crate::deploy::{Kernel, Recovery, recovery};
-use crate::record::{HeartbeatCheck, Id, Rule, Status, Timestamp};
+use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::state::{DeploymentRow, Outcome, PolicyRule, Step};
 use crate::sys::clock;
 use jiff::SignedDuration;
+use std::time::Duration;
 
 /// The generation that the state's policy is in the kernel, as the journal knows it.
 pub const GENERATION: &str = "generation";
+
+/// Until when the newest window is open: its deployment, the boot of the machine, milliseconds since then.
+const WINDOW: &str = "window";
 
 /// The backend that the state's policy is in.
 pub const BACKEND: &str = "backend";
 
 /// The rules of a policy that still hold, each with the time that it has left.
-fn rules(policy: &[PolicyRule]) -> Vec<Rule> {
+pub fn rules(policy: &[PolicyRule]) -> Vec<Rule> {
     standing(policy, clock::now()).into_iter().map(|p| p.rule).collect()
 }
 
@@ -38,6 +43,7 @@ pub enum Story {
 pub fn story(site: &Site, live: &Kernel) -> Result<Story, Failure> {
     let known = site.state.setting(GENERATION).map_err(failure)?.and_then(|text| text.parse::<u64>().ok());
     match (live.settled, known) {
+        (_, Some(_)) if !live.whole => Ok(Story::Behind),
         (Some(generation), known) if known.is_none_or(|known| generation > known) => {
             let words =
                 format!("the kernel holds rules of AFO (generation {generation}) that this state does not know");
@@ -59,24 +65,62 @@ pub fn arming(site: &Site, row: &DeploymentRow, remember: bool) -> Result<Arming
     site.backend.arm(&Wanted { policy: &policy, window, protected: &protected, remember })
 }
 
-/// Journals `row`, arms it in the kernel and journals that; the row as it is then.
+/// Journals `row`, before anything is done.
+///
+/// # Errors
+/// When the state cannot be written.
+pub fn journal(site: &mut Site, proposals: &[Proposal], row: &DeploymentRow) -> Result<(), Failure> {
+    let change = site.begin()?;
+    for proposal in proposals {
+        change.proposal(proposal).map_err(failure)?;
+    }
+    change.deployment(row).map_err(failure)?;
+    change.commit().map_err(failure)
+}
+
+/// The end of a window that begins now.
+fn window_until(row: &DeploymentRow) -> String {
+    let until = clock::since_boot() + Duration::from_secs(row.window_seconds.unwrap_or(0));
+    format!("{} {} {}", row.id, clock::boot_id(), until.as_millis())
+}
+
+/// Whether the time is over in which a deployment may be confirmed, by a clock that never jumps and goes on while the machine sleeps.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn is_over(site: &Site, row: &DeploymentRow) -> Result<bool, Failure> {
+    let until = site.state.setting(WINDOW).map_err(failure)?.unwrap_or_default();
+    let mut words = until.split(' ');
+    let (id, boot, millis) = (words.next(), words.next(), words.next().and_then(|word| word.parse().ok()));
+    match millis {
+        Some(millis) if id == Some(row.id.as_str()) => {
+            Ok(boot != Some(&clock::boot_id()) || clock::since_boot() >= Duration::from_millis(millis))
+        }
+        _ => Ok(row.confirm_by.is_none_or(|by| clock::now() >= by)),
+    }
+}
+
+/// Arms a journalled deployment in the kernel and journals that; the row as it is then.
 ///
 /// # Errors
 /// When the state cannot be written, or the kernel refuses; nothing is different then.
 pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
-    let change = site.begin()?;
-    change.deployment(row).map_err(failure)?;
-    change.attempt(&row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch").map_err(failure)?;
-    change.commit().map_err(failure)?;
-    let text = row.apply_text.as_deref().unwrap_or_default();
-    if let Err(failed) = site.of(row)?.load(text) {
-        return Err(not_applied(site, &row.id, failed));
+    step(site, &row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch")?;
+    let backend = site.of(row)?;
+    if let Err(failed) = backend.load(row.apply_text.as_deref().unwrap_or_default()) {
+        // Who was killed after the kernel had answered, or got no answer in time, does not know what became of it.
+        if backend.observe().is_ok_and(|kernel| kernel.window == row.generation_new) {
+            backend.take_back(Some(&rules(&row.policy_before)))?;
+        }
+        return Err(fail(site, &row.id, failed));
     }
     let now = clock::now();
     let seconds = i64::try_from(row.window_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
     let confirm_by = now.checked_add(SignedDuration::from_secs(seconds)).ok();
     let outcome = Outcome { applied_at: Some(now), confirm_by, ..Outcome::default() };
+    let until = window_until(row);
     let change = site.begin()?;
+    change.set(WINDOW, &until).map_err(failure)?;
     change
         .transition(&row.id, Status::Pending, Status::Applied, &outcome, "the kernel holds it until its window ends")
         .map_err(failure)?;
@@ -84,7 +128,8 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
     reread(site, &row.id)
 }
 
-fn not_applied(site: &mut Site, id: &Id, failed: Failure) -> Failure {
+/// Journals that a deployment did not reach the kernel; the failure to be told.
+pub fn fail(site: &mut Site, id: &Id, failed: Failure) -> Failure {
     let outcome = Outcome { error: Some(failed.message.clone()), ..Outcome::default() };
     let journalled = site.begin().and_then(|change| {
         change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
@@ -116,15 +161,17 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     }
     let backend = site.of(&row)?;
     let observed = backend.observe()?;
-    if observed.window != row.generation_new || !observed.armed {
+    if observed.window != row.generation_new || !observed.armed || is_over(site, &row)? {
         return Err(too_late(&settle(site, &row)?));
     }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
     if backend.confirm(&rules(&row.policy_after)).is_err() {
-        // The kernel's time was over first, or somebody else was faster: what it holds now tells which.
+        // The kernel's time was over first, or nobody knows what became of it: what it holds now tells.
         abandon(site, id, "the kernel refused the confirmation")?;
-        return Err(too_late(&settle(site, &reread(site, id)?)?));
+        let row = settle(site, &reread(site, id)?)?;
+        return if row.status == Status::Confirmed { Ok(row) } else { Err(too_late(&row)) };
     }
+    boot::keep(site, &row.policy_after, row.generation_new.unwrap_or_default());
     complete(site, &row, by, heartbeat)
 }
 
@@ -171,11 +218,21 @@ fn complete(
 /// # Errors
 /// When the kernel refuses while the change still holds (exit 5), or the state cannot be written.
 pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<DeploymentRow, Failure> {
+    if !matches!(row.status, Status::Pending | Status::Applied) {
+        return reread(site, &row.id);
+    }
     step(site, &row.id, row.status, Step::Reverting, reason)?;
     let backend = site.of(row)?;
-    if backend.observe()?.window == row.generation_new
-        && let Err(error) = backend.take_back(Some(&rules(&row.policy_before)))
-    {
+    let mut taken = Ok(());
+    if backend.observe()?.window == row.generation_new {
+        taken = backend.take_back(Some(&rules(&row.policy_before)));
+        // Without an answer from the kernel, what it holds tells.
+        taken = taken.or_else(|failed| match backend.observe() {
+            Ok(kernel) if kernel.window != row.generation_new => Ok(()),
+            _ => Err(failed),
+        });
+    }
+    if let Err(error) = taken {
         abandon(site, &row.id, "the kernel refused to take it back")?;
         let holds = backend.observe().map_or(true, |kernel| kernel.armed);
         let exit = if holds { Exit::Unknown } else { Exit::Refused };
@@ -183,6 +240,7 @@ pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<D
         return Err(Failure::new(exit, words)
             .hint("the kernel ends it by itself when its window is over; then: afo-deploy recover"));
     }
+    leave_nothing(site, row)?;
     let outcome = Outcome { error: Some(reason.to_owned()), ..Outcome::default() };
     let change = site.begin()?;
     change.transition(&row.id, row.status, Status::RolledBack, &outcome, reason).map_err(failure)?;
@@ -190,13 +248,25 @@ pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<D
     reread(site, &row.id)
 }
 
+/// Where nothing of AFO was in the kernel before a deployment and nothing is wanted there now, nothing stays.
+fn leave_nothing(site: &Site, row: &DeploymentRow) -> Result<(), Failure> {
+    let first = row.backup.as_deref().is_some_and(|text| text.trim().is_empty());
+    if first && row.generation_old.is_none() && site.state.live_blocks(clock::now()).map_err(failure)?.is_empty() {
+        site.of(row)?.remove()?;
+    }
+    Ok(())
+}
+
 /// Ends a window whose time is over.
 ///
 /// # Errors
 /// As [`take_back`]; also when it was ended elsewhere meanwhile.
 pub fn lapse(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
-    take_back(site, &reread(site, &row.id)?, "it was not confirmed inside its window")
+    take_back(site, &reread(site, &row.id)?, LAPSED)
 }
+
+/// Why a window was taken back that nobody ended.
+const LAPSED: &str = "it was not confirmed inside its window";
 
 /// Brings the journal and the kernel together for a deployment that is not at its end.
 ///
@@ -204,22 +274,28 @@ pub fn lapse(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fail
 /// When the kernel or the state refuses.
 pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let Some(new) = row.generation_new else { return Ok(row.clone()) };
-    if row.status == Status::Confirmed {
-        return settle_undo(site, row);
+    match row.status {
+        Status::Pending | Status::Applied => {}
+        Status::Confirmed => return settle_undo(site, row),
+        Status::RolledBack | Status::Failed | Status::Refused => {
+            abandon(site, &row.id, "it has come to its end")?;
+            return reread(site, &row.id);
+        }
     }
     let observed = site.of(row)?.observe()?;
-    let what = recovery(row.status, new, row.confirm_by, &observed, clock::now());
+    let what = recovery(row.status, new, is_over(site, row)?, &observed);
     if what != Recovery::Wait && row.step.is_some() {
         abandon(site, &row.id, "its process has not ended it")?;
     }
     match what {
         Recovery::Wait => Ok(row.clone()),
-        Recovery::Fail => fail(site, row),
+        Recovery::Fail => never_came(site, row),
         Recovery::Complete => {
             applied_first(site, row)?;
+            boot::keep(site, &row.policy_after, new);
             complete(site, &reread(site, &row.id)?, "the kernel, before its process ended", vec![])
         }
-        Recovery::TakeBack => take_back(site, &reread(site, &row.id)?, "its window ended without a confirmation"),
+        Recovery::TakeBack => take_back(site, &reread(site, &row.id)?, LAPSED),
         Recovery::Wiped => wiped(site, row),
     }
 }
@@ -253,7 +329,7 @@ pub fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
     rest
 }
 
-fn fail(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+fn never_came(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let outcome = Outcome { error: Some("it never reached the kernel".to_owned()), ..Outcome::default() };
     let change = site.begin()?;
     change.transition(&row.id, row.status, Status::Failed, &outcome, "it never reached the kernel").map_err(failure)?;
@@ -273,10 +349,14 @@ fn applied_first(site: &mut Site, row: &DeploymentRow) -> Result<(), Failure> {
     change.commit().map_err(failure)
 }
 
-/// Somebody removed AFO's table inside the window: what was armed is gone, and is never confirmed.
+/// Why a window ended that another program took out of the kernel.
+pub const FLUSHED: &str = "another program removed AFO's rules inside the window";
+
+/// Somebody removed AFO's rules inside the window: what was armed is gone, and is never confirmed.
 fn wiped(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
-    let words = "another program removed AFO's table inside the window";
+    let words = FLUSHED;
     let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
+    site.of(row)?.take_back(Some(&rules(&row.policy_before)))?;
     let change = site.begin()?;
     change.transition(&row.id, row.status, Status::RolledBack, &outcome, words).map_err(failure)?;
     change.commit().map_err(failure)?;
@@ -293,10 +373,14 @@ pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str) -> Result<()
     let install = site.backend.install(&rules(policy), &site.protected())?;
     let old = site.state.policy_rules().map_err(failure)?;
     write_policy(site, policy, install.generation, reason)?;
-    if let Err(failed) = site.backend.load(&install.apply) {
+    let came = |kernel: Kernel| kernel.settled == Some(install.generation);
+    if let Err(failed) = site.backend.load(&install.apply)
+        && !site.backend.observe().is_ok_and(came)
+    {
         write_policy(site, &old, settled.unwrap_or(0), "the kernel refused the new policy")?;
         return Err(failed);
     }
+    boot::keep(site, policy, install.generation);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! Ending a deployment from another shell: confirm, take back, forget.
 
-use super::blocks;
 use super::protect::{endangered, flows};
 use super::recover::recover;
 use super::site::{Site, failure};
 use super::transaction::{self, reread};
+use super::{blocks, boot};
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Id, Rule, Status};
 use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Span, Step};
@@ -19,11 +19,18 @@ fn meant(site: &Site, id: Option<&Id>) -> Result<Option<DeploymentRow>, Failure>
     }
 }
 
+/// The newest deployment where its window is over and it was taken back: who confirms means that one, and comes too late.
+fn lost(site: &Site) -> Result<Option<DeploymentRow>, Failure> {
+    let newest = site.state.deployments(&Span::default()).map_err(failure)?.pop();
+    Ok(newest.filter(|row| row.status == Status::RolledBack && row.generation_new.is_some()))
+}
+
 /// `afo-deploy confirm [ID]`.
 pub fn confirm(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
     let mut site = Site::open(shell)?;
     let _hold = site.hold()?;
-    let Some(row) = meant(&site, id)? else {
+    let waiting = meant(&site, id)?.map_or_else(|| lost(&site), |row| Ok(Some(row)))?;
+    let Some(row) = waiting else {
         return Err(Failure::new(Exit::No, "no deployment waits for its confirmation").hint("afo-log deployments"));
     };
     let by = site.actor.to_string();
@@ -122,7 +129,8 @@ pub fn forget(site: &mut Site) -> Result<(), Failure> {
     }
     change.policy(&[], "flushed").map_err(failure)?;
     change.set(transaction::GENERATION, "").map_err(failure)?;
-    change.commit().map_err(failure)
+    change.commit().map_err(failure)?;
+    boot::remove(site)
 }
 
 fn site_unfinished(state: &crate::state::State) -> Result<Vec<DeploymentRow>, Failure> {

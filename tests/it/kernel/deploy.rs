@@ -7,25 +7,25 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-const OWN: [u8; 4] = [203, 0, 113, 1];
+pub(super) const OWN: [u8; 4] = [203, 0, 113, 1];
 const THEIRS: [u8; 4] = [203, 0, 113, 2];
-const DROP_7777: &str =
+pub(super) const DROP_7777: &str =
     r#"{"id":"r1","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["7777"]}"#;
-const BAN_PEER: &str =
+pub(super) const BAN_PEER: &str =
     r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.2"],"ttl_seconds":600}"#;
 
 /// [`super::WINDOW`]
 const WIDE: &str = "--confirm=10";
 
 /// A host with a neighbour, a server on port 7777, somebody else's rules, and a state.
-struct Site<'a> {
-    host: &'a Host,
-    peer: Peer,
-    dir: TempDir,
+pub(super) struct Site<'a> {
+    pub(super) host: &'a Host,
+    pub(super) peer: Peer,
+    pub(super) dir: TempDir,
 }
 
 impl<'a> Site<'a> {
-    fn new(host: &'a Host) -> Self {
+    pub(super) fn new(host: &'a Host) -> Self {
         let peer = host.peer("veth0", IpAddr::from(OWN), IpAddr::from(THEIRS), 24);
         host.listen(server());
         host.nft("table inet host { chain input { type filter hook input priority 0; policy accept; tcp dport 9999 counter accept; }; }");
@@ -34,27 +34,27 @@ impl<'a> Site<'a> {
         site
     }
 
-    fn reached(&self) -> bool {
+    pub(super) fn reached(&self) -> bool {
         self.peer.connects(server())
     }
 
-    fn state(&self) -> std::path::PathBuf {
+    pub(super) fn state(&self) -> std::path::PathBuf {
         self.dir.path().join("state.db")
     }
 
-    fn afo(&self, name: &str, arguments: &[&str]) -> Command {
+    pub(super) fn afo(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = self.host.afo(name);
         command.env("AFO_STATE", self.state()).args(arguments);
         command
     }
 
     /// afo-deploy with `input`, to its end.
-    fn deploy(&self, arguments: &[&str], input: &str) -> Output {
+    pub(super) fn deploy(&self, arguments: &[&str], input: &str) -> Output {
         feed(&mut self.afo("afo-deploy", arguments), input)
     }
 
     /// afo-deploy with `input`, left running until its first record is there.
-    fn start(&self, arguments: &[&str], input: &str) -> Running {
+    pub(super) fn start(&self, arguments: &[&str], input: &str) -> Running {
         let mut command = self.afo("afo-deploy", arguments);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("afo-deploy");
@@ -66,15 +66,15 @@ impl<'a> Site<'a> {
         std::io::BufRead::read_line(&mut lines, &mut first).expect("a record");
         let applied: Value = serde_json::from_str(&first).expect(&first);
         assert_eq!(applied["status"], "applied", "{first}");
-        Running { child, _lines: lines }
+        Running { child, lines: Some(lines) }
     }
 
     /// The rules of everybody but AFO.
-    fn others(&self) -> String {
+    pub(super) fn others(&self) -> String {
         self.host.sh("nft -s list table inet host")
     }
 
-    fn statuses(&self) -> Vec<String> {
+    pub(super) fn statuses(&self) -> Vec<String> {
         let out = feed(&mut self.afo("afo-log", &["deployments", "--json"]), "");
         let text = String::from_utf8(out.stdout).expect("UTF-8");
         let status =
@@ -83,7 +83,7 @@ impl<'a> Site<'a> {
     }
 
     /// The state's audit chain is whole, and nothing of a change is left in the kernel.
-    fn is_settled(&self) {
+    pub(super) fn is_settled(&self) {
         let verified = feed(&mut self.afo("afo-log", &["verify"]), "");
         assert!(verified.status.success(), "{}", words(&verified));
         let table = self.host.sh("nft list table inet afo 2>/dev/null || true");
@@ -91,37 +91,57 @@ impl<'a> Site<'a> {
     }
 }
 
-struct Running {
-    child: Child,
-    _lines: std::io::BufReader<std::process::ChildStdout>,
+pub(super) struct Running {
+    pub(super) child: Child,
+    lines: Option<std::io::BufReader<std::process::ChildStdout>>,
 }
 
 impl Running {
-    fn signal(&mut self, name: &str) {
+    pub(super) fn signal(&mut self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().expect("kill");
         assert!(sent.success());
     }
 
-    fn exit(mut self) -> Option<i32> {
+    /// A process that nobody reads.
+    pub(super) fn of(child: Child) -> Self {
+        Self { child, lines: None }
+    }
+
+    /// All that it still puts out, up to its end.
+    pub(super) fn rest(&mut self) -> String {
+        let mut text = String::new();
+        let lines = self.lines.as_mut().expect("read once");
+        std::io::Read::read_to_string(lines, &mut text).expect("UTF-8");
+        text
+    }
+
+    pub(super) fn exit(mut self) -> Option<i32> {
         self.child.wait().expect("ended").code()
     }
 }
 
-fn feed(command: &mut Command, input: &str) -> Output {
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where the test came to its end.
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+pub(super) fn feed(command: &mut Command, input: &str) -> Output {
     super::feed(command, input.as_bytes())
 }
 
-fn server() -> SocketAddr {
+pub(super) fn server() -> SocketAddr {
     SocketAddr::from((OWN, 7777))
 }
 
-fn proposal(id: &str, rules: &str) -> String {
+pub(super) fn proposal(id: &str, rules: &str) -> String {
     format!(
         r#"{{"kind":"proposal","v":1,"id":"{id}","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}],"explanation":"a test"}}"#
     ) + "\n"
 }
 
-fn words(out: &Output) -> String {
+pub(super) fn words(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
@@ -233,7 +253,7 @@ fn an_nft_that_fails_changes_nothing_and_is_told() {
     });
 }
 
-fn program(dir: &Path, name: &str, text: &str) -> String {
+pub(super) fn program(dir: &Path, name: &str, text: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let bin = dir.join("bin");
     std::fs::create_dir_all(&bin).expect("directory");

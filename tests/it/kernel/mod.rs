@@ -9,6 +9,7 @@ mod approval;
 mod audit;
 mod context;
 mod corpus;
+mod crash;
 mod daemon;
 mod deploy;
 mod deploy_iptables;
@@ -30,6 +31,7 @@ mod restoring;
 mod scheme;
 mod states;
 mod translation;
+mod watchdog;
 
 use crate::tree::bin;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};

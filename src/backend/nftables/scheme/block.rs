@@ -246,7 +246,7 @@ pub(super) fn chains(sets: &BTreeSet<BanSet>) -> Script {
 /// Bans what is not banned yet. A ban that is there already gets the new time, shorter or not: [`extend`] those.
 pub fn block(blocks: &[Block], live: &Live) -> Script {
     let sorted = by_set(blocks);
-    let mut script = if live.table { Script::default() } else { super::base(&BanSet::standing()) };
+    let mut script = if live.whole { Script::default() } else { super::base(&live.all_ban_sets()) };
     let known = Live { ban_sets: standing_or(live), chains: standing_chains(live), ..live.clone() };
     script.append(declare(sorted.keys().copied(), &known));
     script.append(elements(blocks));
@@ -264,11 +264,14 @@ pub(super) fn elements(blocks: &[Block]) -> Script {
 }
 
 fn standing_or(live: &Live) -> BTreeSet<BanSet> {
-    if live.table { live.ban_sets.clone() } else { BanSet::standing() }
+    if live.whole { live.ban_sets.clone() } else { live.all_ban_sets() }
 }
 
 fn standing_chains(live: &Live) -> BTreeSet<String> {
-    if live.table { live.chains.clone() } else { BTreeSet::from([Hook::Blocks.name().to_owned()]) }
+    if live.whole {
+        return live.chains.clone();
+    }
+    live.all_ban_sets().iter().flat_map(|set| set.hooks()).map(|hook| hook.name().to_owned()).collect()
 }
 
 /// Gives bans a new time, there already or not. Adding alone would not do on every kernel, and deleting alone fails where the
@@ -278,7 +281,7 @@ pub fn extend(blocks: &[Block], live: &Live) -> Script {
     let mut script = unblock(&bans, live);
     script.append(block(
         blocks,
-        &Live { table: true, ban_sets: after(&bans, live), chains: all_chains(live), ..live.clone() },
+        &Live { table: true, whole: true, ban_sets: after(&bans, live), chains: all_chains(live), ..live.clone() },
     ));
     script
 }

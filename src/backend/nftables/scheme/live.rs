@@ -5,13 +5,16 @@ use crate::backend::nftables::native::Hook;
 use crate::backend::nftables::write::TABLE;
 use crate::packet::Malformed;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// AFO's table as the kernel has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
     /// Whether AFO's table is there at all.
     pub table: bool,
+    /// Whether nothing is missing that holds what is there together: bans are looked up after the never-block list, and every base chain of a
+    /// policy chooses the same generation. A table that somebody flushed, or that came from the boot file, is there and not whole.
+    pub whole: bool,
     /// The confirmed generation.
     pub generation: Option<u64>,
     /// The generation that is armed, its window open or lapsed.
@@ -34,7 +37,7 @@ impl Live {
     /// Reads `nft -j list ruleset` or `nft -j list table inet afo`, terse (`-t`) or not.
     ///
     /// # Errors
-    /// When the text is not nft's JSON, or base chains of AFO's disagree about the generation.
+    /// When the text is not nft's JSON.
     pub fn read(json: &str) -> Result<Self, Malformed> {
         let value: Value =
             serde_json::from_str(json).map_err(|e| Malformed(format!("nft's listing is not JSON: {e}")))?;
@@ -42,12 +45,18 @@ impl Live {
             value["nftables"].as_array().ok_or_else(|| Malformed::new("nft's listing has no `nftables` list"))?;
         let mut live = Self::default();
         objects.iter().for_each(|object| live.object(object));
-        for rule in objects.iter().filter_map(|object| own(object, "rule")) {
-            live.choice(rule)?;
-        }
+        let mut ties = Ties::default();
+        objects.iter().filter_map(|object| own(object, "rule")).for_each(|rule| ties.rule(rule));
+        (live.generation, live.pending) = (ties.generation(), ties.pending);
+        live.whole = live.table && !live.chains.contains(super::BOOTED) && ties.hold(&live);
         live.flows.sort_unstable();
         live.generations.sort_unstable();
         Ok(live)
+    }
+
+    /// The sets of bans that are there or always should be.
+    pub(super) fn all_ban_sets(&self) -> BTreeSet<BanSet> {
+        BanSet::standing().into_iter().chain(self.ban_sets.iter().copied()).collect()
     }
 
     /// The number of the next generation: above every one that is there.
@@ -86,27 +95,49 @@ impl Live {
             self.content_sets.insert(name.to_owned());
         }
     }
+}
 
-    /// A base chain's rule that chooses a generation.
-    fn choice(&mut self, rule: &Value) -> Result<(), Malformed> {
-        let base = |hook: &Hook| rule["chain"] == hook.name();
-        let Some(hook) = Hook::POLICY.into_iter().find(base) else {
-            return Ok(());
-        };
+/// What rules of AFO's base chains tie together.
+#[derive(Debug, Default)]
+struct Ties {
+    /// The generations that hold without a window, by base chain.
+    chosen: BTreeMap<Hook, u64>,
+    pending: Option<u64>,
+    /// The sets that the chains of bans look at.
+    looked: BTreeSet<String>,
+}
+
+impl Ties {
+    fn rule(&mut self, rule: &Value) {
         let steps = rule["expr"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let target = steps.iter().find_map(|step| step["goto"]["target"].as_str());
-        let Some((number, _)) = target.and_then(generation) else {
-            return Ok(());
-        };
-        let armed = steps.iter().any(|step| step["match"]["right"] == "@armed");
-        let slot = if armed { &mut self.pending } else { &mut self.generation };
-        match slot.replace(number) {
-            Some(other) if other != number => Err(Malformed(format!(
-                "chain {} of AFO's table chooses generation {number} and another chain {other}; `afo-deploy recover` puts this right",
-                hook.name()
-            ))),
-            _ => Ok(()),
+        let rights = steps.iter().filter_map(|step| step["match"]["right"].as_str());
+        let of = |hook: &Hook| rule["chain"] == hook.name();
+        if [Hook::Blocks, Hook::BlocksOutput, Hook::BlocksForward].iter().any(of) {
+            self.looked.extend(rights.filter_map(|right| right.strip_prefix('@')).map(str::to_owned));
+            return;
         }
+        let target = steps.iter().find_map(|step| step["goto"]["target"].as_str());
+        let choice = Hook::POLICY.into_iter().find(of).zip(target.and_then(generation));
+        match choice {
+            Some((_, (number, _))) if rights.into_iter().any(|right| right == "@armed") => self.pending = Some(number),
+            Some((hook, (number, _))) => drop(self.chosen.insert(hook, number)),
+            None => {}
+        }
+    }
+
+    /// The generation that holds: the newest, where base chains do not agree.
+    fn generation(&self) -> Option<u64> {
+        self.chosen.values().copied().max()
+    }
+
+    fn hold(&self, live: &Live) -> bool {
+        let bans = BanSet::standing().into_iter().chain(live.ban_sets.iter().copied());
+        let looked = bans.map(BanSet::name).chain(["never4".to_owned(), "never6".to_owned()]);
+        let bans = looked.into_iter().all(|set| self.looked.contains(&set));
+        let Some(number) = self.generation() else { return bans };
+        let own = live.generations.iter().filter(|(generation, _)| *generation == number).map(|(_, hook)| *hook);
+        let filters = Hook::POLICY.into_iter().filter(|hook| !hook.is_nat());
+        bans && own.chain(filters).all(|hook| self.chosen.get(&hook) == Some(&number))
     }
 }
 

@@ -21,6 +21,8 @@ use std::collections::BTreeSet;
 
 /// The set whose elements keep a change open; it is created, never added, so a second window fails in the kernel.
 pub(super) const ARMED: &str = "armed";
+/// A chain without rules that says that what is there came from the boot file: bans are still to come.
+pub(super) const BOOTED: &str = "booted";
 /// Lapsed windows whose flows stay cut; the oldest are let go.
 const KEPT: usize = 4;
 /// Flows of a window that are remembered, and for how long after their last packet.
@@ -87,7 +89,7 @@ pub fn arm(policy: &Policy, live: &Live, window: Window) -> Script {
 /// What the kernel will hold once [`arm`] was loaded on what it holds now.
 pub fn armed(policy: &Policy, live: &Live, window: Window) -> Live {
     let (new, hooks) = (live.next(), hooks(policy, live));
-    let mut there = Live { table: true, armed: true, pending: Some(new), ..live.clone() };
+    let mut there = Live { table: true, whole: true, armed: true, pending: Some(new), ..live.clone() };
     there.generations.extend(hooks.iter().map(|hook| (new, *hook)));
     there.chains.extend(hooks.iter().map(|hook| hook.name().to_owned()));
     there.flows.extend(window.remember.then_some(new));
@@ -130,16 +132,50 @@ pub fn revert(live: &Live, confirmed: Option<&Policy>) -> Script {
     if live.armed {
         script.push(Command::DeleteSet(ARMED.to_owned()));
     }
+    for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
+        let unused = hook.is_nat() && confirmed.is_some_and(|policy| !policy.uses(hook));
+        // Without a policy from before there were no base chains; those that cut flows stay.
+        if unused || (live.generation.is_none() && (cut.is_empty() || hook.is_nat())) {
+            script.push(Command::DeleteChain(hook.name().to_owned()));
+        }
+    }
     script
 }
 
-/// One self-contained text for an empty host and for boot: policy and bans. Safe to repeat.
+/// Forgets the flows of a lapsed window, which must be none.
+pub fn forget(live: &Live, window: u64) -> Script {
+    let rest = Live { flows: live.flows.iter().copied().filter(|n| *n != window).collect(), ..live.clone() };
+    let mut script = Script::default();
+    for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
+        script.append(choose(hook, &revoked(&rest), live.generation, None));
+        if rest.generation.is_none() && rest.flows.is_empty() {
+            script.push(Command::DeleteChain(hook.name().to_owned()));
+        }
+    }
+    script.push(Command::DeleteSet(flows(window)));
+    script
+}
+
+/// Takes AFO's table away, where nothing of it was there before and nothing of it is wanted any more.
+pub fn remove() -> Script {
+    Script { commands: vec![Command::Table, Command::DeleteTable] }
+}
+
+/// One self-contained text for an empty host: policy and bans. Safe to repeat.
 pub fn whole(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Script {
     let mut sets = BanSet::standing();
     sets.extend(blocks.iter().map(|block| block.ban.set()));
     let mut script = base(&sets);
-    script.append(standing(policy, |hook| !hook.is_nat() || policy.uses(hook)));
+    script.append(standing(policy, 1, |hook| !hook.is_nat() || policy.uses(hook)));
     script.append(self::block::elements(blocks));
+    script
+}
+
+/// A policy, which is the generation of that number, for the boot file: safe to repeat, no bans, which come back with the state, and a mark that says so ([`Live::whole`]).
+pub fn boot(policy: &Policy, generation: u64) -> Script {
+    let mut script = base(&BanSet::standing());
+    script.append(standing(policy, generation, |hook| !hook.is_nat() || policy.uses(hook)));
+    script.push(Command::Chain(BOOTED.to_owned()));
     script
 }
 
@@ -147,27 +183,37 @@ pub fn whole(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Scr
 pub fn alone(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Script {
     let sets: BTreeSet<BanSet> = blocks.iter().map(|block| block.ban.set()).collect();
     let mut script = if sets.is_empty() { Script { commands: vec![Command::Table] } } else { base(&sets) };
-    script.append(standing(policy, |hook| policy.uses(hook)));
+    script.append(standing(policy, 1, |hook| policy.uses(hook)));
     script.append(self::block::elements(blocks));
     script
 }
 
-/// A policy as the first generation, in the hooks that are wanted.
-fn standing(policy: &Policy, wanted: impl Fn(Hook) -> bool) -> Script {
+/// A policy as the generation of that number, in the hooks that are wanted.
+fn standing(policy: &Policy, number: u64, wanted: impl Fn(Hook) -> bool) -> Script {
     let mut script = policy.objects();
     for hook in Hook::POLICY.into_iter().filter(|hook| wanted(*hook)) {
-        let chain = hook.generation(1);
+        let chain = hook.generation(number);
         script.push(Command::Chain(chain.clone()));
         script.push(Command::FlushChain(chain.clone()));
         policy.lines(hook, &chain, false).into_iter().for_each(|line| script.push(line));
-        script.append(choose(hook, &[], Some(1), None));
+        script.append(choose(hook, &[], Some(number), None));
     }
     script
 }
 
-/// The table with what it always holds, where it is not there yet.
+/// The table with what it always holds, where something of it is missing; and away with what a window left that somebody flushed.
 fn ground(live: &Live) -> Script {
-    if live.table { Script::default() } else { base(&BanSet::standing()) }
+    let mut script = if live.whole { Script::default() } else { base(&live.all_ban_sets()) };
+    if live.chains.contains(BOOTED) {
+        script.push(Command::DeleteChain(BOOTED.to_owned()));
+    }
+    if live.armed && live.pending.is_none() {
+        for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
+            script.push(Command::FlushChain(hook.name().to_owned()));
+        }
+        script.push(Command::DeleteSet(ARMED.to_owned()));
+    }
+    script
 }
 
 /// The base chains of a policy: the filter hooks always, those of address translation where they are used.

@@ -211,6 +211,7 @@ impl Display for Command {
             Self::Chain(name) => write!(f, "add chain inet {TABLE} {name}"),
             Self::CreateChain(name) => write!(f, "create chain inet {TABLE} {name}"),
             Self::FlushChain(name) => write!(f, "flush chain inet {TABLE} {name}"),
+            Self::DeleteTable => write!(f, "delete table inet {TABLE}"),
             Self::DeleteChain(name) => write!(f, "delete chain inet {TABLE} {name}"),
             Self::Set(set) => write!(f, "add {set}"),
             Self::CreateSet(set) => write!(f, "create {set}"),

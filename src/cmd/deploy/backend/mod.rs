@@ -69,6 +69,12 @@ pub trait Backend: Debug + Sync {
     /// As [`observe`](Self::observe).
     fn base(&self) -> Result<String, Failure>;
 
+    /// A number that each change of rules raises by one, whoever makes it; none where there is no such number.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn changes(&self) -> Result<Option<u64>, Failure>;
+
     /// What AFO has in the kernel as the filter's own text, without the elements of live sets; empty where there is nothing.
     ///
     /// # Errors
@@ -128,6 +134,18 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// When the filter refuses.
     fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure>;
+
+    /// Takes away what is left of AFO where it has no policy there: what stands is as if it had never been. Bans go with it.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn remove(&self) -> Result<(), Failure>;
+
+    /// A text that brings a policy back at boot before the network is there, without the journal; none where a backend has another way.
+    ///
+    /// # Errors
+    /// When a rule cannot be had here.
+    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Option<String>, Failure>;
 
     /// The text that gives bans their time, there already or not.
     ///

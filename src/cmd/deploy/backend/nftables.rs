@@ -2,13 +2,15 @@
 
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::nftables::{
-    Ban, Block, Live, Policy, Window, arm, armed, confirm, extend, install, lower, never, revert, unblock, with_policy,
+    Ban, Block, Live, Policy, Window, arm, armed, boot, confirm, extend, forget, install, lower, never, remove, revert,
+    unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
+use crate::sys::changes::count;
 use crate::sys::nft::{self, NftError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -43,6 +45,14 @@ fn no_window() -> Result<Live, Failure> {
     if live.pending.is_some() { Err(occupied()) } else { Ok(live) }
 }
 
+/// Whether a set of AFO's holds something.
+fn has_elements(set: &str) -> Result<bool, Failure> {
+    let listing = listed(&["-j", "list", "set", "inet", "afo", set])?;
+    let value: Value = serde_json::from_str(&listing.unwrap_or_default()).unwrap_or_default();
+    let objects = value["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(objects.iter().any(|object| object["set"]["elem"].as_array().is_some_and(|elements| !elements.is_empty())))
+}
+
 /// Whether the window of an armed change is still open.
 fn window_open(live: &Live) -> Result<bool, Failure> {
     if !live.armed {
@@ -68,12 +78,17 @@ impl Backend for Nftables {
     fn observe(&self) -> Result<Kernel, Failure> {
         let live = look()?;
         let armed = window_open(&live)?;
-        Ok(Kernel { table: live.table, settled: live.generation, window: live.pending, armed })
+        Ok(Kernel { whole: live.whole, settled: live.generation, window: live.pending, armed })
     }
 
     fn base(&self) -> Result<String, Failure> {
         let listing = nft::list(&["-s", "-t", "-j", "list", "ruleset"]).map_err(|e| failure(&e))?;
         Ok(Sha256::digest(listing.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn changes(&self) -> Result<Option<u64>, Failure> {
+        let count = count().map_err(|e| Failure::refused(format!("cannot ask the kernel for its generation: {e}")))?;
+        Ok(Some(count.into()))
     }
 
     fn backup(&self) -> Result<String, Failure> {
@@ -129,11 +144,24 @@ impl Backend for Nftables {
 
     fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure> {
         let live = look()?;
-        if live.pending.is_none() {
-            return Ok(());
-        }
+        let Some(window) = live.pending else { return Ok(()) };
         let before = before.map(lowered).transpose()?;
-        self.load(&revert(&live, before.as_ref()).to_string())
+        self.load(&revert(&live, before.as_ref()).to_string())?;
+        // Nothing is recorded any more: a window that let nothing in leaves nothing.
+        match live.flows.contains(&window) && !has_elements(&format!("w{window}"))? {
+            true => self.load(&forget(&look()?, window).to_string()),
+            false => Ok(()),
+        }
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        let live = look()?;
+        let used = live.generation.is_some() || live.pending.is_some() || !live.flows.is_empty();
+        if used || !live.table { Ok(()) } else { self.load(&remove().to_string()) }
+    }
+
+    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Option<String>, Failure> {
+        Ok(Some(boot(&lowered(policy)?, generation).to_string()))
     }
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
@@ -153,7 +181,7 @@ impl Backend for Nftables {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        self.load("add table inet afo\ndelete table inet afo\n")
+        self.load(&remove().to_string())
     }
 }
 

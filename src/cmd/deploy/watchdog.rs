@@ -1,0 +1,186 @@
+//! The watchdog: a process of its own that sees a window to its end, whichever process, terminal or session has died, and the service that
+//! puts back what another program flushed.
+//!
+//! The kernel's own switch counts no time that the machine sleeps, and not every backend has one. The watchdog counts CLOCK_BOOTTIME, which
+//! goes on; it never confirms anything.
+
+use super::recover::{Done, recover};
+use super::site::Site;
+use super::transaction::{is_over, reread, settle, take_back};
+use crate::cli::{Exit, Failure, Shell, Signal, Signals, Woken};
+use crate::record::{Id, Status};
+use crate::state::{DeploymentRow, StateError};
+use crate::sys::changes::Changes;
+use crate::sys::{clock, detach};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// How often the journal is read.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often the kernel is looked at where nothing was heard of it.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How long a change may settle down before it is looked at: a reload is a flush and a load.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// For how long the journal is tried before a window that is over is ended without it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts the watchdog of deployment `id` and waits until it watches.
+///
+/// # Errors
+/// When it cannot be started; nothing is armed without it.
+pub fn start(shell: &Shell, site: &Site, id: &Id) -> Result<(), Failure> {
+    let refused = |e: std::io::Error| {
+        Failure::refused(format!("the watchdog of the change cannot be started: {e}")).hint("nothing was changed")
+    };
+    let program = std::env::current_exe().map_err(refused)?;
+    let state = std::path::absolute(site.state.path()).map_err(refused)?;
+    let mut arguments: Vec<OsString> = vec!["guard".into(), id.as_str().into(), "--state".into(), state.into()];
+    if let Some(config) = &shell.common.config {
+        arguments.extend(["--config".into(), std::path::absolute(config).map_err(refused)?.into()]);
+    }
+    detach::start(&program, &arguments, &format!("afo-guard-{id}")).map_err(refused)
+}
+
+/// `afo-deploy guard [ID]`: watches one window to its end, or without an id the kernel for good.
+///
+/// # Errors
+/// When the state or the kernel cannot be used.
+pub fn guard(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
+    detach::leave_session();
+    let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
+    let mut site = Site::open(shell)?;
+    // Without news the kernel is looked at from time to time.
+    let watch = Watch { signals, changes: Changes::watch().ok() };
+    let ready = || detach::ready(shell.environment.notify_socket.as_deref());
+    match id {
+        Some(id) => {
+            let row = reread(&site, id)?;
+            ready().map_err(|e| Failure::refused(format!("cannot say that the watchdog is ready: {e}")))?;
+            window(&mut site, row, &watch)
+        }
+        None => {
+            // Started by hand there is nobody to be told.
+            let _ = ready();
+            service(shell, &mut site, &watch)
+        }
+    }
+}
+
+struct Watch {
+    signals: Signals,
+    changes: Option<Changes>,
+}
+
+impl Watch {
+    /// Waits for news of the kernel, a signal, or the end of `limit`.
+    fn wait(&self, limit: Duration) -> Option<Signal> {
+        match self.signals.wait(self.changes.as_ref().map(Changes::as_fd), Some(limit)) {
+            Ok(Woken::Signal(signal)) => Some(signal),
+            Ok(_) => None,
+            Err(_) => {
+                std::thread::sleep(limit);
+                None
+            }
+        }
+    }
+
+    fn heard(&self) -> bool {
+        self.changes.as_ref().is_some_and(Changes::any)
+    }
+}
+
+fn is_open(row: &DeploymentRow) -> bool {
+    matches!(row.status, Status::Pending | Status::Applied) || (row.step.is_some() && row.status != Status::Confirmed)
+}
+
+/// Watches a window until the journal says that it is over, and sees to it that it is.
+fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit, Failure> {
+    let (mut news, mut failing) = (true, None);
+    loop {
+        let told = watch.wait(TICK) == Some(Signal::Finish);
+        news |= watch.heard();
+        // A journal that cannot be read now says what it said last.
+        row = reread(site, &row.id).unwrap_or(row);
+        if !is_open(&row) {
+            return Ok(Exit::Clean);
+        }
+        let applied = row.status == Status::Applied;
+        let over = applied && (told || is_over(site, &row).unwrap_or(false));
+        let gone = applied && std::mem::take(&mut news) && has_gone(site, &row);
+        if !over && !gone && !is_orphan(site, &row) {
+            continue;
+        }
+        if let Err(failed) = end(site, &row.id, told) {
+            let since = *failing.get_or_insert_with(clock::since_boot);
+            if over && clock::since_boot().saturating_sub(since) > PATIENCE {
+                return without_journal(site, &row).map_err(|_| failed);
+            }
+        }
+    }
+}
+
+/// Whether what was armed is not in the kernel any more although nobody has ended it: somebody flushed it.
+fn has_gone(site: &Site, row: &DeploymentRow) -> bool {
+    site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| kernel.window != row.generation_new)
+}
+
+/// Whether the process that was arming it died before it could say so: what is begun while nobody holds the lock, nobody goes on with.
+fn is_orphan(site: &Site, row: &DeploymentRow) -> bool {
+    row.status == Status::Pending && site.try_hold().is_ok_and(|hold| hold.is_some())
+}
+
+fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
+    let _hold = site.hold()?;
+    let row = reread(site, id)?;
+    if told && row.status == Status::Applied {
+        take_back(site, &row, "its watchdog was ended by a signal")?;
+    } else if is_open(&row) {
+        settle(site, &row)?;
+    }
+    recover(site).map(drop)
+}
+
+/// The window is over and the journal cannot be written: the kernel goes back all the same, and recovery tells the journal. Where the journal is
+/// another one meanwhile, an open window may be of another deployment and is left to the kernel.
+fn without_journal(site: &mut Site, row: &DeploymentRow) -> Result<Exit, Failure> {
+    let (backend, kernel) = (site.of(row)?, site.of(row)?.observe()?);
+    let foreign = matches!(site.state.begin(clock::now(), &site.actor), Err(StateError::Gone { .. }));
+    if kernel.window == row.generation_new && !(foreign && kernel.armed) {
+        backend.take_back(None)?;
+    }
+    Ok(Exit::PutBack)
+}
+
+/// Puts back what another program flushed, as soon as the kernel tells of it, until a signal comes.
+fn service(shell: &Shell, site: &mut Site, watch: &Watch) -> Result<Exit, Failure> {
+    let mut out = shell.out();
+    loop {
+        let done = restored(site);
+        match done {
+            Ok(done) => done.tell(shell, &mut out),
+            Err(failed) => shell.complain(&failed.message, failed.hint.as_deref()),
+        }
+        out.flush();
+        let deadline = clock::since_boot() + LOOK;
+        while clock::since_boot() < deadline {
+            if watch.wait(deadline.saturating_sub(clock::since_boot())) == Some(Signal::Finish) {
+                return shell.close(&mut out);
+            }
+            if watch.heard() {
+                std::thread::sleep(PAUSE);
+                // What came meanwhile is seen by the same look.
+                watch.heard();
+                break;
+            }
+        }
+    }
+}
+
+/// Recovery where the kernel is not as the journal says; nothing where a command is at work.
+fn restored(site: &mut Site) -> Result<Done, Failure> {
+    let Some(_hold) = site.try_hold()? else { return Ok(Done::default()) };
+    recover(site)
+}
