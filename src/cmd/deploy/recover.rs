@@ -40,6 +40,7 @@ impl Done {
 /// When the kernel or the state refuses.
 pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     let mut done = Done::default();
+    site.keep_up()?;
     for row in site.state.unfinished().map_err(failure)? {
         let settled = match row.generation_new {
             Some(_) => settle(site, &row)?,

@@ -95,6 +95,17 @@ impl Site {
         known(&row.backend)
     }
 
+    /// Takes the packet filter that the state's policy is in, where another process has put it into another one meanwhile.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or this program has no such backend.
+    pub fn keep_up(&mut self) -> Result<(), Failure> {
+        if let Some(name) = self.state.setting(BACKEND).map_err(failure)? {
+            self.backend = known(&name)?;
+        }
+        Ok(())
+    }
+
     /// Takes another packet filter for what is to come.
     ///
     /// # Errors

@@ -171,6 +171,7 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
         let row = settle(site, &reread(site, id)?)?;
         return if row.status == Status::Confirmed { Ok(row) } else { Err(too_late(&row)) };
     }
+    site.backend = backend;
     boot::keep(site, &row.policy_after, row.generation_new.unwrap_or_default());
     complete(site, &row, by, heartbeat)
 }
@@ -292,6 +293,7 @@ pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fai
         Recovery::Fail => never_came(site, row),
         Recovery::Complete => {
             applied_first(site, row)?;
+            site.backend = site.of(row)?;
             boot::keep(site, &row.policy_after, new);
             complete(site, &reread(site, &row.id)?, "the kernel, before its process ended", vec![])
         }

@@ -139,6 +139,8 @@ fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
         take_back(site, &row, "its watchdog was ended by a signal")?;
     } else if is_open(&row) {
         settle(site, &row)?;
+    } else {
+        return Ok(());
     }
     recover(site).map(drop)
 }

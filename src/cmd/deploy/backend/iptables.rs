@@ -146,8 +146,8 @@ impl Backend for Iptables {
         let all = look_at_all()?;
         let pending = all.iter().filter_map(|(_, live)| live.pending).max_by_key(|(number, _)| *number);
         let armed = pending.is_some_and(|(_, window)| is_open(window));
-        let table = all.iter().any(|(_, live)| live.is_there());
-        Ok(Kernel { table, settled: settled(&all), window: pending.map(|(number, _)| number), armed })
+        let whole = all.iter().any(|(_, live)| live.is_there());
+        Ok(Kernel { whole, settled: settled(&all), window: pending.map(|(number, _)| number), armed })
     }
 
     fn base(&self) -> Result<String, Failure> {
@@ -166,6 +166,10 @@ impl Backend for Iptables {
             hash.update(listing.as_bytes());
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn changes(&self) -> Result<Option<u64>, Failure> {
+        Ok(None)
     }
 
     fn backup(&self) -> Result<String, Failure> {
@@ -234,6 +238,15 @@ impl Backend for Iptables {
         let all = look_at_all()?;
         let Some(gone) = all.iter().filter_map(|(_, live)| Some(live.pending?.0)).max() else { return Ok(()) };
         load(&all.iter().map(|(program, live)| live.revert(*program, gone)).collect::<String>())
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        let used = |live: &Live| live.settled.is_some() || live.pending.is_some();
+        if look_at_all()?.iter().any(|(_, live)| used(live)) { Ok(()) } else { self.flush() }
+    }
+
+    fn boot(&self, _: &[Rule], _: u64) -> Result<Option<String>, Failure> {
+        Ok(None)
     }
 
     fn block(&self, blocks: &[Block], _: &[AddressSpec]) -> Result<String, Failure> {
