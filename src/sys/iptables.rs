@@ -101,13 +101,37 @@ pub fn is_there(v6: bool) -> bool {
     program(restorer(v6)).is_some()
 }
 
-/// What the program of a family prints of its filter table, with the counters of each rule where they are asked for.
+/// What the program of a family prints of one of its tables, with the counters of each rule where they are asked for.
 ///
 /// # Errors
 /// When it is missing or fails.
-pub fn filter(v6: bool, counters: bool) -> Result<String, SaveError> {
-    let arguments: &[&str] = if counters { &["-c", "-t", "filter"] } else { &["-t", "filter"] };
+pub fn table(name: &str, v6: bool, counters: bool) -> Result<String, SaveError> {
+    let arguments: &[&str] = if counters { &["-c", "-t", name] } else { &["-t", name] };
     said(if v6 { "ip6tables-save" } else { "iptables-save" }, arguments)
+}
+
+/// Whether ipset is installed.
+pub fn ipset_is_there() -> bool {
+    program("ipset").is_some()
+}
+
+/// The names of the sets that the kernel has; none where ipset is not installed.
+///
+/// # Errors
+/// When it fails.
+pub fn set_names() -> Result<Vec<String>, SaveError> {
+    match program("ipset") {
+        None => Ok(Vec::new()),
+        Some(_) => Ok(said("ipset", &["list", "-name"])?.lines().map(str::to_owned).collect()),
+    }
+}
+
+/// Gives a text to `ipset restore`, line by line; what is there already is no error, nor is what is to go and is not there.
+///
+/// # Errors
+/// When it is missing, not permitted, or refuses a line; those before it hold.
+pub fn load_sets(text: &str) -> Result<(), RestoreError> {
+    loaded(run("ipset", &["-exist", "restore"], text.as_bytes(), LIMIT)?)
 }
 
 /// Loads a text beside what is there, all of it or nothing.
@@ -144,7 +168,8 @@ pub fn load_in_scratch(v6: bool, sets: &str, text: &str) -> Result<String, Resto
 }
 
 fn loaded(done: super::process::Finished) -> Result<(), RestoreError> {
-    let denied = ["ermission denied", "must be root"].iter().any(|words| done.stderr.contains(words));
+    let denied =
+        ["ermission denied", "must be root", "Operation not permitted"].iter().any(|words| done.stderr.contains(words));
     match (done.status.success(), denied) {
         (true, _) => Ok(()),
         (false, true) => Err(RestoreError::Permission),

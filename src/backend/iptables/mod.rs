@@ -14,4 +14,5 @@ pub use merge::{add_legacy, add_unknown, explain};
 pub use model::{decides, with_policy};
 pub use read::{ReadError, is_dump, lines_of, read};
 pub use statement::{Statements, statements};
+pub use write::block;
 pub use write::{Iptables, Live, Policy, Window};

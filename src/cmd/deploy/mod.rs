@@ -67,8 +67,8 @@ pub struct Args {
     /// The packet filter to write for [default: where the rules are, else deploy.backend]
     ///
     /// `iptables` and `ip6tables` are the same: AFO's chains stand first in the filter tables of both, and a rule of both families goes into both.
-    /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are refused, and connections that begin inside a
-    /// window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed.
+    /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are elements of ipsets, and connections that
+    /// begin inside a window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed.
     #[arg(long, value_name = "BACKEND", value_parser = backend::NAMES, hide_short_help = true)]
     backend: Option<String>,
     /// Allow the rule ID to cut off an administrator's connection

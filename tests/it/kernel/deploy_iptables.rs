@@ -178,14 +178,57 @@ fn half_a_change_is_put_back() {
     });
 }
 
+fn a_block(host: &Host, kind: &str) {
+    let site = Site::new(host, kind);
+    host.sh("for p in iptables ip6tables; do $p -t mangle -A FORWARD -j ACCEPT; done");
+    let before = site.saved();
+    let ban = |seconds: u32| {
+        format!(
+            r#"{{"id":"b{seconds}","action":"drop","direction":"input","source_address":["203.0.113.2"],"ttl_seconds":{seconds}}}"#
+        )
+    };
+    let out = site.deploy(&["--backend", "iptables"], &proposal(&ban(600)));
+    assert!(out.status.success(), "{}", words(&out));
+    assert!(!site.reached(7777), "{}", site.saved());
+    assert!(host.sh("ipset list afo-block4").contains("203.0.113.2 timeout "));
+    // Another program takes the lookup away: recovery brings it back, with the time that is left.
+    host.sh("iptables -t mangle -F");
+    assert!(site.reached(7777));
+    site.recovers();
+    assert!(!site.reached(7777));
+    let out = site.deploy(&["unblock", "203.0.113.2"], "");
+    assert!(out.status.success(), "{}", words(&out));
+    assert!(site.reached(7777));
+    let out = site.deploy(&["--backend", "ip6tables"], &proposal(&ban(3)));
+    assert!(out.status.success() && !site.reached(7777), "{}", words(&out));
+    eventually("the kernel ends the block by itself", || site.reached(7777));
+    let out = site.deploy(&["flush-afo"], "");
+    assert!(out.status.success(), "{}", words(&out));
+    assert_eq!(host.sh("ipset list -name"), "");
+    assert_eq!(
+        site.saved(),
+        before.replacen("-A FORWARD -j ACCEPT\n", "", 1),
+        "the rule that was flushed is not AFO's"
+    );
+}
+
+#[test]
+fn blocks_end_by_themselves_with_iptables_nft() {
+    in_namespace(|host| a_block(host, "nft"));
+}
+
+#[test]
+fn blocks_end_by_themselves_with_iptables_legacy() {
+    in_namespace(|host| a_block(host, "legacy"));
+}
+
 #[test]
 fn what_iptables_has_no_means_for_is_refused() {
     in_namespace(|host| {
         let site = Site::new(host, "nft");
         let before = site.saved();
-        let ban =
-            r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.77"],"ttl_seconds":600}"#;
-        let out = site.deploy(&["--backend", "ip6tables"], &proposal(ban));
+        let timed = r#"{"id":"b1","action":"drop","direction":"input","interface_in":["veth7"],"protocol":["udp"],"ttl_seconds":600}"#;
+        let out = site.deploy(&["--backend", "ip6tables"], &proposal(timed));
         assert_eq!(out.status.code(), Some(1), "{}", words(&out));
         assert!(words(&out).contains("iptables has no rules that end by themselves"), "{}", words(&out));
         let shadowed = format!("{DROP},{}", DROP.replace("\"r1\"", "\"r9\"").replace("drop", "accept"));

@@ -6,6 +6,7 @@
 
 mod act;
 mod ask;
+pub mod block;
 mod check;
 mod lay;
 mod restore;

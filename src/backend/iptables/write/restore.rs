@@ -3,23 +3,29 @@
 use super::Iptables;
 use crate::backend::Backend;
 
-/// The filter table's part of a text: chains first, then commands.
+/// The part of a text that is one table's: chains first, then commands.
 #[derive(Debug)]
 pub(super) struct Restore {
     head: String,
+    table: &'static str,
     declared: Vec<String>,
     lines: Vec<String>,
 }
 
 impl Restore {
+    /// One of the filter table.
     pub(super) fn new(program: Iptables) -> Self {
-        Self { head: format!("# for {}-restore --noflush", program.name()), declared: Vec::new(), lines: Vec::new() }
+        Self::of("filter", program)
+    }
+
+    pub(super) fn of(table: &'static str, program: Iptables) -> Self {
+        let head = format!("# for {}-restore --noflush", program.name());
+        Self { head, table, declared: Vec::new(), lines: Vec::new() }
     }
 
     /// One that may be left undone: what it takes away is not used any more.
     pub(super) fn afterwards(program: Iptables) -> Self {
-        let head = format!("# afterwards, for {}-restore --noflush", program.name());
-        Self { head, declared: Vec::new(), lines: Vec::new() }
+        Self { head: format!("# afterwards, for {}-restore --noflush", program.name()), ..Self::new(program) }
     }
 
     /// A chain that is there and empty when the commands come. All chains are declared before the first command.
@@ -34,12 +40,21 @@ impl Restore {
         2 + self.declared.len() + self.lines.len()
     }
 
+    /// Empties and deletes chains that nothing leads to any more.
+    pub(super) fn delete(&mut self, chains: &[&str]) {
+        for command in ["-F", "-X"] {
+            for name in chains {
+                self.line(format!("{command} {name}"));
+            }
+        }
+    }
+
     /// The text; empty where there is nothing to do.
     pub(super) fn text(&self) -> String {
         if self.declared.is_empty() && self.lines.is_empty() {
             return String::new();
         }
         let body: String = self.declared.iter().chain(&self.lines).map(|line| format!("{line}\n")).collect();
-        format!("{}\n*filter\n{body}COMMIT\n", self.head)
+        format!("{}\n*{}\n{body}COMMIT\n", self.head, self.table)
     }
 }

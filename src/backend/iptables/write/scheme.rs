@@ -69,6 +69,11 @@ impl Live {
         !self.chains.is_empty() || !self.jumps.is_empty()
     }
 
+    /// Whether every built-in chain leads to AFO's, and AFO's to a generation.
+    pub fn is_whole(&self) -> bool {
+        self.jumps.len() == Direction::ALL.len() && (self.settled.is_some() || self.pending.is_some())
+    }
+
     /// The highest generation that is there in any form.
     pub fn highest(&self) -> u64 {
         self.chains.iter().filter_map(|(name, _)| number(name)).max().unwrap_or(0)
@@ -216,15 +221,6 @@ impl Restore {
     fn lead(&mut self, way: Direction, to: Option<u64>) {
         if let Some(number) = to {
             self.line(format!("-A {} {MINE} -j {}", chain(way).0, generation(number, way)));
-        }
-    }
-
-    /// Empties and deletes chains that nothing leads to any more.
-    fn delete(&mut self, chains: &[&str]) {
-        for command in ["-F", "-X"] {
-            for name in chains {
-                self.line(format!("{command} {name}"));
-            }
         }
     }
 }

@@ -1,13 +1,14 @@
 //! iptables and ip6tables together: AFO's chains in the filter tables of both, looked at afresh each time.
 //!
 //! Each program takes its text as a whole or not at all; where the second one refuses, what the first one did is put back. The window is
-//! the kernel's own: the line that leads to the new generation asks what time it is. What the two have no means for (blocks that end by
-//! themselves, cutting flows that began in a window) is refused or said in afo-deploy(1), never promised.
+//! the kernel's own: the line that leads to the new generation asks what time it is. Blocks for a time are elements of ipsets.
+//! What the two have no means for (cutting flows that began in a window) is said in afo-deploy(1), never promised.
 
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::analyze::{Budget, audit};
+use crate::backend::iptables::block::{self, LiveBlocks};
 use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, decides, with_policy};
-use crate::backend::nftables::{Ban, Block};
+use crate::backend::nftables::{Ban, Block, lower};
 use crate::backend::{Backend as _, Refused};
 use crate::cli::{Exit, Failure};
 use crate::cmd::raw;
@@ -15,7 +16,7 @@ use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::{Finding, FindingType, Rule};
 use crate::rule::ruleset::{Line, Ruleset};
-use crate::sys::iptables::{self as programs, SaveError, Variant};
+use crate::sys::iptables::{self as programs, RestoreError, SaveError, Variant};
 use crate::sys::{clock, nft};
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
@@ -40,8 +41,29 @@ fn present() -> Vec<Program> {
 }
 
 fn look(program: Program) -> Result<Live, Failure> {
-    let dump = programs::filter(is_v6(program), false).map_err(|e| unsaid(&e))?;
+    let dump = programs::table("filter", is_v6(program), false).map_err(|e| unsaid(&e))?;
     Live::read(&dump).map_err(Failure::refused)
+}
+
+fn look_at_blocks() -> Result<Vec<(Program, LiveBlocks)>, Failure> {
+    let look = |program: Program| {
+        let dump = programs::table("mangle", is_v6(program), false).map_err(|e| unsaid(&e))?;
+        Ok((program, LiveBlocks::read(&dump).map_err(Failure::refused)?))
+    };
+    present().into_iter().map(look).collect()
+}
+
+fn sets() -> Result<Vec<String>, Failure> {
+    let names = programs::set_names().map_err(|e| unsaid(&e))?;
+    Ok(names.into_iter().filter(|name| name.starts_with("afo-")).collect())
+}
+
+/// Whether the blocks that the kernel has are looked up; nothing where it has none.
+fn blocks_hold() -> Result<Option<bool>, Failure> {
+    match sets()?.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(look_at_blocks()?.iter().all(|(_, live)| live.is_whole()))),
+    }
 }
 
 fn look_at_all() -> Result<Vec<(Program, Live)>, Failure> {
@@ -78,13 +100,13 @@ fn settled(all: &[(Program, Live)]) -> Option<u64> {
     all.iter().map(|(_, live)| live.settled).min().flatten()
 }
 
-/// The parts of a text in the order in which they stand: for which program, and whether what it does may be left undone.
-fn parts(text: &str) -> Vec<(Program, bool, String)> {
-    let mut parts: Vec<(Program, bool, String)> = Vec::new();
+/// The parts of a text in the order in which they stand: for which program, ipset where it is none of the two, and whether what it does may
+/// be left undone.
+fn parts(text: &str) -> Vec<(Option<Program>, bool, String)> {
+    let mut parts: Vec<(Option<Program>, bool, String)> = Vec::new();
     for line in text.lines() {
         if line.starts_with("# ") {
-            let program = if line.contains("ip6tables-restore") { Program::V6 } else { Program::V4 };
-            parts.push((program, line.starts_with("# afterwards"), String::new()));
+            parts.push((block::program_of(line), line.starts_with("# afterwards"), String::new()));
         }
         if let Some((_, _, part)) = parts.last_mut() {
             part.push_str(line);
@@ -92,6 +114,23 @@ fn parts(text: &str) -> Vec<(Program, bool, String)> {
         }
     }
     parts
+}
+
+fn load_part(program: Option<Program>, part: &str) -> Result<(), Failure> {
+    let loaded = match program {
+        Some(program) => programs::load(is_v6(program), part),
+        // ipset takes no comments.
+        None => programs::load_sets(part.split_once('\n').map_or("", |(_, lines)| lines)),
+    };
+    loaded.map_err(|error| match (program, &error) {
+        (None, RestoreError::NotRun(_)) => no_ipset(),
+        _ => raw::refused(&error),
+    })
+}
+
+fn no_ipset() -> Failure {
+    Failure::refused("iptables keeps blocks for a time in ipset, which is not installed")
+        .hint("install it: sudo apt-get install ipset")
 }
 
 /// Puts AFO's chains back as they were; whether that was possible.
@@ -109,9 +148,10 @@ fn load(text: &str) -> Result<(), Failure> {
     let (after, now): (Vec<_>, Vec<_>) = parts(text).into_iter().partition(|(_, afterwards, _)| *afterwards);
     let mut done = Vec::new();
     for (program, _, part) in now {
-        let before = look(program)?;
-        if let Err(error) = programs::load(is_v6(program), &part) {
-            let failed = raw::refused(&error);
+        // What looks sets up may stay: it decides nothing by itself.
+        let policy = program.filter(|_| part.contains("\n*filter\n"));
+        let before = policy.map(look).transpose()?;
+        if let Err(failed) = load_part(program, &part) {
             return Err(match put_back(&done) {
                 Ok(()) => failed,
                 Err(why) => {
@@ -120,12 +160,12 @@ fn load(text: &str) -> Result<(), Failure> {
                 }
             });
         }
-        done.push((program, before));
+        done.extend(policy.zip(before));
     }
     for (program, _, part) in after {
         // Chains that nothing leads to any more: the next change takes them away.
-        if let Err(error) = programs::load(is_v6(program), &part) {
-            tracing::warn!(program = program.name(), %error, "chains that are not used any more are still there");
+        if let Err(error) = load_part(program, &part) {
+            tracing::warn!(%error, "chains that are not used any more are still there");
         }
     }
     Ok(())
@@ -146,7 +186,12 @@ impl Backend for Iptables {
         let all = look_at_all()?;
         let pending = all.iter().filter_map(|(_, live)| live.pending).max_by_key(|(number, _)| *number);
         let armed = pending.is_some_and(|(_, window)| is_open(window));
-        let whole = all.iter().any(|(_, live)| live.is_there());
+        let there = all.iter().any(|(_, live)| live.is_there());
+        let whole = match blocks_hold()? {
+            Some(false) => false,
+            _ if there => all.iter().all(|(_, live)| live.is_whole()),
+            blocks => blocks.is_some(),
+        };
         Ok(Kernel { whole, settled: settled(&all), window: pending.map(|(number, _)| number), armed })
     }
 
@@ -178,6 +223,12 @@ impl Backend for Iptables {
 
     fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>> {
         let words = |refused: Vec<Refused>| refused.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let blocks = if rule.ttl_seconds.is_some() { lower(rule).map_err(words)?.blocks } else { Vec::new() };
+        if !blocks.is_empty() {
+            let unsayable = blocks.iter().find_map(block::unsayable);
+            let why = unsayable.or_else(|| (!programs::ipset_is_there()).then(|| no_ipset().message));
+            return why.map_or(Ok(blocks), |why| Err(vec![format!("rule {}: {why}", rule.id)]));
+        }
         Policy::of(std::slice::from_ref(&Rule { position: crate::rule::Position::Auto, ..rule.clone() }), 1)
             .map_err(words)?;
         Ok(Vec::new())
@@ -249,27 +300,33 @@ impl Backend for Iptables {
         Ok(None)
     }
 
-    fn block(&self, blocks: &[Block], _: &[AddressSpec]) -> Result<String, Failure> {
-        if blocks.is_empty() {
-            return Ok(String::new());
+    fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
+        match () {
+            () if blocks.is_empty() => Ok(String::new()),
+            () if !programs::ipset_is_there() => Err(no_ipset()),
+            () => Ok(block::block(blocks, protected, &look_at_blocks()?)),
         }
-        let words = "iptables has no blocks that end by themselves";
-        Err(Failure::new(Exit::No, words).hint("afo-deploy --backend nftables keeps them in sets with timeouts"))
     }
 
-    fn unblock(&self, _: &[Ban]) -> Result<String, Failure> {
-        Ok(String::new())
+    fn unblock(&self, bans: &[Ban]) -> Result<String, Failure> {
+        if bans.is_empty() { Ok(String::new()) } else { Ok(block::unblock(bans, &sets()?)) }
     }
 
     fn counters(&self) -> Result<BTreeMap<String, u64>, Failure> {
         let mut counters = BTreeMap::new();
         for program in present() {
-            count(&programs::filter(is_v6(program), true).map_err(|e| unsaid(&e))?, &mut counters);
+            count(&programs::table("filter", is_v6(program), true).map_err(|e| unsaid(&e))?, &mut counters);
         }
         Ok(counters)
     }
 
     fn flush(&self) -> Result<(), Failure> {
+        let sets = sets()?;
+        if !sets.is_empty() {
+            let looked_up = look_at_blocks()?;
+            let removed: String = looked_up.iter().map(|(program, live)| live.remove(*program)).collect();
+            load(&(removed + &block::destroy(&sets)))?;
+        }
         for v6 in [false, true].into_iter().filter(|v6| programs::is_there(*v6)) {
             let program = if v6 { Program::V6 } else { Program::V4 };
             let live = look(program)?;
@@ -295,10 +352,10 @@ fn plain(dump: &str) -> String {
 fn count(dump: &str, into: &mut BTreeMap<String, u64>) {
     let mut logged: BTreeMap<String, u64> = BTreeMap::new();
     let mut decided: BTreeMap<String, u64> = BTreeMap::new();
-    for line in dump.lines().filter(|line| line.contains("] -A AFO-g")) {
+    for line in dump.lines().filter_map(|line| line.strip_prefix('[')).filter(|line| line.contains("] -A AFO-g")) {
         let after = |option: &str| line.split_whitespace().skip_while(|word| *word != option).nth(1);
         let (Some(id), Some(target)) = (after("--comment"), after("-j")) else { continue };
-        let packets = line[1..].split(':').next().and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(0);
+        let packets = line.split(':').next().and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(0);
         let counters = match target.trim_matches('"') {
             "LOG" => &mut logged,
             "ACCEPT" | "DROP" | "REJECT" => &mut decided,
@@ -359,6 +416,7 @@ fn stops(finding: &Finding) -> bool {
 mod tests {
     use super::*;
     use crate::record::{Proposal, parse};
+    use proptest::prelude::*;
 
     fn rules(rules: &str) -> Vec<Rule> {
         let line = format!(r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}]}}"#);
@@ -395,7 +453,8 @@ mod tests {
             .into_iter()
             .map(|(program, afterwards, part)| (program, afterwards, part.lines().count()))
             .collect();
-        assert_eq!(found, [(Program::V4, false, 3), (Program::V6, false, 3), (Program::V4, true, 3)]);
+        assert_eq!(found, [(Some(Program::V4), false, 3), (Some(Program::V6), false, 3), (Some(Program::V4), true, 3)]);
+        assert_eq!(parts("# for ipset restore\nadd x 192.0.2.1\n").first().map(|part| part.0), Some(None));
         assert!(parts("").is_empty());
     }
 
@@ -408,16 +467,31 @@ mod tests {
         assert_eq!(counters, BTreeMap::from([("r1".to_owned(), 5), ("r:2".to_owned(), 3)]));
     }
 
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,80}", mixed in "[\\[\\]:0-9 #*A-Zafor.é-]{0,60}") {
+            for text in [text.clone(), mixed.clone(), format!("[{text}] -A AFO-g1 {mixed}"), format!("# {mixed}\n{text}")] {
+                let mut counters = BTreeMap::new();
+                count(&text, &mut counters);
+                prop_assert!(counters.len() <= 1);
+                prop_assert!(parts(&text).iter().all(|(_, _, part)| part.starts_with("# ")));
+                let _ = (plain(&text), Live::read(&text));
+            }
+        }
+    }
+
     #[test]
     fn what_has_no_counterpart_is_refused() {
-        let timed = r#"{"id":"a","action":"drop","direction":"input","source_address":["192.0.2.7"],"ttl_seconds":60}"#;
+        let timed = r#"{"id":"a","action":"accept","direction":"input","protocol":["tcp"],"ttl_seconds":60}"#;
         let refused = Iptables.bans(&rules(timed)[0]).expect_err("a time");
         assert!(
             refused[0].starts_with("rule a: ttl_seconds `60`: iptables has no rules that end by themselves"),
             "{refused:?}"
         );
-        let block = Block { ban: Ban::Source("192.0.2.7/32".parse().expect("net")), seconds: Some(60) };
-        let failed = Iptables.block(&[block], &[]).expect_err("no sets");
-        assert_eq!(failed.message, "iptables has no blocks that end by themselves");
+        let long =
+            r#"{"id":"a","action":"drop","direction":"input","source_address":["192.0.2.7"],"ttl_seconds":3000000}"#;
+        let refused = Iptables.bans(&rules(long)[0]).expect_err("too long");
+        assert_eq!(refused, ["rule a: ipset keeps an element for at most 2147483 seconds"]);
+        assert_eq!(Iptables.block(&[], &[]).expect("nothing"), "");
     }
 }
