@@ -121,7 +121,7 @@ impl LiveBlocks {
     pub fn is_whole(&self) -> bool {
         CHAINS.iter().all(|(name, from)| {
             let leads = |built_in: &&str| self.jumps.iter().any(|(at, to)| at == built_in && to == name);
-            self.chains.iter().any(|chain| chain == name) && from.iter().all(|built_in| leads(built_in))
+            self.chains.iter().any(|chain| chain == name) && from.iter().all(leads)
         })
     }
 
