@@ -312,3 +312,63 @@ fn slow(site: &Site, program: &std::path::Path) -> String {
     let text = format!("#!/bin/bash\nrm -f {}\nexec {real} \"$@\"\n", program.display());
     super::deploy::program(site.dir.path(), "nft", &text)
 }
+
+#[test]
+fn what_another_program_does_between_proof_and_kernel_is_seen() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = canonical(host);
+        let real = host.sh("command -v nft").trim().to_owned();
+        let strict = "table inet strict { chain input { type filter hook input priority 0; policy accept; tcp dport 8000 drop; }; }";
+        let text = format!(
+            "#!/bin/bash\n[ \"$1\" = -f ] && ! {real} list table inet strict >/dev/null 2>&1 && echo '{strict}' | {real} -f -\nexec {real} \"$@\"\n"
+        );
+        let bin = super::deploy::program(site.dir.path(), "nft", &text);
+        let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
+        let allow =
+            r#"{"id":"r1","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["8000"]}"#;
+        let mut command = site.afo("afo-deploy", &["--confirm=60"]);
+        let out = feed(command.env("PATH", path), &proposal("p1", allow));
+        assert_eq!(out.status.code(), Some(4), "{}", words(&out));
+        assert!(words(&out).contains("ineffective") && words(&out).contains("inet strict input"), "{}", words(&out));
+        host.nft("delete table inet strict");
+        assert_eq!(canonical(host), before);
+        site.is_settled();
+    });
+}
+
+#[test]
+fn an_nft_that_hangs_keeps_others_away_until_it_has_ended() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let before = canonical(host);
+        let real = host.sh("command -v nft").trim().to_owned();
+        let place = site.dir.path().join("hanging");
+        let text = format!(
+            "#!/bin/bash\n[ \"$1\" = -f ] && {{ echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600; }}\nexec {real} \"$@\"\n",
+            place.display()
+        );
+        let bin = super::deploy::program(site.dir.path(), "nft", &text);
+        let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
+        let mut command = site.afo("afo-deploy", &["--confirm=60"]);
+        let mut child = command
+            .env("PATH", path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("afo-deploy");
+        child.stdin.take().expect("piped").write_all(proposal("p1", DROP_7777).as_bytes()).expect("written");
+        eventually("nft hangs", || place.exists());
+        child.kill().and_then(|()| child.wait()).expect("killed");
+        // What it was told may still come true: nobody judges before it has ended.
+        let lock = site.dir.path().join("state.lock").display().to_string();
+        let free = || Command::new("flock").args(["-n", &lock, "true"]).status().expect("flock").success();
+        assert!(!free());
+        assert_eq!(site.statuses(), ["pending"]);
+        kill(std::fs::read_to_string(&place).expect("its pid").trim().parse().expect("a pid"));
+        eventually("the watchdog settles it", || site.statuses() == ["failed"]);
+        assert_eq!(canonical(host), before);
+        site.is_settled();
+    });
+}
