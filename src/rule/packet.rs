@@ -189,7 +189,12 @@ impl Packet {
     pub fn from_cell(direction: Direction, cell: &Cell) -> Option<Self> {
         let family = cell.narrow(Narrow::Family).iter().next().filter(|family| *family < 2)?;
         let protocol = ordinary_narrow(cell, Narrow::Protocol, &[6, 17, if family == 0 { 1 } else { 58 }])?;
-        let flags: &[u8] = if protocol == 6 { &[2, 16, 18, 24] } else { &[0] };
+        let state = state_at(ordinary_narrow(cell, Narrow::State, &[0, 1])?);
+        let flags: &[u8] = match (protocol, state) {
+            (6, ConnectionState::Established) => &[16, 24, 18, 2],
+            (6, _) => &[2, 16, 18, 24],
+            _ => &[0],
+        };
         let echo = if protocol == 58 { 128 } else { 8 };
         let (near, far) = addresses(family, direction);
         let fragment = ordinary_narrow(cell, Narrow::Fragment, &[0])?;
@@ -204,7 +209,7 @@ impl Packet {
             destination_port: ordinary(cell, Wide::DestinationPort, 22)?.try_into().ok()?,
             icmp: (ordinary_narrow(cell, Narrow::IcmpType, &[echo])?, ordinary_narrow(cell, Narrow::IcmpCode, &[0])?),
             tcp_flags: ordinary_narrow(cell, Narrow::TcpFlags, flags)?,
-            state: state_at(ordinary_narrow(cell, Narrow::State, &[0, 1])?),
+            state,
             mark: ordinary(cell, Wide::Mark, 0)?.try_into().ok()?,
             fragment: fragment > 0,
             short: fragment > 1,
@@ -391,6 +396,11 @@ mod tests {
     fn an_example_is_ordinary_and_in_its_cell() {
         let any = Packet::from_cell(Direction::Input, &Cell::all()).expect("some packet");
         assert_eq!(any.to_string(), "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn");
+        let of_state = |state: u8| Cell::all().with_narrow(Narrow::State, Bits::single(state));
+        let there = Packet::from_cell(Direction::Input, &of_state(1)).expect("some packet");
+        assert_eq!(there.to_string(), "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp ack established");
+        let syn = of_state(1).with_narrow(Narrow::TcpFlags, Bits::single(2));
+        assert_eq!(Packet::from_cell(Direction::Input, &syn).expect("some packet").tcp_flags, 2);
         let odd = Cell::all()
             .with_narrow(Narrow::Family, Bits::single(1))
             .with_wide(Wide::InInterface, Ranges::one(name_number("eth0") + 1, name_number("eth9")))

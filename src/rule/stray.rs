@@ -4,28 +4,55 @@ use super::{Direction, Packet};
 use crate::packet::{Cell, Ranges, Wide};
 use std::net::IpAddr;
 
-/// Addresses of a family (0 IPv4, 1 IPv6) that are unusual at one end or the other: none, loopback, multicast, of one link, mapped.
-fn unusual(family: u8) -> Ranges {
-    const fn v6(high: u16, bits: u32) -> (u128, u128) {
-        let first = (high as u128) << 112;
-        (first, first | (u128::MAX >> bits))
-    }
-    match family {
-        0 => Ranges::of([(0, 0x00ff_ffff), (0x7f00_0000, 0x7fff_ffff), (0xe000_0000, 0xffff_ffff)]),
-        _ => Ranges::of([(0, 0xffff_ffff_ffff), v6(0xfe80, 10), v6(0xff00, 8)]),
-    }
+/// Addresses of IPv4, and of IPv6, that are unusual at one end or the other: none, loopback, multicast, of one link, mapped.
+const UNUSUAL: [[(u128, u128); 3]; 2] = [
+    [(0, 0x00ff_ffff), (0x7f00_0000, 0x7fff_ffff), (0xe000_0000, 0xffff_ffff)],
+    [(0, 0xffff_ffff_ffff), v6(0xfe80, 10), v6(0xff00, 8)],
+];
+
+const fn v6(high: u16, bits: u32) -> (u128, u128) {
+    let first = (high as u128) << 112;
+    (first, first | (u128::MAX >> bits))
 }
 
-/// An address of a cell: the one that is liked, a usual one, or any.
+/// Networks that a reader knows for no one's in particular: of documentation (RFC 5737, RFC 3849), and private (RFC 1918, RFC 4193).
+const FAMILIAR: [&[u128]; 2] = [
+    &[0xc000_0200, 0xc633_6400, 0xcb00_7100, 0x0a00_0000, 0xc0a8_0000, 0xac10_0000],
+    &[0x2001_0db8 << 96, 0x2001_0db8_0001 << 80, 0xfd00 << 112],
+];
+
+/// An address of a cell: the one that is liked, one like it in a familiar network, a usual one, or any.
 pub(super) fn address(cell: &Cell, field: Wide, family: u8, liked: u128) -> Option<u128> {
-    let values = cell.wide(field);
+    let (values, family) = (cell.wide(field), usize::from(family));
     if values.contains(liked) {
         return Some(liked);
     }
-    let usual = values.minus(&unusual(family));
-    let (first, last) = *usual.as_slice().first().or(values.as_slice().first())?;
+    let mut familiar = FAMILIAR[family].iter().map(|network| network | liked & 0xff);
+    if let Some(address) = familiar.find(|address| values.contains(*address)) {
+        return Some(address);
+    }
+    let (first, last) = usual(values, &UNUSUAL[family]).or(values.as_slice().first().copied())?;
     // The network's own address is no host's.
     Some(if last - first > 1 { first + 1 } else { first })
+}
+
+/// The lowest run of values outside of some ranges, which ascend.
+fn usual(values: &Ranges, unusual: &[(u128, u128)]) -> Option<(u128, u128)> {
+    values.as_slice().iter().find_map(|(first, last)| {
+        let mut first = *first;
+        for (from, to) in unusual {
+            if first < *from {
+                return Some((first, (*last).min(from - 1)));
+            }
+            if first <= *to {
+                first = to.checked_add(1)?;
+            }
+            if first > *last {
+                return None;
+            }
+        }
+        Some((first, *last))
+    })
 }
 
 impl Packet {
@@ -85,6 +112,30 @@ mod tests {
         ] {
             assert_eq!(ends.parse::<Packet>().expect(ends).is_stray(), expected, "{ends}");
         }
+    }
+
+    #[test]
+    fn a_familiar_address_is_shown_where_there_is_one() {
+        let shown = |family: u8, values: Ranges| {
+            let cell = Cell::all().with_narrow(Narrow::Family, Bits::single(family)).with_wide(Wide::Source, values);
+            Packet::from_cell(Direction::Input, &cell).expect("a packet").source.to_string()
+        };
+        for (first, last, source) in [
+            (0, 0x7fff_ffff, "10.0.0.9"),
+            (0xc000_0000, 0xcaff_ffff, "192.0.2.9"),
+            (0xc0a8_0000, 0xc0a8_ffff, "192.168.0.9"),
+            (0x0a14_0000, 0x0a14_ffff, "10.20.0.1"),
+            (0x0000_0000, 0x0100_ffff, "1.0.0.1"),
+            (0x7f00_0005, 0x7f00_0005, "127.0.0.5"),
+            (0x7f00_0000, 0x8000_0005, "128.0.0.1"),
+            (0x0000_0001, 0x0000_0003, "0.0.0.2"),
+        ] {
+            assert_eq!(shown(0, Ranges::one(first, last)), source);
+        }
+        assert_eq!(shown(1, Ranges::one(0, 0x2001_0db8 << 96 | 0xffff)), "2001:db8::9");
+        assert_eq!(shown(1, Ranges::one(0xfc00 << 112, u128::MAX)), "fd00::9");
+        assert_eq!(shown(1, Ranges::one(0xfe80 << 112, u128::MAX)), "fec0::1");
+        assert_eq!(shown(1, Ranges::one(0xff02 << 112, u128::MAX)), "ff02::1");
     }
 
     #[test]
