@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Of the ruleset, the rules that AFO can say exactly stand in `ruleset.rules`; the rest is counted in `missing`. With
 /// --rules they come out as one `proposal` instead, to be looked at and deployed on the way from another firewall to AFO:
 /// a rule is taken over only where AFO's own decides the same about the same packets, and every other one is named on
-/// stderr with the reason. AFO's own table is left out.
+/// stderr with the reason. AFO's own table, and its chains in a dump of iptables, are left out.
 ///
 /// Examples:
 ///   $ afo-ctx                        what this host is
@@ -92,6 +92,7 @@ fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
         "nftables" => import(&ruleset.native).map_err(|e| e.to_string()),
         "iptables" => {
             let read = dumps::read(ruleset.native.as_str().unwrap_or_default()).map_err(|e| format!("line {e}"))?;
+            let read = dumps::without_own(read);
             Ok(import_ruleset(&read, &dumps::statements(&read)))
         }
         other => Err(format!("rules of {other} are not read as AFO's rules")),

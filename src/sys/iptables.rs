@@ -101,6 +101,11 @@ pub fn is_there(v6: bool) -> bool {
     program(restorer(v6)).is_some()
 }
 
+/// Whether the kernel has packets of a family at all: IPv6 can be left out of it.
+pub fn has_family(v6: bool) -> bool {
+    !v6 || Path::new("/proc/sys/net/ipv6").exists()
+}
+
 /// What the program of a family prints of one of its tables, with the counters of each rule where they are asked for.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ mod write;
 
 pub use export::export;
 pub use merge::{add_legacy, add_unknown, explain};
-pub use model::{decides, with_policy};
+pub use model::{decides, with_policy, without_own};
 pub use read::{ReadError, is_dump, lines_of, read};
 pub use statement::{Statements, statements};
 pub use write::block;

@@ -33,14 +33,28 @@ fn put(ruleset: &mut Ruleset, mut own: Table, legacy: bool) {
         ruleset.tables.push(own);
         return;
     };
-    there.chains.retain(|chain| !is_own(&chain.name));
-    there.chains.iter_mut().for_each(|chain| chain.lines.retain(|line| !leads_to_own(line)));
+    // The jump that is there stays where it is; a new one comes first.
+    let place = |chain: &Chain| chain.lines.iter().position(leads_to_own).unwrap_or(0);
+    let places: Vec<(String, usize)> = there.chains.iter().map(|chain| (chain.name.clone(), place(chain))).collect();
+    take_out(there);
     for chain in own.chains {
+        let at = places.iter().find(|(name, _)| *name == chain.name).map_or(0, |(_, at)| *at);
         match there.chains.iter_mut().find(|found| found.name == chain.name) {
-            Some(found) => drop(found.lines.splice(0..0, chain.lines)),
+            Some(found) => drop(found.lines.splice(at..at, chain.lines)),
             None => there.chains.push(chain),
         }
     }
+}
+
+fn take_out(table: &mut Table) {
+    table.chains.retain(|chain| !is_own(&chain.name));
+    table.chains.iter_mut().for_each(|chain| chain.lines.retain(|line| !leads_to_own(line)));
+}
+
+/// A ruleset that was read from dumps without what is AFO's own in it.
+pub fn without_own(mut ruleset: Ruleset) -> Ruleset {
+    ruleset.tables.iter_mut().for_each(take_out);
+    ruleset
 }
 
 fn is_own(name: &str) -> bool {
@@ -99,6 +113,14 @@ mod tests {
             (vec!["a".to_owned(); 2], vec!["b".to_owned(); 2]),
             "one in each family"
         );
+        let mut behind = with.clone();
+        let ip = behind.tables.iter_mut().find(|table| table.family == TableFamily::Ip).expect("it");
+        ip.chains.iter_mut().filter(|chain| chain.name == "INPUT").for_each(|chain| chain.lines.reverse());
+        let moved = with_policy(&behind, &rules("b"), false).expect("a policy");
+        assert_eq!(input(&moved, "filter"), ["-p udp -j ACCEPT".to_owned(), jump.clone()], "it stays where it is");
+        let plain = without_own(with.clone());
+        assert_eq!(input(&plain, "filter"), ["-p udp -j ACCEPT"]);
+        assert!(plain.chains().all(|(_, _, chain)| !chain.name.starts_with("AFO-")));
         let legacy = with_policy(&live, &rules("a"), true).expect("a policy");
         assert_eq!(input(&legacy, "filter (legacy)"), [jump]);
     }

@@ -96,7 +96,7 @@ impl LiveBlocks {
     /// # Errors
     /// When it cannot be read.
     pub fn read(dump: &str) -> Result<Self, String> {
-        let ruleset = super::read(dump).map_err(|e| format!("iptables' dump, line {e}"))?;
+        let ruleset = super::scheme::dumped(dump, "mangle")?;
         let mut live = Self::default();
         for chain in ruleset.tables.iter().filter(|table| table.name == "mangle").flat_map(|table| &table.chains) {
             if chain.name.starts_with("AFO-") {

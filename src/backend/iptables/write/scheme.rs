@@ -11,7 +11,7 @@ use crate::backend::Refused;
 use crate::backend::iptables::read;
 use crate::backend::meaning::{empty, ordered, twice};
 use crate::record::Timestamp;
-use crate::rule::ruleset::{Line, Outcome, Verdict};
+use crate::rule::ruleset::{Line, Outcome, Ruleset, Verdict};
 use crate::rule::{Direction, Rule};
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ impl Live {
     /// # Errors
     /// When it cannot be read, or the heads lead to different generations.
     pub fn read(dump: &str) -> Result<Self, String> {
-        let ruleset = read(dump).map_err(|e| format!("iptables' dump, line {e}"))?;
+        let ruleset = dumped(dump, "filter")?;
         let mut live = Self::default();
         let Some(table) = ruleset.tables.iter().find(|table| table.name == "filter") else { return Ok(live) };
         for found in &table.chains {
@@ -99,6 +99,18 @@ impl Live {
 
     fn names(&self) -> BTreeSet<&str> {
         self.chains.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// A dump that says all of a table.
+///
+/// # Errors
+/// When it cannot be read, or says that it leaves rules of the table out.
+pub(super) fn dumped(dump: &str, table: &str) -> Result<Ruleset, String> {
+    let ruleset = read(dump).map_err(|e| format!("iptables' dump, line {e}"))?;
+    match ruleset.unread.iter().find(|words| words.contains(&format!("`{table}'"))) {
+        Some(words) => Err(format!("iptables cannot say what the table holds: {}", words.escape_debug())),
+        None => Ok(ruleset),
     }
 }
 
@@ -368,6 +380,9 @@ mod tests {
         assert_eq!(Live::read(dump).expect_err("two"), words);
         assert!(Live::read("*filter\nx\n").expect_err("no dump").starts_with("iptables' dump, line 2: "));
         assert_eq!(Live::read("").expect("nothing"), Live::default());
+        let words = "iptables cannot say what the table holds: Table `filter\\' is incompatible, use \\'nft\\' tool.";
+        assert_eq!(Live::read("# Table `filter' is incompatible, use 'nft' tool.\n").expect_err("nft's own"), words);
+        assert!(Live::read("# Table `nat' is incompatible, use 'nft' tool.\n").is_ok());
     }
 
     #[test]

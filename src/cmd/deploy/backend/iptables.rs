@@ -4,18 +4,20 @@
 //! the kernel's own: the line that leads to the new generation asks what time it is. Blocks for a time are elements of ipsets.
 //! What the two have no means for (cutting flows that began in a window) is said in afo-deploy(1), never promised.
 
+mod judge;
+
+use self::judge::judged;
 use super::{Arming, Backend, Install, Wanted, occupied};
-use crate::analyze::{Budget, audit};
 use crate::backend::iptables::block::{self, LiveBlocks};
-use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, decides, with_policy};
+use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, with_policy};
 use crate::backend::nftables::{Ban, Block, lower};
 use crate::backend::{Backend as _, Refused};
 use crate::cli::{Exit, Failure};
 use crate::cmd::raw;
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
-use crate::record::{Finding, FindingType, Rule};
-use crate::rule::ruleset::{Line, Ruleset};
+use crate::record::Rule;
+use crate::rule::ruleset::Ruleset;
 use crate::sys::iptables::{self as programs, RestoreError, SaveError, Variant};
 use crate::sys::{clock, nft};
 use jiff::SignedDuration;
@@ -36,7 +38,7 @@ fn is_v6(program: Program) -> bool {
 
 /// The programs that are there; without the one for IPv4 nothing is done.
 fn present() -> Vec<Program> {
-    let v6 = programs::is_there(true).then_some(Program::V6);
+    let v6 = (programs::is_there(true) && programs::has_family(true)).then_some(Program::V6);
     [Program::V4].into_iter().chain(v6).collect()
 }
 
@@ -54,7 +56,11 @@ fn look_at_blocks() -> Result<Vec<(Program, LiveBlocks)>, Failure> {
 }
 
 fn sets() -> Result<Vec<String>, Failure> {
-    let names = programs::set_names().map_err(|e| unsaid(&e))?;
+    let names = match programs::set_names() {
+        // The kernel has no sets at all.
+        Err(SaveError::Said(_, words)) if words.contains("Cannot open session") => Vec::new(),
+        names => names.map_err(|e| unsaid(&e))?,
+    };
     Ok(names.into_iter().filter(|name| name.starts_with("afo-")).collect())
 }
 
@@ -81,7 +87,8 @@ fn joined(refused: &[Refused]) -> String {
 
 fn policy(rules: &[Rule], generation: u64, there: &[(Program, Live)]) -> Result<Policy, Failure> {
     let policy = Policy::of(rules, generation).map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
-    let missing = |program: &Program| !there.iter().any(|(own, _)| own == program) && !policy.is_empty_for(*program);
+    let wanted = |program: &Program| programs::has_family(is_v6(*program)) && !policy.is_empty_for(*program);
+    let missing = |program: &Program| wanted(program) && !there.iter().any(|(own, _)| own == program);
     match [Program::V4, Program::V6].into_iter().find(missing) {
         None => Ok(policy),
         Some(program) => {
@@ -197,7 +204,7 @@ impl Backend for Iptables {
 
     fn base(&self) -> Result<String, Failure> {
         let mut hash = Sha256::new();
-        for v6 in [false, true].into_iter().filter(|v6| programs::is_there(*v6)) {
+        for v6 in present().into_iter().map(is_v6) {
             let (_, kind) = programs::kind(v6).map_err(|e| raw::refused(&e.into()))?;
             let other =
                 if programs::legacy_tables(v6).is_ok_and(|tables| tables.is_empty()) { kind } else { Variant::Legacy };
@@ -321,20 +328,19 @@ impl Backend for Iptables {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        let sets = sets()?;
-        if !sets.is_empty() {
-            let looked_up = look_at_blocks()?;
-            let removed: String = looked_up.iter().map(|(program, live)| live.remove(*program)).collect();
-            load(&(removed + &block::destroy(&sets)))?;
-        }
-        for v6 in [false, true].into_iter().filter(|v6| programs::is_there(*v6)) {
-            let program = if v6 { Program::V6 } else { Program::V4 };
-            let live = look(program)?;
-            if live.is_there() {
-                programs::load(v6, &live.remove(program)).map_err(|e| raw::refused(&e))?;
+        let there =
+            |name, program| programs::table(name, is_v6(program), false).is_ok_and(|dump| dump.contains("AFO-"));
+        for program in present() {
+            // Where AFO never was, what iptables cannot say does not stand in the way.
+            if there("mangle", program) {
+                let dump = programs::table("mangle", is_v6(program), false).map_err(|e| unsaid(&e))?;
+                load(&LiveBlocks::read(&dump).map_err(Failure::refused)?.remove(program))?;
+            }
+            if there("filter", program) {
+                load(&look(program)?.remove(program))?;
             }
         }
-        Ok(())
+        load(&block::destroy(&sets()?))
     }
 }
 
@@ -369,49 +375,6 @@ fn count(dump: &str, into: &mut BTreeMap<String, u64>) {
     }
 }
 
-/// The first of `added` that decides about no packet, or about which nobody knows, with the reason.
-fn judged(model: &Ruleset, added: &[Rule]) -> Option<String> {
-    let findings = audit(model, Budget::default());
-    let of = |table: &str, family: &str, chain: &str, index: usize| -> Option<&Finding> {
-        findings.iter().filter(|finding| stops(finding)).find(|finding| {
-            finding.rule.as_ref().is_some_and(|rule| {
-                let place = (rule.table.as_deref(), rule.family.as_deref(), rule.chain.as_deref());
-                let from = rule.index.unwrap_or(usize::MAX);
-                let lines = from..from.saturating_add(finding.count.unwrap_or(1));
-                place == (Some(table), Some(family), Some(chain)) && lines.contains(&index)
-            })
-        })
-    };
-    added.iter().filter(|rule| rule.enabled).find_map(|rule| {
-        let own = |line: &Line| line.comment.as_deref() == Some(rule.id.as_str());
-        let mut found = Vec::new();
-        for (table, _, chain) in model.chains() {
-            let table = &model.tables[table];
-            let lines = chain.lines.iter().enumerate().filter(|(_, line)| own(line) && decides(chain, line));
-            found.extend(lines.map(|(n, _)| of(&table.name, table.family.as_str(), &chain.name, n)));
-        }
-        let unknown = found.iter().flatten().find(|finding| finding.kind == FindingType::Unknown);
-        let first = found.first().copied().flatten().filter(|_| found.iter().all(Option::is_some));
-        let stop = unknown.copied().or(first)?;
-        Some(format!("rule {}: {}: {}", rule.id, word(stop.kind), stop.explanation))
-    })
-}
-
-/// The word for a kind of finding, as records have it.
-fn word(kind: FindingType) -> String {
-    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Whether a finding says that a line never does what it says, or that nobody knows.
-fn stops(finding: &Finding) -> bool {
-    use FindingType as T;
-    match finding.kind {
-        T::Unknown => true,
-        T::Unmatchable | T::Contradiction | T::Shadow | T::Ineffective => finding.dead,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -421,29 +384,6 @@ mod tests {
     fn rules(rules: &str) -> Vec<Rule> {
         let line = format!(r#"{{"kind":"proposal","id":"p","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[{rules}]}}"#);
         parse::<Proposal>(&line).expect(rules).rules
-    }
-
-    fn live(dump: &str) -> Ruleset {
-        crate::backend::iptables::read(dump).expect(dump)
-    }
-
-    #[test]
-    fn a_rule_is_judged_where_it_stands() {
-        let accept = r#"{"id":"a","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["22"]}"#;
-        let drop = r#"{"id":"b","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["22"],"source_address":["192.0.2.0/24"]}"#;
-        let closed = live("*filter\n:INPUT DROP\n-A INPUT -p tcp -j DROP\nCOMMIT\n");
-        let judge = |text: &str, id: &str| {
-            let all = rules(text);
-            let added: Vec<Rule> = all.iter().filter(|rule| rule.id.as_str() == id).cloned().collect();
-            judged(&with_policy(&closed, &all, false).expect("a policy"), &added)
-        };
-        assert_eq!(judge(accept, "a"), None, "an accept of AFO's is before what the host drops");
-        assert_eq!(judge(&format!("{drop},{accept}"), "a"), None);
-        let said = judge(&format!("{accept},{drop}"), "b").expect("nothing reaches it");
-        assert!(said.starts_with("rule b: shadow: "), "{said}");
-        let mangled = live("*mangle\n:INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j DROP\nCOMMIT\n");
-        let said = judged(&with_policy(&mangled, &rules(accept), false).expect("a policy"), &rules(accept));
-        assert!(said.is_none() || said.as_ref().is_some_and(|words| words.starts_with("rule a: ")), "{said:?}");
     }
 
     #[test]
