@@ -106,11 +106,16 @@ pub fn has_family(v6: bool) -> bool {
     !v6 || Path::new("/proc/sys/net/ipv6").exists()
 }
 
-/// What the program of a family prints of one of its tables, with the counters of each rule where they are asked for.
+/// What the program of a family prints of one of its tables, with the counters of each rule where they are asked for. A table that the
+/// legacy kind does not have yet is empty: to ask for it would make it.
 ///
 /// # Errors
 /// When it is missing or fails.
 pub fn table(name: &str, v6: bool, counters: bool) -> Result<String, SaveError> {
+    let there = legacy_tables(v6).is_ok_and(|tables| tables.iter().any(|table| table == name));
+    if !there && kind(v6)?.1 == Variant::Legacy {
+        return Ok(String::new());
+    }
     let arguments: &[&str] = if counters { &["-c", "-t", name] } else { &["-t", name] };
     said(if v6 { "ip6tables-save" } else { "iptables-save" }, arguments)
 }
