@@ -3,7 +3,7 @@
 //!
 //! AFO_CRASH_RUNS says how often the random one kills (50), AFO_CRASH_SEED repeats a run that was printed.
 
-use super::deploy::{DROP_7777, Site, feed, program, proposal, words};
+use super::deploy::{BAN_PEER, DROP_7777, Site, feed, program, proposal, words};
 use super::watchdog::{canonical, kill, watchdogs};
 use super::{eventually, in_namespace};
 use serde_json::Value;
@@ -31,6 +31,10 @@ enum Deed {
     Confirm,
     /// The newest confirmed one is taken back.
     Rollback,
+    /// A block for a time.
+    Block,
+    /// The end of one.
+    Unblock,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,10 @@ enum Victim {
 
 fn rule(number: u64) -> String {
     DROP_7777.replace("r1", &format!("r{number}")).replace("7777", &(10_000 + number).to_string())
+}
+
+fn ban(number: u64) -> String {
+    BAN_PEER.replace("203.0.113.2", &format!("198.51.100.{}", number % 200)).replace("b1", &format!("b{number}"))
 }
 
 fn begin(mut command: Command, input: &str) -> Child {
@@ -104,6 +112,23 @@ fn journalled(site: &Site) -> BTreeSet<String> {
     lines.filter_map(|line| line["rule"]["id"].as_str().map(str::to_owned)).collect()
 }
 
+/// The addresses that the journal says are blocked, and those that the kernel blocks.
+fn blocked(site: &Site) -> [BTreeSet<String>; 2] {
+    let out = feed(&mut site.afo("afo-deploy", &["list", "--json"]), "");
+    let text = String::from_utf8(out.stdout).expect("UTF-8");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let journal =
+        lines.filter(|line| line["kind"] == "block").filter_map(|line| line["address"].as_str().map(str::to_owned));
+    let set = site.host.sh("nft list set inet afo block4 2>/dev/null || true");
+    let kernel = set.split(|c: char| !c.is_ascii_digit() && c != '.').filter(|word| word.matches('.').count() == 3);
+    [journal.collect(), kernel.map(str::to_owned).collect()]
+}
+
+/// Without the set that blocks come to and go from.
+fn policy(lines: &[String]) -> Vec<&String> {
+    lines.iter().filter(|line| !line.contains(r#""name":"block4""#)).collect()
+}
+
 /// The ids in rules of nft's text.
 fn named(text: &str) -> BTreeSet<String> {
     let ids = text.split("comment \"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -112,17 +137,25 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// The kernel holds what the journal says and nothing of a change, and so does the file for the next boot.
 fn is_one_of_both(site: &Site, before: &[String], what: &str) {
-    let (after, policy) = (canonical(site.host), journalled(site));
+    let (after, policy_ids) = (canonical(site.host), journalled(site));
+    let blocks = what.contains("lock,");
     let table = site.host.sh("nft list table inet afo 2>/dev/null || true");
-    assert_eq!(named(&table), policy, "{what}: kernel and journal\n{table}");
+    assert_eq!(named(&table), policy_ids, "{what}: kernel and journal\n{table}");
     let generations: BTreeSet<&str> = table.split("goto ").skip(1).filter_map(|rest| rest.split('_').next()).collect();
     assert!(generations.len() <= 1, "{what}: {table}");
     let old: BTreeSet<String> = named(&before.join("\n").replace("\"comment\":", "comment "));
-    if old == policy {
-        assert_eq!(after, before, "{what}: exactly what was there");
+    if old == policy_ids {
+        // The first block brings the table.
+        let first = !before.iter().any(|line| line.contains(r#""name":"afo""#));
+        assert!(
+            first && blocks || policy(&after) == policy(before),
+            "{what}: not exactly what was there:\n{after:?}\n{before:?}"
+        );
     }
+    let [journal, kernel] = blocked(site);
+    assert_eq!(kernel, journal, "{what}: blocks of kernel and journal");
     let boot = std::fs::read_to_string(site.dir.path().join("state.boot.nft")).unwrap_or_default();
-    assert_eq!(named(&boot), policy, "{what}: the file for the next boot");
+    assert_eq!(named(&boot), policy_ids, "{what}: the file for the next boot");
     let verified = feed(&mut site.afo("afo-log", &["verify"]), "");
     assert!(verified.status.success(), "{what}: {}", words(&verified));
     site.is_settled();
@@ -133,6 +166,12 @@ fn run(site: &Site, number: u64, deed: Deed, (victim, after): (Victim, u64)) {
     let what = format!("run {number}: {deed:?}, {victim:?} killed after {after} ms");
     let mut commands = match deed {
         Deed::Rollback => vec![begin(site.afo("afo-deploy", &["rollback"]), "")],
+        Deed::Block => vec![begin(site.afo("afo-deploy", &[]), &proposal(&format!("p{number}"), &ban(number)))],
+        Deed::Unblock => {
+            let [journal, _] = blocked(site);
+            let address = journal.first().map_or("198.51.100.1", String::as_str);
+            vec![begin(site.afo("afo-deploy", &["unblock", address]), "")]
+        }
         Deed::Lapse => {
             vec![begin(site.afo("afo-deploy", &["--confirm=1"]), &proposal(&format!("p{number}"), &rule(number)))]
         }
@@ -167,10 +206,12 @@ fn whoever_is_killed_at_a_random_time_the_rules_are_the_old_or_the_confirmed_one
         let mut dice = Dice(seed.max(1));
         for n in 0..runs {
             let many = journalled(&site).len() > 3;
-            let deed = match dice.below(5) {
+            let deed = match dice.below(8) {
                 0 if !journalled(&site).is_empty() => Deed::Rollback,
-                _ if many => Deed::Rollback,
+                6 | 7 if many => Deed::Rollback,
                 1 | 2 => Deed::Lapse,
+                3 | 4 => Deed::Block,
+                5 => Deed::Unblock,
                 _ => Deed::Confirm,
             };
             let victims = [Victim::Command, Victim::Watchdog, Victim::Both, Victim::Nft];
