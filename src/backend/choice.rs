@@ -7,7 +7,7 @@ pub fn chosen(found: &[record::Backend]) -> Option<(usize, String)> {
     let place = |name: &str| found.iter().position(|filter| filter.name == name);
     let foreign = |filter: &&record::Backend| filter.active && filter.name != "nftables";
     if let Some(at) = place("nftables") {
-        let mut why = "its kernel ends blocks and closes windows by itself".to_owned();
+        let mut why = "its sets take a million blocks, and the kernel's own timer closes its windows".to_owned();
         let others: Vec<&str> = found.iter().filter(foreign).map(|filter| filter.name.as_str()).collect();
         if !others.is_empty() {
             // Only a drop is final across base chains (nft(8), VERDICT STATEMENTS).
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn nftables_comes_first_and_says_what_stands_beside() {
         let (nft, iptables) = (filter("nftables", true, &[]), filter("iptables", false, &["legacy"]));
-        let why = "its kernel ends blocks and closes windows by itself".to_owned();
+        let why = "its sets take a million blocks, and the kernel's own timer closes its windows".to_owned();
         assert_eq!(chosen(&[iptables.clone(), nft.clone()]), Some((1, why)));
         let live = record::Backend { active: true, ..iptables.clone() };
         let (_, why) = chosen(&[nft, live]).expect("one");

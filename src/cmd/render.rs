@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 /// rule goes and why. For nftables that is one transaction for AFO's own table: bans for a time become elements that the
 /// kernel ends by itself, every rule carries its id and a counter. For iptables and ip6tables it is a text of chains of AFO's
 /// own, to be loaded with `--noflush`: they stand first in the built-in chains, and nothing else of the table is touched. Each
-/// of the two has the part of the rules that is of its address family; a rule of both goes into both. What the backend
+/// of the two has the part of the rules that is of its address family; a rule of both goes into both. A rate per source keeps
+/// 65,535 sources; packets of more than these nftables lets share one rate, and iptables drops. What the backend
 /// cannot do exactly is refused: the proposal then has `ok: false` and an error that names rule, field, value and what is
 /// allowed. afo-deploy trusts none of it and renders again, together with the rules that are confirmed.
 ///

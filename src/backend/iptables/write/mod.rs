@@ -61,8 +61,8 @@ impl Backend for Iptables {
     fn capabilities(&self) -> &'static [Capability] {
         use Capability as C;
         match self {
-            Self::V4 => &[C::Ipv4, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource],
-            Self::V6 => &[C::Ipv6, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource],
+            Self::V4 => &[C::Ipv4, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource, C::Switch],
+            Self::V6 => &[C::Ipv6, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource, C::Switch],
         }
     }
 
