@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The system's file.
 const SYSTEM_FILE: &str = "/etc/afo/boot.nft";
 
-/// What the file was made from, and what it then held, as hashes.
+/// The generation that the file brings back, and the hash of what it held when it was written. Each change of policy is a new generation.
 const WRITTEN: &str = "boot_file";
 
 const HEAD: &str = "# What afo-deploy confirmed, for afo-boot.service. It is written anew with every change of the rules: do not edit.\n";
@@ -33,13 +33,6 @@ fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What tells one confirmed policy from another.
-fn source(policy: &[PolicyRule], generation: u64) -> String {
-    let rules: Vec<_> = policy.iter().map(|p| (&p.rule, p.expires.map(|end| end.to_string()))).collect();
-    let json = serde_json::to_vec(&(generation, rules)).expect("rules have string keys and no non-finite number");
-    hash(&json)
-}
-
 /// Writes the file for a policy that the kernel has just confirmed. What goes wrong is told and does not undo the confirmation: recovery tries
 /// again, and brings the policy back by itself once the state is there.
 pub fn keep(site: &mut Site, policy: &[PolicyRule], generation: u64) {
@@ -54,7 +47,7 @@ fn write(site: &mut Site, policy: &[PolicyRule], generation: u64) -> Result<(), 
     let text = format!("{HEAD}{text}");
     replace(&path, &text).map_err(|e| Failure::refused(format!("cannot write {}: {e}", path.display())))?;
     let change = site.begin()?;
-    change.set(WRITTEN, &format!("{} {}", source(policy, generation), hash(text.as_bytes()))).map_err(failure)?;
+    change.set(WRITTEN, &format!("{generation} {}", hash(text.as_bytes()))).map_err(failure)?;
     change.commit().map_err(failure)
 }
 
@@ -63,12 +56,12 @@ fn write(site: &mut Site, policy: &[PolicyRule], generation: u64) -> Result<(), 
 /// # Errors
 /// When the state cannot be read. A file that cannot be written is told.
 pub fn renew(site: &mut Site) -> Result<(), Failure> {
-    let generation = site.state.setting(GENERATION).map_err(failure)?.and_then(|text| text.parse().ok());
+    let generation = site.state.setting(GENERATION).map_err(failure)?.and_then(|text| text.parse::<u64>().ok());
     let Some(generation) = generation else { return Ok(()) };
-    let policy = site.state.policy_rules().map_err(failure)?;
     let written = site.state.setting(WRITTEN).map_err(failure)?.unwrap_or_default();
     let there = std::fs::read(place(site)).map(|bytes| hash(&bytes)).unwrap_or_default();
-    if written != format!("{} {there}", source(&policy, generation)) {
+    if written != format!("{generation} {there}") {
+        let policy = site.state.policy_rules().map_err(failure)?;
         keep(site, &policy, generation);
     }
     Ok(())

@@ -75,13 +75,17 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
 /// The boot of the machine in which this state was used last.
 const BOOT: &str = "boot";
 
+/// Whether the journal says that anything is to be in the kernel.
+fn wants(site: &Site) -> Result<bool, Failure> {
+    let rules = site.state.policy_rules().map_err(failure)?;
+    Ok(!rules.is_empty() || !site.state.live_blocks(clock::now()).map_err(failure)?.is_empty())
+}
+
 /// Tells a flush by another program from a reboot: after one of those the kernel is empty with nobody's doing.
 fn notice(site: &mut Site, kernel: &Kernel, done: &mut Done) -> Result<(), Failure> {
     let boot = clock::boot_id();
     let same = site.state.setting(BOOT).map_err(failure)?.as_deref() == Some(&boot);
-    let wanted = site.state.policy_rules().map_err(failure)?.len()
-        + site.state.live_blocks(clock::now()).map_err(failure)?.len();
-    let missing = wanted > 0 && kernel.window.is_none() && (!kernel.whole || story(site, kernel)? == Story::Behind);
+    let missing = kernel.window.is_none() && (!kernel.whole || story(site, kernel)? == Story::Behind) && wants(site)?;
     if same && !missing {
         return Ok(());
     }

@@ -288,7 +288,12 @@ pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fai
     if what != Recovery::Wait && row.step.is_some() {
         abandon(site, &row.id, "its process has not ended it")?;
     }
+    let reverting = row.step.as_ref().is_some_and(|step| step.0 == Step::Reverting);
     match what {
+        // Who took it back did not live to say so: nobody else removed it.
+        Recovery::Fail | Recovery::Wiped if reverting => {
+            take_back(site, &reread(site, &row.id)?, "taken back, before its process ended")
+        }
         Recovery::Wait => Ok(row.clone()),
         Recovery::Fail => never_came(site, row),
         Recovery::Complete => {
