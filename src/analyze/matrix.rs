@@ -8,6 +8,7 @@ use super::query::Query;
 use super::reach::asked;
 use super::sent::{Lands, Leads, lands};
 use super::ways::{Laid, Meter, Terms};
+use crate::packet::Cell;
 use crate::record::FateClass;
 use crate::rule::evaluate::Fate;
 use crate::rule::ruleset::Ruleset;
@@ -60,13 +61,7 @@ fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Que
             open = true;
             continue;
         };
-        let mut perhaps = false;
-        parts.extend(led.into_iter().filter(|part| {
-            let lands = lands(laid, &part.cell, &part.turned, &cells);
-            perhaps |= lands == Lands::Perhaps && part.fates.contains(&Fate::Accepted);
-            lands == Lands::Surely
-        }));
-        open |= perhaps;
+        open |= add_landing(laid, &mut parts, led, &cells);
         for part in &parts {
             let passes = part.fates.contains(&Fate::Accepted);
             open |= passes && part.sure().is_none();
@@ -84,6 +79,17 @@ fn passage(ruleset: &Ruleset, ways: &[(Direction, Option<Laid>)], question: &Que
     let (packet, by) = example.map_or((None, None), |(packet, by)| (Some(packet), by));
     let text = question.text.clone();
     FateClass { text, verdict: verdict.to_owned(), example: packet.map(|p| p.to_string()), by, before: None }
+}
+
+/// Adds the packets that are led to where a question asks; whether more of them may be.
+fn add_landing(laid: &Laid, parts: &mut Vec<Known>, led: Vec<Known>, cells: &[Cell]) -> bool {
+    let mut perhaps = false;
+    parts.extend(led.into_iter().filter(|part| {
+        let lands = lands(laid, &part.cell, &part.turned, cells);
+        perhaps |= lands == Lands::Perhaps && part.fates.contains(&Fate::Accepted);
+        lands == Lands::Surely
+    }));
+    perhaps
 }
 
 fn shown(ruleset: &Ruleset, laid: &Laid, part: &Known) -> Option<(Packet, Option<crate::record::Place>)> {

@@ -222,6 +222,9 @@ struct Sifting<'v, 'a> {
     inside: Option<u32>,
 }
 
+/// So many cells are told apart by one bit each.
+const BITS: usize = u64::BITS as usize;
+
 impl<'v> Sifting<'v, '_> {
     fn base(&mut self, table: usize, chain: usize, cells: &[Cell]) -> Result<(), Unlaid> {
         let view = self.after;
@@ -398,7 +401,7 @@ impl<'v> Sifting<'v, '_> {
     /// The tests of a rule that tell the packets apart; nothing where it matches none.
     fn line(&mut self, line: &'v Line, sight: &Sight, cells: &[Cell]) -> Option<Sifted> {
         let start = self.route.tests.len();
-        let (mut alive, mut doubt) = (u64::MAX >> (64 - cells.len().clamp(1, 64)), None);
+        let (mut alive, mut doubt) = (u64::MAX >> (BITS - cells.len().clamp(1, BITS)), None);
         for condition in &line.conditions {
             let (test, own) = self.condition(condition, sight, cells);
             doubt = doubt.max(own);
@@ -417,25 +420,28 @@ impl<'v> Sifting<'v, '_> {
         Some(Sifted { tests, cells, doubt })
     }
 
-    /// Keeps a test where it tells the packets apart; whether some packet passes it and the tests before.
+    /// Keeps a test where it tells the packets apart; whether some packet passes it and the tests before. Of more cells than `alive` has
+    /// bits the others always may.
     fn keep(&mut self, test: Test<'v>, cells: &[Cell], alive: &mut u64) -> bool {
         let mut whole = true;
         for (n, cell) in cells.iter().enumerate() {
-            match *alive >> n & 1 == 1 && test.touches(cell) {
+            let bit = 1u64.checked_shl(n as u32).unwrap_or(0);
+            match (bit == 0 || *alive & bit != 0) && test.touches(cell) {
                 true => whole = whole && test.holds(cell),
-                false => *alive &= !(1 << n),
+                false if bit == 0 => whole = false,
+                false => *alive &= !bit,
             }
         }
         // A cell that passes no more must be kept out.
-        if !whole || alive.count_ones() < cells.len() as u32 {
+        if !whole || (alive.count_ones() as usize) < cells.len().min(BITS) {
             self.route.tests.push(test);
         }
-        *alive != 0
+        *alive != 0 || cells.len() > BITS
     }
 
     /// The packets that pass tests, or some more.
     fn inner(&self, tests: &Range<u32>, cells: &[Cell], alive: u64) -> Vec<Cell> {
-        let alive = cells.iter().enumerate().filter(|(n, _)| alive >> n & 1 == 1);
+        let alive = cells.iter().enumerate().filter(|(n, _)| *n >= BITS || alive >> n & 1 == 1);
         let mut inner: Vec<_> = alive.map(|(_, cell)| cell.clone()).collect();
         for test in &self.route.tests[tests.start as usize..tests.end as usize] {
             match test {

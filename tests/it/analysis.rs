@@ -3,7 +3,7 @@
 use crate::tree::root;
 use afo::analyze::{Against, Budget, Judgement, audit, conflicts, stops};
 use afo::backend::nftables::read;
-use afo::record::{Change, ChangeOp, FindingType, PacketClass};
+use afo::record::{Change, ChangeOp, ConflictType, FindingType, PacketClass};
 use afo::rule::ruleset::Ruleset;
 use afo::rule::{Packet, Rule};
 use serde_json::{Value, json};
@@ -590,4 +590,34 @@ fn a_jump_that_changes_nothing_is_redundant() {
     assert_eq!(goto("-A INPUT -p udp -j ACCEPT").len(), 1);
     let many: String = (0..300).map(|n| format!("-A own -s 192.0.2.{} -j DROP\n", n % 250)).collect();
     assert_eq!(named(&many, "-A INPUT -p tcp -j own"), Vec::<String>::new());
+}
+
+#[test]
+fn a_rule_for_what_is_led_elsewhere_does_nothing() {
+    let dump = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -i eth0 -d 198.51.100.10 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080\nCOMMIT\n\
+                *filter\n:FORWARD ACCEPT\nCOMMIT\n";
+    let live = afo::backend::iptables::read(dump).expect("a dump");
+    let judge = |line: &str| {
+        let rule = Rule::from_line(line).expect("a rule");
+        Against::new(Cow::Borrowed(&live)).judge(&[rule], &[], Budget::default())
+    };
+    let asked = "a drop forward interface_in=eth0 destination_address=198.51.100.10 protocol=tcp destination_port=80";
+    let found = judge(asked);
+    let [item] = found.conflicts.items.as_slice() else { panic!("{found:#?}") };
+    assert!(item.kind == ConflictType::Ineffective && item.dead && stops(item), "{found:#?}");
+    assert!(
+        item.with[0].contains("-j DNAT") && item.explanation.contains("ask for where they are led to"),
+        "{item:#?}"
+    );
+    // What belongs to a connection, or to none, is not led elsewhere by a rule.
+    let [class] = found.effect.newly_dropped.as_slice() else { panic!("{found:#?}") };
+    assert!(class.text.ends_with("of any state but new"), "{found:#?}");
+    let found =
+        judge("a drop forward destination_address=10.0.0.5 protocol=tcp destination_port=8080 connection_state=new");
+    assert_eq!(found.conflicts.items, []);
+    let examples: Vec<_> = found.effect.newly_dropped.iter().filter_map(|class| class.example.clone()).collect();
+    assert!(examples.iter().any(|example| example.contains("> 198.51.100.10:80 tcp")), "{examples:?}");
+    assert!(examples.iter().any(|example| example.contains("> 10.0.0.5:8080 tcp")), "{examples:?}");
+    let words = "rule a sees packets behind what translates their destination: `effect` tells them as they are sent";
+    assert_eq!(found.advice, [words]);
 }
