@@ -139,10 +139,11 @@ impl Audit<'_> {
     }
 }
 
-/// Whether a step surely keeps packets from a later one.
+/// Whether a step surely keeps packets from a later one. Steps that lead on and are no rule's only say how packets come.
 fn takes(course: &Course, step: u32, later: u32) -> bool {
     let step = &course.program.steps[step as usize];
-    step.doubt.is_none() && step.act.target().is_none_or(|end| end > later as usize)
+    let is_way = step.act != Act::Deny && !matches!(step.by, By::Line(_));
+    !is_way && step.doubt.is_none() && step.act.target().is_none_or(|end| end > later as usize)
 }
 
 /// How earlier steps take packets of a step, and one that does.

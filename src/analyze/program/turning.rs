@@ -85,8 +85,13 @@ impl<'a> Layout<'a> {
         let fresh = || Here::new(base, Sight::of_coming(base, changes));
         let other = || Here::new(base, Sight::of(base, changes));
         if base.turns() {
-            let turning = self.turning.iter_mut().filter(|turning| turning.turns);
-            turning.for_each(|turning| turning.passed.push((table, chain)));
+            self.again(std::slice::from_ref(&start))?;
+            if let Some(turning) = self.turning.as_mut().filter(|turning| turning.turns) {
+                // What another nat chain has translated does not come to this one (`nf_nat_inet_fn`).
+                let leads = std::mem::take(&mut turning.leads).into_iter().flat_map(|lead| lead.steps);
+                self.past.extend(leads.chain(std::mem::take(&mut turning.unturned)));
+                turning.passed.push((table, chain));
+            }
             return self.stretch(table, chain, &fresh(), &[start]);
         }
         if !base.is_before_turning() {
@@ -103,16 +108,10 @@ impl<'a> Layout<'a> {
     fn behind(&mut self, table: usize, chain: usize, base: &'a Base) -> Result<(), Unlaid> {
         let (view, start) = (self.view, [self.start.clone()]);
         let plain = Here::new(base, Sight::of(base, view.changes()));
-        let passed = self.turning.as_ref().map(|turning| turning.passed.clone()).unwrap_or_default();
-        if passed.is_empty() {
+        if self.turning.as_ref().is_none_or(|turning| turning.passed.is_empty()) {
             return self.stretch(table, chain, &plain, &start);
         }
-        for (nat_table, nat) in passed {
-            let Some(own) = view.base(nat_table, nat) else { continue };
-            let here = Here { base: own, sight: Sight::of_coming(own, view.changes()), leads: true };
-            self.stretch(nat_table, nat, &here, &start)?;
-            self.end(|turning| &mut turning.kept);
-        }
+        self.again(&start)?;
         self.end(|turning| &mut turning.unturned);
         let by = By::Policy(table, chain);
         let all = Match { cells: start.to_vec(), doubt: None, too_wide: false };
@@ -127,6 +126,18 @@ impl<'a> Layout<'a> {
             let cells: Vec<_> = lead.into_iter().flat_map(|lead| lead.cells).collect();
             let sight = Sight::of(base, view.changes()).turned(to, &cells);
             self.stretch(table, chain, &Here::new(base, sight), &cells)?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the nat chains once more that packets have passed, so that what they translate is led on.
+    fn again(&mut self, start: &[Cell]) -> Result<(), Unlaid> {
+        let (view, passed) = (self.view, self.turning.as_ref().map(|turning| turning.passed.clone()));
+        for (table, chain) in passed.unwrap_or_default() {
+            let Some(base) = view.base(table, chain) else { continue };
+            let here = Here { base, sight: Sight::of_coming(base, view.changes()), leads: true };
+            self.stretch(table, chain, &here, start)?;
+            self.end(|turning| &mut turning.kept);
         }
         Ok(())
     }

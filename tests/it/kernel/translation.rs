@@ -3,6 +3,7 @@
 use super::in_namespace;
 use afo::analyze::{Budget, Names, Query, Wanted, audit, diff, invariants, reach, violations};
 use afo::backend::nftables::read;
+use afo::record::{Finding, FindingType};
 use afo::rule::Packet;
 use afo::rule::evaluate::evaluate;
 use afo::sys::lab::Lab;
@@ -128,6 +129,25 @@ fn an_audit_knows_where_packets_are_led() {
             let seen = lab.send(&[packet], true).expect("it is sent").pop().flatten().expect("it can be sent");
             assert_eq!(witness.verdict.starts_with("accept"), seen.passed, "{witness:?}: {:?}", seen.events);
         }
+    });
+}
+
+/// What a nat chain has translated comes to no other: its rules take nothing, and the filter's live.
+#[test]
+fn one_nat_chain_translates_a_packet_and_the_next_never_sees_it() {
+    let nat = "table ip a { chain one { type nat hook prerouting priority -100; tcp dport 80 dnat to 10.0.0.5; }; }
+        table ip b { chain two { type nat hook prerouting priority -90; tcp dport 80 drop; }; }";
+    let filter = "table ip f { chain c { type filter hook forward priority 0; ip daddr 10.0.0.5 tcp dport 80 ct state new drop; }; }";
+    in_namespace(|_| {
+        let mut lab = Lab::open(&["eth0", "eth1"]).expect("a lab");
+        assert_eq!(both(&mut lab, nat, WEB), [true; 2]);
+        let text = format!("{nat}\n{filter}");
+        assert_eq!(both(&mut lab, &text, WEB), [false; 2]);
+        let ruleset = read(&lab.load(&text).expect("it loads")).expect("a listing");
+        let found = audit(&ruleset, Budget::default());
+        let gone = |f: &&Finding| f.dead || f.kind == FindingType::Redundant;
+        let of_filter = |f: &&Finding| f.rule.as_ref().is_some_and(|rule| rule.table.as_deref() == Some("f"));
+        assert_eq!(found.iter().filter(gone).filter(of_filter).count(), 0, "{found:?}");
     });
 }
 
