@@ -147,7 +147,7 @@ pub fn load_sets(text: &str) -> Result<(), RestoreError> {
 /// Loads a text beside what is there, all of it or nothing.
 ///
 /// # Errors
-/// As [`test`].
+/// As [`test()`].
 pub fn load(v6: bool, text: &str) -> Result<(), RestoreError> {
     loaded(run(restorer(v6), &["--wait", "--noflush"], text.as_bytes(), LIMIT)?)
 }
@@ -165,7 +165,7 @@ pub fn test(v6: bool, text: &str, beside: bool) -> Result<(), RestoreError> {
 /// that its rules look into come first, as `ipset save` prints them.
 ///
 /// # Errors
-/// As [`test`]; also when no namespace can be made.
+/// As [`test()`]; also when no namespace can be made.
 pub fn load_in_scratch(v6: bool, sets: &str, text: &str) -> Result<String, RestoreError> {
     let user = if rustix::process::geteuid().is_root() { "-n" } else { "-rn" };
     let (restore, save) = (restorer(v6), if v6 { "ip6tables-save" } else { "iptables-save" });
