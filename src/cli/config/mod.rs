@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 26);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 29);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

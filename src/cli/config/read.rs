@@ -254,7 +254,7 @@ mod tests {
         let cases = [
             (
                 "[respond]\nautonomi = \"auto\"",
-                "2:1: respond.autonomi: there is no such key; allowed here: autonomy, never_block, cap_per_minute, cap_per_hour, pause_seconds, max_prefix_v4, max_prefix_v6, ttl_growth, ttl_max_seconds",
+                "2:1: respond.autonomi: there is no such key; allowed here: autonomy, never_block, cap_per_minute, cap_per_hour, pause_seconds, max_prefix_v4, max_prefix_v6, ttl_growth, queue_seconds, approval_seconds, ttl_max_seconds",
                 Some("did you mean `autonomy`?"),
             ),
             (
