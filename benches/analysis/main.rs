@@ -135,7 +135,7 @@ fn measure(name: &str, rules: &[Five]) -> Row {
     let others = drawn(&format!("{name}+"), PROPOSED);
     let proposed = others.iter().enumerate().map(|(n, rule)| [listing::proposed(rule, n)]);
     let proposed: Vec<_> = proposed.collect();
-    let cost = |rule| least(3, || conflicts(&ruleset, rule, Budget::default())).1;
+    let cost = |rule: &[afo::rule::Rule; 1]| least(3, || conflicts(&ruleset, rule, Budget::default())).1;
     let mut ones: Vec<_> = proposed.iter().map(cost).collect();
     ones.sort_by(f64::total_cmp);
     let against = Against::new(Cow::Borrowed(&ruleset));
