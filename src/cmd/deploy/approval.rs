@@ -2,13 +2,12 @@
 
 use super::plan::plan;
 use super::site::{Site, failure};
-use super::split::{as_elements, split};
+use super::split::{split, timed};
 use crate::analyze::{Against, Budget};
 use crate::cli::{Exit, Failure};
 use crate::cmd::{check, conflicts, live_ruleset, render};
-use crate::packet::Widths;
-use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered};
-use crate::respond::{Admission, Facts, judge, timed_blocks};
+use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered, Timestamp};
+use crate::respond::{Admission, Facts, judge};
 use crate::state::{Decided, Queued, approval_hash};
 use crate::sys::clock;
 use jiff::SignedDuration;
@@ -46,6 +45,17 @@ pub fn meant(site: &Site, id: Option<&Id>) -> Result<Queued, Failure> {
         1 => Ok(all.remove(0)),
         0 => Err(none("nothing waits for a person".to_owned())),
         count => Err(none(format!("{count} proposals wait: name one"))),
+    }
+}
+
+/// Why an entry does not wait any more, in words; nothing where it does.
+pub fn ended(queued: &Queued, now: Timestamp) -> Option<String> {
+    let by = queued.decided_by.as_deref().unwrap_or("a person");
+    match queued.status_at(now) {
+        ApprovalStatus::Pending => None,
+        ApprovalStatus::Approved => Some(format!("it was approved by {by}")),
+        ApprovalStatus::Rejected => Some(format!("it was rejected by {by}")),
+        ApprovalStatus::Expired => Some("it waited for a person and nobody decided in time".to_owned()),
     }
 }
 
@@ -93,9 +103,7 @@ pub fn card(site: &Site, queued: Queued) -> Result<Card, Failure> {
 fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Result<Card, Failure> {
     let live = Against::new(Cow::Owned(live_ruleset()?));
     let judged = conflicts::conflicts(&proposal, &live, Budget::default());
-    let respond = &site.config.respond;
-    let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
-    let timed = timed_blocks(&proposal, &widths).and_then(|timed| as_elements(site.backend, &proposal).map(|()| timed));
+    let timed = timed(site, &proposal);
     let cut = cut(&judged.effect);
     let risk = judge(&Facts {
         effect: Some(&judged.effect),
@@ -165,7 +173,7 @@ pub fn approve(site: &mut Site, id: Option<&Id>, reason: &str, terminal: Option<
             .hint("nothing was approved; afo-queue reject it, or change what stands against it"));
     }
     let seconds = SignedDuration::from_secs(site.config.respond.approval_seconds.into());
-    let until = clock::now().checked_add(seconds).unwrap_or(jiff::Timestamp::MAX);
+    let until = clock::now().checked_add(seconds).unwrap_or(Timestamp::MAX);
     let change = site.begin()?;
     let queued = change
         .decide(&card.proposal.id, Decided::Approved { base: &card.base, until }, &by, reason)

@@ -5,15 +5,13 @@ use super::backend::{Arming, no_window};
 use super::plan::{Plan, Refused, judged, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
-use super::split::{as_elements, split};
+use super::split::{split, timed};
 use super::window::{End, Terminal, beat, wait};
 use super::{Args, blocks, transaction, watchdog};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
-use crate::packet::{AddressSpec, Widths};
+use crate::packet::AddressSpec;
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
-use crate::respond::{
-    Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, TimedBlock, decide, judge, timed_blocks,
-};
+use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, TimedBlock, decide, judge};
 use crate::state::{DeploymentRow, Queued};
 use crate::sys::clock;
 use jiff::SignedDuration;
@@ -79,10 +77,7 @@ impl<'a> Desk<'a> {
         let hold = self.hold()?;
         self.site.look_around(self.shell);
         self.site.is_seen()?;
-        let respond = &self.site.config.respond;
-        let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
-        let timed =
-            timed_blocks(proposal, &widths).and_then(|timed| as_elements(self.site.backend, proposal).map(|()| timed));
+        let timed = timed(&self.site, proposal);
         let wanted = timed.as_ref().map_or(0, Vec::len);
         let level = self.autonomy();
         let admission = match (level, &timed) {
@@ -143,7 +138,11 @@ impl<'a> Desk<'a> {
             change.proposal(proposal).map_err(failure)?;
             change.expire_approvals().map_err(failure)?;
             change.enqueue(&queued).map_err(failure)?;
+            let stands = change.queued(&proposal.id).map_err(failure)?;
             change.commit().map_err(failure)?;
+            if let Some(ended) = stands.and_then(|queued| approval::ended(&queued, now)) {
+                return self.tell(proposal, &format!("not done ({ended})"), out);
+            }
         }
         let step = format!("look: afo-queue show {0}; then: afo-queue approve {0} | afo-deploy --confirm", proposal.id);
         self.tell(proposal, &format!("waits for a person ({why}); {step}"), out)

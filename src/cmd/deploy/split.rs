@@ -1,10 +1,11 @@
 //! What a proposal's rules come to: bans for a time, which are elements of live sets, and policy, which is switched as a whole.
 
 use super::backend::Backend;
+use super::site::Site;
 use crate::backend::nftables::{Ban, Block};
-use crate::packet::{AddressSpec, PortRange, Protocol};
+use crate::packet::{AddressSpec, PortRange, Protocol, Widths};
 use crate::record::{Change, ChangeOp, Proposal, Rule};
-use crate::respond::NotTimed;
+use crate::respond::{NotTimed, TimedBlock, timed_blocks};
 use crate::state::{Direction, PolicyRule};
 use jiff::{SignedDuration, Timestamp};
 
@@ -57,17 +58,20 @@ impl Split {
     }
 }
 
-/// Whether all of a proposal's rules are elements of the kernel's block sets. A rule that is not, is policy however short its time is, and
-/// policy is a person's.
+/// The blocks for a time that a proposal consists of: all of its rules are elements of the kernel's block sets. A rule that is not, is policy
+/// however short its time is, and policy is a person's.
 ///
 /// # Errors
 /// Which rule is none, and why.
-pub fn as_elements(backend: &dyn Backend, proposal: &Proposal) -> Result<(), NotTimed> {
-    let Ok(split) = split(backend, std::slice::from_ref(proposal)) else {
-        return Ok(()); // it is refused with its reasons when it is to be done
+pub fn timed(site: &Site, proposal: &Proposal) -> Result<Vec<TimedBlock>, NotTimed> {
+    let respond = &site.config.respond;
+    let widths = Widths { v4: respond.max_prefix_v4, v6: respond.max_prefix_v6 };
+    let timed = timed_blocks(proposal, &widths)?;
+    let Ok(split) = split(site.backend, std::slice::from_ref(proposal)) else {
+        return Ok(timed); // it is refused with its reasons when it is to be done
     };
-    let why = format!("{} keeps it as a rule of its own, not as an element of a block set", backend.name());
-    split.policy.first().map_or(Ok(()), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why: why.clone() }))
+    let why = format!("{} keeps it as a rule of its own, not as an element of a block set", site.backend.name());
+    split.policy.first().map_or(Ok(timed), |rule| Err(NotTimed::Rule { rule: rule.id.clone(), why }))
 }
 
 /// What is banned: packets from or to which addresses, and where the ban is of one port, protocol and port.

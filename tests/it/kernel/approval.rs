@@ -133,6 +133,7 @@ fn only_a_person_at_a_terminal_decides() {
         assert!(words.contains("proposal p1 is rejected already"), "{words}");
         let out = site.afo("afo-deploy", &["--autonomy", "propose"], &proposal("7777"));
         assert_eq!(out.status.code(), Some(1), "{}", text(&out));
+        assert!(text(&out).contains("not done (it was rejected by "), "{}", text(&out));
         assert!(!site.has_rule());
         site.is_whole();
     });
