@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod clock;
+pub mod connections;
 pub mod context;
 pub mod detach;
 pub mod exec;

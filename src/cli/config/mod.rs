@@ -4,12 +4,14 @@
 //! them by tests. Nothing here looks at the environment: which files are read is an argument ([`Places`]).
 
 mod edit;
+mod heartbeat;
 mod read;
 mod values;
 
 pub use edit::{Edited, edit, replace};
+pub use heartbeat::{Check, Heartbeat};
 pub use read::{ConfigError, Loaded, Places, parse};
-pub use values::{Autonomy, BackendName, Heartbeat, Level, LogFormat, Name, ServicePort, SourceSpec, StartAt};
+pub use values::{Autonomy, BackendName, Level, LogFormat, Name, ServicePort, SourceSpec, StartAt};
 
 use crate::packet::{AddressSpec, InterfacePattern};
 use schemars::JsonSchema;

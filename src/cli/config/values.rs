@@ -4,7 +4,6 @@ use crate::packet::{Malformed, PortRange, Protocol, as_text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// What is done against a threat without asking.
@@ -75,18 +74,6 @@ as_word! {
     BackendName { Nftables = "nftables", Iptables = "iptables" }
     LogFormat { Text = "text", Json = "json" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
-}
-
-/// A check that must hold after a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Heartbeat {
-    /// A TCP connection to this address and port is accepted.
-    Tcp(#[schemars(with = "String")] SocketAddr),
-    /// This address answers an echo request.
-    Ping(IpAddr),
-    /// This program with its arguments exits with 0; it is started directly, never by a shell.
-    Command(#[serde(deserialize_with = "program")] Vec<String>),
 }
 
 /// A name that a person uses: 1 to 64 characters, none of them a control character, no blank at either end.
@@ -230,15 +217,6 @@ pub(super) fn ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u16>, D::Erro
     let port = |n: &i64| u16::try_from(*n).ok().filter(|p| *p != 0).ok_or(*n);
     let read: Result<_, i64> = numbers.iter().map(port).collect();
     read.map_err(|n| de::Error::custom(format!("port {n} is not between 1 and 65535")))
-}
-
-fn program<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    let words: Vec<String> = Vec::deserialize(d)?;
-    match words.first() {
-        Some(program) if program.starts_with('/') => Ok(words),
-        Some(program) => Err(de::Error::custom(format!("`{program}` is not an absolute path of a program"))),
-        None => Err(de::Error::custom("a command needs a program; `[\"/usr/local/bin/probe\", \"-q\"]` is one")),
-    }
 }
 
 #[cfg(test)]

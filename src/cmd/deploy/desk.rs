@@ -6,7 +6,7 @@ use super::plan::{Plan, Refused, judged, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
 use super::split::{split, timed};
-use super::window::{End, Terminal, beat, wait};
+use super::window::{End, Pulse, Terminal, wait};
 use super::{Args, blocks, transaction, watchdog};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::AddressSpec;
@@ -195,8 +195,11 @@ impl<'a> Desk<'a> {
     /// Asks the heartbeat whether blocks may stand. One that fails takes them back and stops all blocking for a while.
     fn trial(&mut self, standing: &blocks::Standing, hold: Option<&Hold>, out: &mut Out) -> Result<(), Failure> {
         // A check may leave a process behind, which is not to hold the firewall.
-        let beat = || Ok(beat(&self.site.config.deploy.heartbeat));
-        let beat = || hold.map_or_else(beat, |hold| hold.kept(beat));
+        let mut pulse = Pulse::new(&self.site.config.deploy.heartbeat);
+        let mut beat = || match hold {
+            Some(hold) => hold.kept(|| Ok(pulse.beat())),
+            None => Ok(pulse.beat()),
+        };
         let mut results = beat()?;
         for _ in 1..BEATS {
             if results.iter().all(|check| check.ok) {

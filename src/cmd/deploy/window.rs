@@ -1,10 +1,11 @@
 //! The time in which a change may be confirmed: who ends it, and how that is heard of.
 
 use super::site::Site;
-use crate::cli::config::Heartbeat;
+use crate::cli::config::{Check, Heartbeat};
 use crate::cli::{Signal, Signals, Woken, for_terminal};
 use crate::record::{HeartbeatCheck, Id, Status};
-use crate::sys::{clock, probe};
+use crate::sys::clock;
+use crate::sys::probe::{self, Arrivals};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -128,11 +129,11 @@ fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Receiver<Vec<He
         return None;
     }
     let (sender, receiver) = mpsc::channel();
-    let checks = checks.to_vec();
+    let mut pulse = Pulse::new(checks);
     thread::spawn(move || {
         let deadline = clock::since_boot() + Duration::from_secs(seconds);
         while clock::since_boot() < deadline {
-            let results = beat(&checks);
+            let results = pulse.beat();
             if results.iter().all(|check| check.ok) {
                 // Nobody listens any more when the window has ended otherwise.
                 let _ = sender.send(results);
@@ -144,16 +145,39 @@ fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Receiver<Vec<He
     Some(receiver)
 }
 
-/// Makes each check once.
-pub fn beat(checks: &[Heartbeat]) -> Vec<HeartbeatCheck> {
-    let limit = Duration::from_secs(2);
-    let one = |check: &Heartbeat| {
-        let (name, result) = match check {
-            Heartbeat::Tcp(address) => (format!("tcp {address}"), probe::tcp(*address, limit)),
-            Heartbeat::Ping(address) => (format!("ping {address}"), probe::ping(*address, limit)),
-            Heartbeat::Command(words) => (format!("command {}", words.join(" ")), probe::command(words, limit)),
+/// The configured checks from the moment on in which a change holds.
+pub struct Pulse {
+    checks: Vec<Heartbeat>,
+    /// Who was connected in that moment, or why nobody knows.
+    arrivals: Result<Arrivals, String>,
+}
+
+impl Pulse {
+    /// From now on.
+    pub fn new(checks: &[Heartbeat]) -> Self {
+        let waits = checks.iter().any(|heartbeat| matches!(heartbeat.check, Check::From { .. }));
+        let arrivals = if waits { Arrivals::begin() } else { Err("nobody is waited for".to_owned()) };
+        Self { checks: checks.to_vec(), arrivals }
+    }
+
+    /// Makes each check once, as often in a row as it is to hold.
+    pub fn beat(&mut self) -> Vec<HeartbeatCheck> {
+        let arrivals = &mut self.arrivals;
+        let one = |heartbeat: &Heartbeat| {
+            let limit = Duration::from_secs(heartbeat.timeout.into());
+            let result = (0..heartbeat.count).try_for_each(|_| make(&heartbeat.check, limit, arrivals));
+            HeartbeatCheck { check: heartbeat.check.to_string(), ok: result.is_ok(), detail: result.err() }
         };
-        HeartbeatCheck { check: name, ok: result.is_ok(), detail: result.err() }
-    };
-    checks.iter().map(one).collect()
+        self.checks.iter().map(one).collect()
+    }
+}
+
+fn make(check: &Check, limit: Duration, arrivals: &mut Result<Arrivals, String>) -> Result<(), String> {
+    match check {
+        Check::Tcp(address) => probe::tcp(*address, limit),
+        Check::Ping(address) => probe::ping(*address, limit),
+        Check::Http { url, status } => probe::http(url, *status, limit),
+        Check::From { peer, port } => arrivals.as_mut().map_err(|why| why.clone())?.from(peer, *port, limit),
+        Check::Command(words) => probe::command(words, limit),
+    }
 }

@@ -9,7 +9,7 @@ mod host;
 mod links;
 mod owners;
 mod routes;
-mod sockets;
+pub(super) mod sockets;
 mod zones;
 
 pub use backends::program;

@@ -8,11 +8,13 @@ use std::net::{IpAddr, SocketAddr};
 const ESTABLISHED: u8 = 1; // TCP_ESTABLISHED, net/tcp_states.h
 const CLOSED: u8 = 7; // TCP_CLOSE: of UDP, a socket without a peer
 const LISTEN: u8 = 10; // TCP_LISTEN
+/// TCP_FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
+const ENDING: [u8; 6] = [4, 5, 6, 8, 9, 11];
 const BY_FAMILY: u16 = 20; // SOCK_DIAG_BY_FAMILY
 
 /// A socket that is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Socket {
+pub(in crate::sys) struct Socket {
     pub protocol: Protocol,
     pub local: SocketAddr,
     pub remote: SocketAddr,
@@ -27,6 +29,11 @@ impl Socket {
         waits && self.local.port() != 0
     }
 
+    /// Whether it is a connection that stood and is at its end.
+    pub fn is_ending(&self) -> bool {
+        self.protocol == Protocol::TCP && ENDING.contains(&self.state)
+    }
+
     /// Whether it is a connection that stands.
     pub fn is_established(&self) -> bool {
         self.protocol == Protocol::TCP && self.state == ESTABLISHED
@@ -37,7 +44,7 @@ impl Socket {
 ///
 /// # Errors
 /// When neither the kernel's question nor the files are there.
-pub(super) fn all() -> io::Result<Vec<Socket>> {
+pub(in crate::sys) fn all() -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
     for (protocol, states) in [(Protocol::TCP, 1 << LISTEN | 1 << ESTABLISHED), (Protocol::UDP, 1 << CLOSED)] {
         for family in [2, 10] {
@@ -46,6 +53,20 @@ pub(super) fn all() -> io::Result<Vec<Socket>> {
     }
     found.sort_unstable();
     found.dedup();
+    Ok(found)
+}
+
+/// TCP connections that are at their end.
+///
+/// # Errors
+/// As [`all`].
+pub(in crate::sys) fn ending() -> io::Result<Vec<Socket>> {
+    let states = ENDING.iter().fold(0, |states, state| states | 1 << state);
+    let mut found = Vec::new();
+    for family in [2, 10] {
+        found.extend(asked(family, Protocol::TCP, states).or_else(|_| listed(family, Protocol::TCP))?);
+    }
+    found.retain(Socket::is_ending);
     Ok(found)
 }
 

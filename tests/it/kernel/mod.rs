@@ -16,6 +16,7 @@ mod deploy_iptables;
 mod evaluator;
 mod export;
 mod fragments;
+mod heartbeat;
 mod import;
 mod invariants;
 mod iptables;
