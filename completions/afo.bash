@@ -86,12 +86,16 @@ _afo() {
             return 0
             ;;
         afo__subcmd__backends)
-            opts="-v -q -h --json --format --config --state --verbose --quiet --log-format --help"
+            opts="-v -q -h --selftest --json --format --config --state --verbose --quiet --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --selftest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "json text" -- "${cur}"))
                     return 0

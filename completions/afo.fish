@@ -138,6 +138,7 @@ complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcomma
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -s v -l verbose -d 'Say more on stderr; twice for still more'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c afo -n "__fish_afo_using_subcommand config; and __fish_seen_subcommand_from sources" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c afo -n "__fish_afo_using_subcommand backends" -l selftest -d 'Hold the program afo-backend-NAME to each line of its contract: it gets rules and gets them taken back. Exit 1 when a line does not hold, 3 when it cannot be tested' -r
 complete -c afo -n "__fish_afo_using_subcommand backends" -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
 complete -c afo -n "__fish_afo_using_subcommand backends" -l config -d 'Read the configuration from FILE' -r -F

@@ -30,7 +30,7 @@ mod tests {
 
     fn filter(name: &str, active: bool, capabilities: &[&str]) -> record::Backend {
         let capabilities = capabilities.iter().map(|word| (*word).to_owned()).collect();
-        record::Backend { name: name.to_owned(), version: None, active, capabilities, chosen: None }
+        record::Backend { name: name.to_owned(), version: None, active, capabilities, program: None, chosen: None }
     }
 
     #[test]

@@ -68,6 +68,11 @@ macro_rules! capabilities {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
+
+            /// The capability of a word.
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|capability| capability.as_str() == word)
+            }
         }
     };
 }
@@ -79,6 +84,28 @@ capabilities! {
     Ipv6 = "ipv6",
     /// Verdicts: accept and drop.
     Filter = "filter",
+    /// Of the verdicts accept alone.
+    Allow = "allow",
+    /// The order of rules decides; without it accept and drop of the same packets are two rules that nobody can tell apart.
+    Order = "order",
+    /// Packets to what it protects.
+    Input = "input",
+    /// Packets from what it protects.
+    Output = "output",
+    /// Packets that it lets through to others.
+    Forward = "forward",
+    /// Matches by interfaces.
+    Interface = "interface",
+    /// Matches by source ports.
+    SourcePort = "source-port",
+    /// Matches by types and codes of ICMP.
+    IcmpType = "icmp-type",
+    /// Matches by TCP flags.
+    TcpFlag = "tcp-flag",
+    /// Matches by hardware addresses.
+    Mac = "mac",
+    /// Matches by marks.
+    Mark = "mark",
     /// A denial that the sender is told of.
     Reject = "reject",
     /// Matches by the state of the connection.

@@ -2,6 +2,7 @@
 
 mod choice;
 mod contract;
+pub mod external;
 pub mod iptables;
 mod meaning;
 pub mod nftables;

@@ -1,6 +1,6 @@
 //! afo: the front door.
 
-use super::{COMMANDS, Role, Row, config as configuration, doctor, status};
+use super::{COMMANDS, Role, Row, config as configuration, doctor, external, status};
 use crate::cli::{Command, Common, Exit, Failure, Format, LogFormat, Shell, nearest};
 use crate::record;
 use crate::sys::exec::{become_program, beside};
@@ -61,7 +61,14 @@ pub enum What {
     #[command(subcommand)]
     Config(configuration::What),
     /// List the packet filters of this host, what AFO can write for each, and which it chooses
-    Backends,
+    ///
+    /// Beside them stand the programs afo-backend-NAME in PATH, which are run for what they say that they can (see afo-backend(7)).
+    Backends {
+        /// Hold the program afo-backend-NAME to each line of its contract: it gets rules and gets them taken back. Exit 1 when a line does
+        /// not hold, 3 when it cannot be tested
+        #[arg(long, value_name = "NAME")]
+        selftest: Option<String>,
+    },
     /// Show the help of COMMAND
     Help { command: Option<String> },
     #[command(external_subcommand)]
@@ -83,7 +90,8 @@ impl Command for Args {
             Some(What::Doctor) => doctor::run(shell),
             Some(What::Schema { kind, .. }) => print(shell, &schema(kind.as_deref())?),
             Some(What::Config(what)) => configuration::run(what, shell),
-            Some(What::Backends) => status::backends(shell),
+            Some(What::Backends { selftest: None }) => status::backends(shell),
+            Some(What::Backends { selftest: Some(name) }) => external::selftest::run(shell, &name),
             Some(What::Other(words)) => other(&words, &self.common),
         }
     }

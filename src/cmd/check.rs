@@ -43,7 +43,7 @@ const LONGEST_TEXT: u64 = 64 << 20;
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "afo-check", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall that is to take the rules: nftables, iptables or ip6tables
+    /// The firewall that is to take the rules: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
     /// Check against the live ruleset, one of the firewall's own text in a file, or an empty host: live, FILE or none

@@ -8,6 +8,7 @@ pub mod conflicts;
 pub mod ctx;
 pub mod deploy;
 mod doctor;
+mod external;
 pub mod r#gen;
 mod held;
 mod host;

@@ -1,6 +1,7 @@
 //! afo-render: the rules of a proposal in a firewall's own language.
 
-use super::config;
+use super::{config, external};
+use crate::backend::external::is_name;
 use crate::backend::{self, Backend, Extent, Native, Refused};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, for_terminal};
 use crate::record::{Proposal, Refusal, Rendered, enrich, parse};
@@ -29,10 +30,11 @@ use std::collections::BTreeSet;
 ///   0  all rendered
 ///   1  a rule was refused, or a proposal has none
 ///   2  a bad record, or an unknown backend
+///   3  the program of a backend is not safe to run, or does not say what it is
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-render", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall whose language is written: nftables, iptables or ip6tables
+    /// The firewall whose language is written: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
     /// Print the backend's text instead of records, for an empty host: all proposals in one, for `nft -f -` or
@@ -78,14 +80,23 @@ fn text_out(shell: &Shell) -> Out {
     out
 }
 
-/// The backend of a name.
+/// The backend of a name: one of AFO's own, else the program `afo-backend-NAME`.
 ///
 /// # Errors
-/// When AFO cannot write for it; the words say for which it can.
+/// When there is none, and for which AFO can write; or when the program is not safe to run or does not say what it is (exit 3).
 pub fn known_backend(name: &str) -> Result<&'static dyn Backend, Failure> {
-    backend::named(name).ok_or_else(|| {
-        let names = backend::BACKENDS.map(Backend::name).join(", ");
-        Failure::undecided(format!("backend `{}` cannot be written; {names} can", name.escape_debug()))
+    if let Some(own) = backend::named(name) {
+        return Ok(own);
+    }
+    if let Some(external) = external::open(name)? {
+        return Ok(external);
+    }
+    let names = backend::BACKENDS.map(Backend::name).join(", ");
+    let words = format!("backend `{}` cannot be written; {names} can", name.escape_debug());
+    let failure = Failure::undecided(words);
+    Err(match is_name(name) {
+        true => failure.hint(format!("a program afo-backend-{name} in PATH could; there is none: man 7 afo-backend")),
+        false => failure,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `afo status` and `afo backends`: what AFO holds, and which packet filters there are.
 
+use super::external::{self, External};
 use super::{StatePlace, config, known, state_place, variants};
 use crate::backend;
 use crate::cli::config::Config;
@@ -121,8 +122,11 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
         let own = backend::named(&found.name).map(|own| own.capabilities()).unwrap_or_default();
         found.capabilities.extend(own.iter().map(|capability| capability.as_str().to_owned()));
     }
+    let (externals, silent) = externals();
+    backends.extend(externals);
     let of_backends = |missing: &String| missing.starts_with("backends: ");
     let mut missing: Vec<String> = found.missing.into_iter().filter(of_backends).collect();
+    missing.extend(silent);
     missing.extend(beside(&backends).into_iter().map(|words| format!("backends: {words}")));
     let mut out = shell.out();
     if out.is_text() {
@@ -133,6 +137,25 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
         out.record(&Context { backends, missing, ts: found.ts, ..Context::default() });
     }
     shell.close(&mut out)
+}
+
+/// The backends that are programs of their own, as each says what it can; and what those say that do not.
+fn externals() -> (Vec<Backend>, Vec<String>) {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for (name, program) in external::programs() {
+        match External::ask(&name, &program) {
+            Ok(external) => found.push(Backend {
+                name,
+                version: Some(external.told().version.clone()),
+                active: false,
+                capabilities: external.told().capabilities.iter().map(|can| can.as_str().to_owned()).collect(),
+                program: Some(external.program().display().to_string()),
+                chosen: None,
+            }),
+            Err(failure) => missing.push(format!("backends: {}", failure.message)),
+        }
+    }
+    (found, missing)
 }
 
 /// What is live beside the programs of iptables, where their own rules are.
@@ -156,6 +179,10 @@ fn lines(backends: &[Backend], missing: &[String]) -> Vec<String> {
 
 fn backend_words(found: &Backend) -> String {
     let version = found.version.as_deref().unwrap_or("?");
+    if let Some(program) = &found.program {
+        let can = found.capabilities.join(", ");
+        return format!("{:<11}{version:<9}{:<16}{program} says that it can: {can}", found.name, "not looked at");
+    }
     let active = if found.active { "holds rules" } else { "holds no rules" };
     let written = match backend::named(&found.name) {
         Some(_) => format!("AFO writes for it: {}", found.capabilities.join(", ")),
@@ -193,6 +220,7 @@ mod tests {
             version: None,
             active: true,
             capabilities: capabilities.iter().map(|word| (*word).to_owned()).collect(),
+            program: None,
             chosen: (name == "nftables").then(|| "why".to_owned()),
         };
         let found = [backend("nftables", &["ipv4"]), backend("iptables", &["legacy", "ipv4"]), backend("ufw", &[])];

@@ -140,6 +140,9 @@ pub struct Backend {
     pub active: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// Of a backend that is a program of its own: where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Of the one that AFO writes for where none is named: why this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<String>,

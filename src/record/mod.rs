@@ -8,6 +8,7 @@ mod assessment;
 mod context;
 mod deployment;
 mod event;
+mod external;
 mod finding;
 mod id;
 mod notice;
@@ -20,6 +21,7 @@ pub use assessment::{Assessment, Response, ResponseAction, Window};
 pub use context::{Backend, Context, Host, Interface, InterfaceState, Listener, LiveRuleset, Route, Session};
 pub use deployment::{Deployment, HeartbeatCheck, Status};
 pub use event::{Event, Severity};
+pub use external::{BackendCheck, BackendReply, BackendRequest, Unsayable, Verb};
 pub use finding::{Finding, FindingType, Place, Witness};
 pub use id::{content_id, time_id};
 pub use notice::{Alert, ErrorRecord};
@@ -61,6 +63,9 @@ records! {
     Alert = "alert",
     Answer = "answer",
     Assessment = "assessment",
+    BackendCheck = "backend_check",
+    BackendReply = "backend_reply",
+    BackendRequest = "backend_request",
     Choice = "choice",
     Context = "context",
     Deployment = "deployment",

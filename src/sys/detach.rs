@@ -66,8 +66,8 @@ fn by_systemd(program: &Path, arguments: &[OsString], unit: &str) -> bool {
 /// The arguments of systemd-run(1): it returns once the unit has said that it is ready.
 fn unit_words(program: &Path, arguments: &[OsString], unit: &str) -> Vec<OsString> {
     let fixed = ["--quiet", "--collect", "--service-type=notify", "--property=OOMScoreAdjust=-900"];
-    // The user's own configuration is found by these.
-    let kept = ["--setenv=HOME", "--setenv=XDG_CONFIG_HOME"].map(str::to_owned);
+    // The user's own configuration, and the programs of backends, are found by these.
+    let kept = ["--setenv=HOME", "--setenv=PATH", "--setenv=XDG_CONFIG_HOME"].map(str::to_owned);
     let named = kept.into_iter().chain([format!("--unit={unit}"), "--".to_owned()]);
     let fixed = fixed.into_iter().map(OsString::from).chain(named.map(OsString::from));
     fixed.chain([program.as_os_str().to_owned()]).chain(arguments.iter().cloned()).collect()

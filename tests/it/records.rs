@@ -49,6 +49,9 @@ fn survives_as(kind: &str, line: &str) {
         "alert" => survives::<Alert>(line),
         "answer" => survives::<Answer>(line),
         "assessment" => survives::<Assessment>(line),
+        "backend_check" => survives::<BackendCheck>(line),
+        "backend_reply" => survives::<BackendReply>(line),
+        "backend_request" => survives::<BackendRequest>(line),
         "choice" => survives::<Choice>(line),
         "context" => survives::<Context>(line),
         "deployment" => survives::<Deployment>(line),
@@ -139,6 +142,9 @@ comes_back! {
     an_alert_comes_back: Alert = any::alert(), 128;
     an_answer_comes_back: Answer = any::answer(), 128;
     an_assessment_comes_back: Assessment = any::assessment(), 128;
+    a_backend_check_comes_back: BackendCheck = any::backend_check(), 64;
+    a_backend_reply_comes_back: BackendReply = any::backend_reply(), 128;
+    a_backend_request_comes_back: BackendRequest = any::backend_request(), 32;
     a_choice_comes_back: Choice = any::choice(), 64;
     a_context_comes_back: Context = any::context(), 32;
     a_deployment_comes_back: Deployment = any::deployment(), 128;

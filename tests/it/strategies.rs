@@ -367,9 +367,10 @@ prop_compose! {
 
 prop_compose! {
     fn backend()(
-        name in text(), version in of(text()), active in any::<bool>(), capabilities in few(text()), chosen in of(text()),
+        name in text(), version in of(text()), active in any::<bool>(), capabilities in few(text()), program in of(text()),
+        chosen in of(text()),
     ) -> Backend {
-        Backend { name, version, active, capabilities, chosen }
+        Backend { name, version, active, capabilities, program, chosen }
     }
 }
 
@@ -516,5 +517,44 @@ mod proposal {
                 effect, advice, risk, risk_reasons, approval,
             }
         }
+    }
+}
+
+fn verb() -> impl Strategy<Value = Verb> {
+    use Verb::*;
+    select(vec![Capabilities, Render, Check, Apply, List, Restore])
+}
+
+prop_compose! {
+    pub fn backend_request()(
+        id in any::<u64>(), request in verb(), rules in few(rule()), native in of(text()), mark in of(text()),
+        revision in of(text()), state in of(text()),
+    ) -> BackendRequest {
+        BackendRequest { id, request, rules, native, mark, revision, state }
+    }
+}
+
+prop_compose! {
+    pub fn backend_reply()(
+        (id, ok, error, name, version) in (any::<u64>(), any::<bool>(), of(text()), of(text()), of(text())),
+        capabilities in few(text()), timeout_seconds in of(any::<u32>()), native in of(text()),
+        refused in few((id(), text(), text(), text())
+            .prop_map(|(rule, field, value, cause)| Unsayable { rule, field, value, cause })),
+        valid in of(any::<bool>()),
+        errors in few(text().prop_map(|message| ValidationError { message, ..ValidationError::default() })),
+        (state, revision, mark, stale) in (of(text()), of(text()), of(text()), any::<bool>()),
+    ) -> BackendReply {
+        BackendReply {
+            id, ok, error, name, version, capabilities, timeout_seconds, native, refused, valid, errors, state, revision, mark,
+            stale,
+        }
+    }
+}
+
+prop_compose! {
+    pub fn backend_check()(
+        backend in text(), check in text(), line in text(), ok in any::<bool>(), detail in of(text()),
+    ) -> BackendCheck {
+        BackendCheck { backend, check, line, ok, detail }
     }
 }

@@ -1,10 +1,11 @@
 //! What a change is checked against, and what the backend's program says of it there.
 
 use super::super::raw::{self, line_of, shortened};
-use super::super::variants;
+use super::super::{external, variants};
 use super::plain;
 use crate::backend::Backend;
-use crate::cli::Failure;
+use crate::backend::external::PREFIX;
+use crate::cli::{Failure, for_terminal};
 use crate::record::ValidationError;
 use crate::rule::Id;
 use crate::sys::iptables::{self as programs, RestoreError, restorer};
@@ -48,6 +49,10 @@ impl Against {
     }
 
     pub(super) fn named(backend: &'static dyn Backend, word: &str, rehearse: bool) -> Result<Self, Failure> {
+        if external::opened(backend.name()).is_some() && (rehearse || word != "live") {
+            let words = format!("what {} would take is asked of its program, over its live rules", backend.name());
+            return Err(Failure::undecided(words).hint("leave --against and --rehearse out"));
+        }
         match word {
             _ if rehearse => Self::rehearsal(backend),
             "live" => Ok(Self::live(backend)),
@@ -113,6 +118,9 @@ impl Against {
     /// # Errors
     /// When the program cannot be asked.
     pub fn words(&self, text: &str) -> Result<Option<String>, Failure> {
+        if let Some(external) = external::opened(self.backend.name()) {
+            return external.check(text);
+        }
         match of_iptables(self.backend) {
             None => nft_words(match &self.against {
                 Where::Live => nft::check(text),
@@ -140,6 +148,9 @@ impl Against {
     /// # Errors
     /// When the program cannot be asked for its version.
     pub fn name(&self) -> Result<String, Failure> {
+        if let Some(external) = external::opened(self.backend.name()) {
+            return Ok(format!("{PREFIX}{} {}", self.backend.name(), for_terminal(&external.told().version)));
+        }
         let program = match of_iptables(self.backend) {
             None => format!("nft {}", nft::version().map_err(|e| refused(&e))?),
             Some(v6) => {
@@ -155,6 +166,9 @@ impl Against {
 
     /// The program's words, each with its place in the text and the rule that stands there.
     pub fn located(&self, words: &str, rules: &BTreeMap<usize, Id>) -> Vec<ValidationError> {
+        if external::opened(self.backend.name()).is_some() {
+            return vec![plain(for_terminal(words).into_owned())];
+        }
         let place = |line: Option<usize>| {
             let line = line.and_then(|n| n.checked_sub(self.offset())).filter(|n| *n > 0);
             (line, line.and_then(|n| rules.get(&n)).cloned())

@@ -1,11 +1,12 @@
 //! What waits for a person: shown with everything that is computed of it anew, approved for the rules as they are now, deployed once.
 
+use super::backend::Backend;
 use super::plan::plan;
 use super::site::{Site, failure};
 use super::split::{split, timed};
 use crate::analyze::{Against, Budget};
 use crate::cli::{Exit, Failure};
-use crate::cmd::{check, conflicts, live_ruleset, render};
+use crate::cmd::{check, conflicts, render};
 use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered, Timestamp};
 use crate::respond::{Admission, Facts, judge};
 use crate::state::{Decided, Queued, approval_hash};
@@ -74,8 +75,8 @@ pub fn stored(site: &Site, queued: &Queued) -> Result<Proposal, Failure> {
 }
 
 /// What a proposal changes, as far as it can be computed now.
-pub fn effect(proposal: &Proposal) -> Option<Effect> {
-    let live = Against::new(Cow::Owned(live_ruleset().ok()?));
+pub fn effect(backend: &dyn Backend, proposal: &Proposal) -> Option<Effect> {
+    let live = Against::new(Cow::Owned(backend.live().ok()?));
     Some(conflicts::conflicts(proposal, &live, Budget::default()).effect)
 }
 
@@ -101,7 +102,7 @@ pub fn card(site: &Site, queued: Queued) -> Result<Card, Failure> {
 }
 
 fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Result<Card, Failure> {
-    let live = Against::new(Cow::Owned(live_ruleset()?));
+    let live = Against::new(Cow::Owned(site.backend.live()?));
     let judged = conflicts::conflicts(&proposal, &live, Budget::default());
     let timed = timed(site, &proposal);
     let cut = cut(&judged.effect);

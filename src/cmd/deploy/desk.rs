@@ -88,7 +88,8 @@ impl<'a> Desk<'a> {
             self.remember_pause(*until, reason)?;
         }
         // Of blocks for a time it is known what they do, and nothing waits for its computing.
-        let effect = if timed.is_err() && level != Autonomy::Alert { approval::effect(proposal) } else { None };
+        let looked = timed.is_err() && level != Autonomy::Alert;
+        let effect = if looked { approval::effect(self.site.backend, proposal) } else { None };
         let cut = effect.as_ref().map(approval::cut);
         let facts = Facts {
             effect: effect.as_ref(),

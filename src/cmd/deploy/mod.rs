@@ -68,8 +68,10 @@ pub struct Args {
     ///
     /// `iptables` and `ip6tables` are the same: AFO's chains stand first in the filter tables of both, and a rule of both families goes into both.
     /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are elements of ipsets, and connections that
-    /// begin inside a window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed.
-    #[arg(long, value_name = "BACKEND", value_parser = backend::NAMES, hide_short_help = true)]
+    /// begin inside a window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed. Any other NAME is
+    /// a program `afo-backend-NAME` in PATH (see afo-backend(7)): there the window is kept by the watchdog alone, and a rule with a time is
+    /// ended by `afo-deploy expire`.
+    #[arg(long, value_name = "BACKEND", value_parser = backend::Names, hide_short_help = true)]
     backend: Option<String>,
     /// Allow the rule ID to cut off an administrator's connection
     #[arg(long, value_name = "ID", hide_short_help = true)]
@@ -166,10 +168,15 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
     shell.close(&mut out)
 }
 
-/// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened.
+/// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened, and names another backend where there is one.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
     backend::ALL.into_iter().try_for_each(|backend| backend.flush())?;
-    let journalled = Site::open(shell).and_then(|mut site| undo::forget(&mut site));
+    let journalled = Site::open(shell).and_then(|mut site| {
+        if !backend::ALL.iter().any(|own| own.name() == site.backend.name()) {
+            site.backend.flush()?;
+        }
+        undo::forget(&mut site)
+    });
     if let Err(failure) = journalled {
         shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
     }

@@ -9,7 +9,6 @@ use super::split::{Split, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget};
 use crate::cli::Failure;
-use crate::cmd::live_ruleset;
 use crate::deploy::changed;
 use crate::record::{Id, Proposal, Rule};
 use crate::rule::Position;
@@ -59,7 +58,7 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
     let base = site.backend.base()?;
     if !added.is_empty() {
         no_window(site.backend)?;
-        if let Some(why) = stopped(site.backend, &live_ruleset()?, &after, &added) {
+        if let Some(why) = stopped(site.backend, &site.backend.live()?, &after, &added) {
             return Ok(Err(why));
         }
     }
@@ -79,7 +78,7 @@ pub fn judged(site: &Site, plan: &Plan) -> Result<Option<Refused>, Failure> {
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
     let (before, after) = (rules(&plan.before), rules(&plan.after));
     let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
-    let stop = if added.is_empty() { None } else { stopped(site.backend, &live_ruleset()?, &after, &added) };
+    let stop = if added.is_empty() { None } else { stopped(site.backend, &site.backend.live()?, &after, &added) };
     match stop {
         None => broken(site, &plan.split.ban_rules, &after),
         why => Ok(why),
@@ -110,7 +109,7 @@ fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>,
     if let Some(finding) = invariants.banned(bans).first() {
         return Ok(Some(finding.explanation.clone()));
     }
-    let live = live_ruleset()?;
+    let live = site.backend.live()?;
     let model = match site.backend.model(&live, after) {
         Ok(model) => model,
         Err(why) => return Ok(Some(why)),

@@ -69,7 +69,7 @@ impl Site {
     fn with(shell: &Shell, config: Config, state: State) -> Result<Self, Failure> {
         let held = state.setting(BACKEND).map_err(failure)?;
         let configured = Some(config.deploy.backend.as_str()).filter(|name| *name != "nftables");
-        let backend = known(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()))?;
+        let backend = backend::named(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()))?;
         let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
         let mut site = Self { config, state, backend, actor: actor(), context, unseen, never };
@@ -92,7 +92,7 @@ impl Site {
     /// # Errors
     /// When this program has no such backend.
     pub fn of(&self, row: &DeploymentRow) -> Result<&'static dyn Backend, Failure> {
-        known(&row.backend)
+        backend::named(&row.backend)
     }
 
     /// Takes the packet filter that the state's policy is in, where another process has put it into another one meanwhile.
@@ -101,7 +101,7 @@ impl Site {
     /// When the state cannot be read, or this program has no such backend.
     pub fn keep_up(&mut self) -> Result<(), Failure> {
         if let Some(name) = self.state.setting(BACKEND).map_err(failure)? {
-            self.backend = known(&name)?;
+            self.backend = backend::named(&name)?;
         }
         Ok(())
     }
@@ -111,7 +111,8 @@ impl Site {
     /// # Errors
     /// When rules are confirmed in the one that is used (exit 1): they would stand in both.
     pub fn use_backend(&mut self, name: &str) -> Result<(), Failure> {
-        let (wanted, own) = (if name == backend::AUTO { None } else { Some(known(name)?) }, self.backend.name());
+        let (wanted, own) =
+            (if name == backend::AUTO { None } else { Some(backend::named(name)?) }, self.backend.name());
         let Some(wanted) = wanted.filter(|wanted| wanted.name() != own) else { return Ok(()) };
         let rules = self.state.policy_rules().map_err(failure)?.len();
         let blocks = self.state.live_blocks(clock::now()).map_err(failure)?.len();
@@ -204,11 +205,6 @@ impl Site {
     pub fn begin(&mut self) -> Result<Change<'_>, Failure> {
         self.state.begin(clock::now(), &self.actor).map_err(failure)
     }
-}
-
-fn known(name: &str) -> Result<&'static dyn Backend, Failure> {
-    let words = || Failure::refused(format!("this version cannot deploy to {name}, which the state names"));
-    backend::named(name).ok_or_else(words)
 }
 
 fn whole(unseen: &[Unseen]) -> Result<(), Failure> {

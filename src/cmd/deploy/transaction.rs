@@ -110,7 +110,7 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
     if let Err(failed) = backend.load(row.apply_text.as_deref().unwrap_or_default()) {
         // Who was killed after the kernel had answered, or got no answer in time, does not know what became of it.
         if backend.observe().is_ok_and(|kernel| kernel.window == row.generation_new) {
-            backend.take_back(Some(&rules(&row.policy_before)))?;
+            backend.take_back(Some(&rules(&row.policy_before))).map_err(|error| stays(&failed, &error))?;
         }
         return Err(fail(site, &row.id, failed));
     }
@@ -126,6 +126,12 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
         .map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
+}
+
+/// What was refused holds all the same, and cannot be taken back: the journal is left to recovery.
+fn stays(failed: &Failure, error: &Failure) -> Failure {
+    Failure::new(Exit::Unknown, format!("{failed}; it holds all the same, and cannot be taken back: {error}"))
+        .hint("afo-deploy recover")
 }
 
 /// Journals that a deployment did not reach the kernel; the failure to be told.

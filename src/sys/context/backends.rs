@@ -58,7 +58,7 @@ fn backend(name: &str, path: &Path, tables: &[(u8, String)], run: bool) -> Backe
     };
     let version = if run { version(path) } else { None };
     let capabilities = variant.map(str::to_owned).into_iter().collect();
-    Backend { name: name.to_owned(), version, active, capabilities, chosen: None }
+    Backend { name: name.to_owned(), version, active, capabilities, program: None, chosen: None }
 }
 
 /// Which of the two kinds of iptables a path leads to.

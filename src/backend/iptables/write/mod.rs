@@ -34,6 +34,35 @@ pub enum Iptables {
     V6,
 }
 
+const V4: [Capability; 19] = capabilities(Capability::Ipv4);
+const V6: [Capability; 19] = capabilities(Capability::Ipv6);
+
+/// What the program of a family can.
+const fn capabilities(family: Capability) -> [Capability; 19] {
+    use Capability as C;
+    [
+        family,
+        C::Filter,
+        C::Allow,
+        C::Order,
+        C::Input,
+        C::Output,
+        C::Forward,
+        C::Interface,
+        C::SourcePort,
+        C::IcmpType,
+        C::TcpFlag,
+        C::Mac,
+        C::Mark,
+        C::Reject,
+        C::State,
+        C::Log,
+        C::Rate,
+        C::RatePerSource,
+        C::Switch,
+    ]
+}
+
 impl Iptables {
     fn family(self) -> Family {
         if self == Self::V4 { Family::Ipv4 } else { Family::Ipv6 }
@@ -59,11 +88,7 @@ impl Backend for Iptables {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        use Capability as C;
-        match self {
-            Self::V4 => &[C::Ipv4, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource, C::Switch],
-            Self::V6 => &[C::Ipv6, C::Filter, C::Reject, C::State, C::Log, C::Rate, C::RatePerSource, C::Switch],
-        }
+        if *self == Self::V4 { &V4 } else { &V6 }
     }
 
     fn render(&self, rules: &[Rule], _: Extent) -> Result<Native, Vec<Refused>> {

@@ -3,18 +3,23 @@
 //! A deployment knows no command of any packet filter; a backend knows nothing of journals, windows and people. Each change that a
 //! backend makes holds as a whole or not at all. A backend that cannot say what is in the kernel says so with an error, never with a guess.
 
+mod external;
 mod iptables;
 mod nftables;
 
+use crate::backend::external::is_name;
 use crate::backend::nftables::{Ban, Block};
 use crate::cli::Failure;
+use crate::cmd::live_ruleset;
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::context::program;
 use crate::sys::iptables as programs;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Debug;
 
 /// A policy that is to hold for a window.
@@ -92,6 +97,14 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// Why the policy cannot be had here.
     fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String>;
+
+    /// The rules of everybody that packets pass, which a policy is judged beside.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn live(&self) -> Result<Ruleset, Failure> {
+        live_ruleset()
+    }
 
     /// `live` with `policy` in place of what AFO has there of policy, for judging it before it is loaded.
     ///
@@ -176,13 +189,44 @@ pub trait Backend: Debug + Sync {
 pub static ALL: [&dyn Backend; 2] = [&nftables::Nftables, &iptables::Iptables];
 
 /// The backend of this name, where it can be deployed to. Both programs of iptables are one: a rule of both families goes into both.
-pub fn named(name: &str) -> Option<&'static dyn Backend> {
-    let name = if name == "ip6tables" { "iptables" } else { name };
-    ALL.into_iter().find(|backend| backend.name() == name)
+/// What AFO itself cannot deploy to, a program `afo-backend-NAME` may.
+///
+/// # Errors
+/// When there is such a program and it is not safe to run, or does not say what it is; or when nothing deploys there (exit 3).
+pub fn named(name: &str) -> Result<&'static dyn Backend, Failure> {
+    let own = if name == "ip6tables" { "iptables" } else { name };
+    match ALL.into_iter().find(|backend| backend.name() == own) {
+        Some(backend) => Ok(backend),
+        None => external::named(name),
+    }
 }
 
-/// What may stand behind `--backend`.
+/// What may stand behind `--backend`, beside the NAME of a program `afo-backend-NAME`.
 pub const NAMES: [&str; 4] = ["nftables", "iptables", "ip6tables", AUTO];
+
+/// The names that may stand behind `--backend`: of [`NAMES`] help and completions tell.
+#[derive(Debug, Clone)]
+pub struct Names;
+
+impl TypedValueParser for Names {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        match value.to_str().filter(|name| is_name(name)) {
+            Some(name) => Ok(name.to_owned()),
+            None => PossibleValuesParser::new(NAMES).parse_ref(command, argument, value),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(NAMES.into_iter().map(PossibleValue::new)))
+    }
+}
 
 /// The name that leaves the choice to this program.
 pub const AUTO: &str = "auto";
