@@ -8,11 +8,13 @@ mod breaker;
 mod limit;
 mod never;
 mod risk;
+mod share;
 mod timed;
 
 pub use autonomy::{Autonomy, Decision, Verdict, decide};
-pub use breaker::{Admission, Breaker, Cap};
+pub use breaker::{Additions, Admission, Breaker, Cap};
 pub use limit::Growth;
 pub use never::{Forbidden, NeverBlock};
 pub use risk::{Facts, Judged, judge};
+pub use share::Share;
 pub use timed::{NotTimed, TimedBlock, timed_blocks};

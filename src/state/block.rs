@@ -218,9 +218,7 @@ impl Change<'_> {
     /// # Errors
     /// When the state cannot be read.
     pub fn block_like(&self, new: &NewBlock) -> Result<Option<Block>> {
-        let key = key_of(new);
-        let live = self.row(SAME, [key.0, &key.1, &key.2, &key.3], read)?;
-        Ok(live.filter(|block| block.until.is_none_or(|until| until > self.now())))
+        self.blocked_like(new, self.now())
     }
 
     /// How often this address was blocked before, as [`State::offences_by`] counts at the time of the change. A block that still holds is not before.
@@ -422,13 +420,33 @@ impl State {
         Ok(self.row(sql, params![address.to_string(), from, micros(now)], |row| row.get(0))?.unwrap_or(0))
     }
 
-    /// When blocks were begun since a time, oldest first: what a rate cap counts.
+    /// The block that holds at `now` where `new` is to be made, if one does.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn blocked_like(&self, new: &NewBlock, now: Timestamp) -> Result<Option<Block>> {
+        let key = key_of(new);
+        let live = self.row(SAME, [key.0, &key.1, &key.2, &key.3], read)?;
+        Ok(live.filter(|block| block.until.is_none_or(|until| until > now)))
+    }
+
+    /// When blocks on evidence were begun since a time, oldest first: what a rate cap counts.
     ///
     /// # Errors
     /// When the state cannot be read.
     pub fn block_times(&self, since: Timestamp) -> Result<Vec<Timestamp>> {
-        let sql = "SELECT since FROM blocks WHERE since >= ? AND (end IS NULL OR end <> 'failed') ORDER BY since";
+        let sql = "SELECT since FROM blocks WHERE since >= ? AND assessment IS NOT NULL
+            AND (end IS NULL OR end <> 'failed') ORDER BY since";
         self.rows(sql, [micros(since)], |row| instant(row, "since"))
+    }
+
+    /// The addresses whose blocks on evidence hold at `now`: what a cap on the share of all addresses counts.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn blocked_on_evidence(&self, now: Timestamp) -> Result<Vec<AddressSpec>> {
+        let sql = "SELECT address FROM blocks WHERE ended IS NULL AND assessment IS NOT NULL AND (until IS NULL OR until > ?)";
+        self.rows(sql, [micros(now)], |row| parsed(row, "address"))
     }
 
     /// The blocks of one run or one span of time, oldest first.
@@ -502,8 +520,25 @@ mod tests {
         assert_eq!(block(&mut state, 300, "203.0.113.9", Some(360)), Blocked::New { offence: 3 }, "unswept");
         assert_eq!(state.offences_by(at(300), &spec("203.0.113.9"), Some(at(150))), Ok(1));
         assert_eq!(state.offences_by(at(360), &spec("203.0.113.9"), Some(at(150))), Ok(2));
-        assert_eq!(state.block_times(at(150)).expect("times"), [at(200), at(300)]);
         assert!(state.verify(None).expect("readable").is_ok());
+    }
+
+    #[test]
+    fn caps_count_what_was_blocked_on_evidence_alone() {
+        let mut state = State::memory().expect("memory");
+        block(&mut state, 0, "198.51.100.0/24", None);
+        let change = state.begin(at(10), &anna()).expect("begin");
+        for (address, until) in [("203.0.113.9", Some(at(20))), ("2001:db8::/64", None)] {
+            let new = NewBlock::new(spec(address), until, "brute force");
+            change.block(&NewBlock { assessment: Some(id("a1")), ..new }).expect("block");
+        }
+        change.commit().expect("commit");
+        assert_eq!(state.block_times(at(0)).expect("times"), [at(10), at(10)]);
+        assert_eq!(state.blocked_on_evidence(at(15)).expect("blocks").len(), 2);
+        assert_eq!(state.blocked_on_evidence(at(20)), Ok(vec![spec("2001:db8::/64")]));
+        let like = NewBlock::new(spec("203.0.113.9"), None, "");
+        assert!(state.blocked_like(&like, at(19)).expect("readable").is_some());
+        assert_eq!(state.blocked_like(&like, at(20)), Ok(None));
     }
 
     #[test]

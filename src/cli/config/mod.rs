@@ -11,14 +11,14 @@ mod values;
 pub use edit::{Edited, edit, replace};
 pub use heartbeat::{Check, Heartbeat};
 pub use read::{ConfigError, Loaded, Places, parse};
-pub use values::{Autonomy, BackendName, Level, LogFormat, Name, ServicePort, SourceSpec, StartAt};
+pub use values::{Autonomy, BackendName, Level, LogFormat, Name, Preset, ServicePort, SourceSpec, StartAt};
 
 use crate::packet::{AddressSpec, InterfacePattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use values::{days, events, growth, minutes_cap, network_v4, network_v6, ports, window};
+use values::{days, events, growth, hours, minutes_cap, network_v4, network_v6, ports, share, window};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +68,8 @@ pub struct Assess {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Respond {
+    /// Values for all of these at once, which those that are set by themselves replace.
+    pub preset: Preset,
     /// `alert` only says, `propose` also queues, `auto` blocks for a time.
     pub autonomy: Autonomy,
     /// Addresses and networks that are never blocked, besides the host's own, its gateways, resolvers and management.
@@ -80,6 +82,14 @@ pub struct Respond {
     #[serde(deserialize_with = "minutes_cap")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub cap_per_hour: u32,
+    /// How much of all addresses, in millionths, may be blocked without a person at the same time, of IPv4 and of IPv6 each.
+    #[serde(deserialize_with = "share")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub cap_share_ppm: u32,
+    /// For how many hours after it was first asked it only says what it would block without a person; 0 is none.
+    #[serde(deserialize_with = "hours")]
+    #[schemars(range(max = 8_760))]
+    pub learn_hours: u32,
     /// For how many seconds nothing is blocked without a person once such a limit was reached.
     #[serde(deserialize_with = "window")]
     #[schemars(range(min = 1, max = 31_536_000))]
@@ -112,11 +122,21 @@ pub struct Respond {
 
 impl Default for Respond {
     fn default() -> Self {
-        Self {
+        Self::of(Preset::default())
+    }
+}
+
+impl Respond {
+    /// What a preset stands for.
+    pub fn of(preset: Preset) -> Self {
+        let cautious = Self {
+            preset,
             autonomy: Autonomy::Propose,
             never_block: Vec::new(),
             cap_per_minute: 30,
             cap_per_hour: 300,
+            cap_share_ppm: 1_000,
+            learn_hours: 0,
             pause_seconds: 600,
             max_prefix_v4: 24,
             max_prefix_v6: 48,
@@ -124,6 +144,19 @@ impl Default for Respond {
             approval_seconds: 900,
             ttl_growth: 2,
             ttl_max_seconds: 604_800,
+        };
+        match preset {
+            Preset::Monitor => Self { autonomy: Autonomy::Alert, ..cautious },
+            Preset::Cautious => cautious,
+            Preset::Aggressive => Self {
+                autonomy: Autonomy::Auto,
+                cap_per_minute: 300,
+                cap_per_hour: 3_000,
+                cap_share_ppm: 10_000,
+                ttl_growth: 4,
+                ttl_max_seconds: 2_592_000,
+                ..cautious
+            },
         }
     }
 }
@@ -278,8 +311,21 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 29);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 32);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
+    }
+
+    #[test]
+    fn a_preset_sets_what_is_not_set_by_itself() {
+        let respond = |text: &str| parse("x", text).expect(text).respond;
+        assert_eq!(respond("[respond]\npreset = \"cautious\""), Respond::default());
+        assert_eq!(respond("[respond]\npreset = \"monitor\"").autonomy, Autonomy::Alert);
+        let mixed = respond("[respond]\nautonomy = \"propose\"\npreset = \"aggressive\"\ncap_per_minute = 1000");
+        let expected = Respond { autonomy: Autonomy::Propose, cap_per_minute: 1000, ..Respond::of(Preset::Aggressive) };
+        assert_eq!(mixed, expected);
+        assert!(parse("x", "[respond]\npreset = \"monitor\"\ncap_per_minute = 1000").is_err(), "more than in an hour");
+        let shown = Config { respond: expected.clone(), ..Config::default() }.to_toml();
+        assert_eq!(respond(&shown), expected, "what is shown is what is in force");
     }
 
     #[test]

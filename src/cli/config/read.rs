@@ -3,7 +3,7 @@
 //! Every file is checked by itself, so that a mistake is named with its file and line; then the later file's keys replace
 //! the earlier's, key by key (lists as a whole, the entries of `names` one by one).
 
-use super::Config;
+use super::{Config, Respond};
 use crate::cli::nearest;
 use serde_path_to_error::{Path as KeyPath, Segment};
 use std::fs;
@@ -65,7 +65,7 @@ impl Places {
         let mut files = Vec::new();
         for (file, text) in self.texts()? {
             let name = file.display().to_string();
-            parse(&name, &text)?;
+            read_one(&name, &text)?;
             let table: Table = text.parse().map_err(|e| describe(&name, &text, None, &e))?;
             overlay(&mut merged, table);
             files.push(file);
@@ -118,11 +118,7 @@ fn overlay(under: &mut Table, over: Table) {
 /// # Errors
 /// When the text holds what a configuration cannot hold; the error names file, line and key.
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
-    let reader = toml::Deserializer::parse(text).map_err(|e| describe(file, text, None, &e))?;
-    let config: Config = serde_path_to_error::deserialize(reader).map_err(|e| {
-        let path = e.path().clone();
-        describe(file, text, Some(&path), e.inner())
-    })?;
+    let config = with_preset(read_one(file, text)?, text);
     agree(&config).map_err(|(key, cause)| ConfigError::Wrong {
         file: file.to_owned(),
         line: line_of(text, key),
@@ -132,6 +128,27 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         hint: None,
     })?;
     Ok(config)
+}
+
+/// Reads each value by itself: what it says of others may be in another file.
+fn read_one(file: &str, text: &str) -> Result<Config, ConfigError> {
+    let reader = toml::Deserializer::parse(text).map_err(|e| describe(file, text, None, &e))?;
+    serde_path_to_error::deserialize(reader).map_err(|e| {
+        let path = e.path().clone();
+        describe(file, text, Some(&path), e.inner())
+    })
+}
+
+/// The same with what its preset stands for in place of the defaults, where it names one.
+fn with_preset(config: Config, text: &str) -> Config {
+    let preset = Respond::of(config.respond.preset);
+    if preset == Respond::default() {
+        return config;
+    }
+    let mut whole =
+        Table::try_from(Config { respond: preset, ..Config::default() }).expect("a configuration is a table");
+    overlay(&mut whole, text.parse().expect("it was read before"));
+    Value::Table(whole).try_into().expect("each value was read before")
 }
 
 /// Checks what one value says of another.
@@ -254,7 +271,7 @@ mod tests {
         let cases = [
             (
                 "[respond]\nautonomi = \"auto\"",
-                "2:1: respond.autonomi: there is no such key; allowed here: autonomy, never_block, cap_per_minute, cap_per_hour, pause_seconds, max_prefix_v4, max_prefix_v6, ttl_growth, queue_seconds, approval_seconds, ttl_max_seconds",
+                "2:1: respond.autonomi: there is no such key; allowed here: preset, autonomy, never_block, cap_per_minute, cap_per_hour, cap_share_ppm, learn_hours, pause_seconds, max_prefix_v4, max_prefix_v6, ttl_growth, queue_seconds, approval_seconds, ttl_max_seconds",
                 Some("did you mean `autonomy`?"),
             ),
             (

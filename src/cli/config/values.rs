@@ -16,6 +16,19 @@ pub enum Autonomy {
     Auto,
 }
 
+/// Values that go together, for what is done against a threat; each may be set by itself too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Nothing is done: people are told.
+    Monitor,
+    /// What would be done is queued for a person.
+    #[default]
+    Cautious,
+    /// Addresses are blocked, more of them and for longer.
+    Aggressive,
+}
+
 /// Where the reading of a file begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +83,7 @@ macro_rules! as_word {
 
 as_word! {
     Autonomy { Alert = "alert", Propose = "propose", Auto = "auto" }
+    Preset { Monitor = "monitor", Cautious = "cautious", Aggressive = "aggressive" }
     StartAt { Cursor = "cursor", Start = "start", End = "end" }
     BackendName { Nftables = "nftables", Iptables = "iptables" }
     LogFormat { Text = "text", Json = "json" }
@@ -186,6 +200,14 @@ where
 
 pub(super) fn minutes_cap<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     between(d, 1, 1_000_000)
+}
+
+pub(super) fn share<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    between(d, 1, 1_000_000)
+}
+
+pub(super) fn hours<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    between(d, 0, 8_760)
 }
 
 pub(super) fn network_v4<'de, D: Deserializer<'de>>(d: D) -> Result<u8, D::Error> {

@@ -2,6 +2,7 @@
 
 use super::approval::{self, Approved, title};
 use super::backend::{Arming, no_window};
+use super::caps::{Caps, learns_until};
 use super::plan::{Plan, Refused, judged, plan};
 use super::recover::recover;
 use super::site::{Hold, Site, failure};
@@ -11,7 +12,7 @@ use super::{Args, blocks, transaction, watchdog};
 use crate::cli::{Exit, Failure, Out, Shell, Signals};
 use crate::packet::AddressSpec;
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
-use crate::respond::{Admission, Autonomy, Breaker, Cap, Decision, Facts, Growth, TimedBlock, decide, judge};
+use crate::respond::{Admission, Autonomy, Decision, Facts, Growth, TimedBlock, decide, judge};
 use crate::state::{DeploymentRow, Queued};
 use crate::sys::clock;
 use jiff::SignedDuration;
@@ -25,16 +26,12 @@ const BEATS: usize = 3;
 /// Why what was approved is not done any more.
 const CHANGED: &str = "the rules of this host have changed since it was approved";
 
-/// Where the state keeps the end and the cause of the breaker's pause.
-const PAUSED_UNTIL: &str = "breaker_until";
-const PAUSED_WHY: &str = "breaker_why";
-
 /// Where proposals for this host are decided and done.
 pub struct Desk<'a> {
     shell: &'a Shell,
     args: &'a Args,
     site: Site,
-    breaker: Breaker,
+    caps: Caps,
 }
 
 impl<'a> Desk<'a> {
@@ -49,8 +46,8 @@ impl<'a> Desk<'a> {
             recover(&mut site)?.tell(shell, &mut shell.out());
         }
         args.backend.as_deref().map_or(Ok(()), |name| site.use_backend(name))?;
-        let breaker = breaker(&site)?;
-        Ok(Self { shell, args, site, breaker })
+        let caps = Caps::open(&site)?;
+        Ok(Self { shell, args, site, caps })
     }
 
     /// The right to change the firewall, where it is to be changed.
@@ -78,15 +75,11 @@ impl<'a> Desk<'a> {
         self.site.look_around(self.shell);
         self.site.is_seen()?;
         let timed = timed(&self.site, proposal);
-        let wanted = timed.as_ref().map_or(0, Vec::len);
         let level = self.autonomy();
         let admission = match (level, &timed) {
-            (Autonomy::Auto, Ok(_)) => self.breaker.ask(clock::now(), u32::try_from(wanted).unwrap_or(u32::MAX)),
+            (Autonomy::Auto, Ok(timed)) => self.caps.ask(&mut self.site, proposal, timed, self.args.dry_run)?,
             _ => Admission::Admitted,
         };
-        if let Admission::Tripped { until, reason } = &admission {
-            self.remember_pause(*until, reason)?;
-        }
         // Of blocks for a time it is known what they do, and nothing waits for its computing.
         let looked = timed.is_err() && level != Autonomy::Alert;
         let effect = if looked { approval::effect(self.site.backend, proposal) } else { None };
@@ -101,7 +94,12 @@ impl<'a> Desk<'a> {
         };
         let verdict = decide(level, &judge(&facts), timed.is_ok(), &admission);
         match verdict.decision {
-            Decision::Act => self.block(std::slice::from_ref(proposal), Some(hold.as_ref()), out),
+            Decision::Act => match learns_until(&mut self.site, self.args.dry_run)? {
+                Some(end) => {
+                    self.tell(proposal, &format!("not done (it only learns until {end}; then it would be)"), out)
+                }
+                None => self.block(std::slice::from_ref(proposal), Some(hold.as_ref()), out),
+            },
             Decision::Queue => {
                 let never = |block: &TimedBlock| self.site.never.forbids(&block.address).is_some();
                 match &timed {
@@ -114,17 +112,6 @@ impl<'a> Desk<'a> {
             }
             Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
         }
-    }
-
-    /// Keeps the breaker's pause for the next process.
-    fn remember_pause(&mut self, until: Timestamp, reason: &str) -> Result<(), Failure> {
-        if self.args.dry_run {
-            return Ok(());
-        }
-        let change = self.site.begin()?;
-        change.set(PAUSED_UNTIL, &until.to_string()).map_err(failure)?;
-        change.set(PAUSED_WHY, reason).map_err(failure)?;
-        change.commit().map_err(failure)
     }
 
     /// Puts a proposal into the queue and tells people.
@@ -215,11 +202,8 @@ impl<'a> Desk<'a> {
         }
         let row = blocks::withdraw(&mut self.site, standing, results)?;
         tracing::info!(deployment = %row.id, "taken back");
-        let pause = SignedDuration::from_secs(self.site.config.respond.pause_seconds.into());
-        let until = clock::now().checked_add(pause).unwrap_or(clock::now());
-        let why = format!("the heartbeat failed after deployment {}; nothing is blocked until {until}", row.id);
-        self.remember_pause(until, &why)?;
-        self.breaker = breaker(&self.site)?;
+        let cause = format!("the heartbeat failed after deployment {}", row.id);
+        let why = self.caps.trip(&mut self.site, &cause)?;
         out.record(&row.record());
         out.record(&Alert { level: Severity::Critical, message: why, assessment: None, run: row.run });
         out.ends(Exit::PutBack);
@@ -469,19 +453,4 @@ fn configured(level: crate::cli::config::Autonomy) -> Autonomy {
         crate::cli::config::Autonomy::Propose => Autonomy::Propose,
         crate::cli::config::Autonomy::Auto => Autonomy::Auto,
     }
-}
-
-/// The rate cap as the state remembers it: a new process does not begin with an empty count.
-fn breaker(site: &Site) -> Result<Breaker, Failure> {
-    let respond = &site.config.respond;
-    let cap = Cap { per_minute: respond.cap_per_minute, per_hour: respond.cap_per_hour };
-    let hour_ago = clock::now().checked_sub(SignedDuration::from_hours(1)).unwrap_or(clock::now());
-    let earlier = site.state.block_times(hour_ago).map_err(failure)?;
-    let breaker = Breaker::new(cap, respond.pause_seconds, earlier);
-    let until = site.state.setting(PAUSED_UNTIL).map_err(failure)?.and_then(|text| text.parse::<Timestamp>().ok());
-    let why = site.state.setting(PAUSED_WHY).map_err(failure)?.unwrap_or_default();
-    Ok(match until.filter(|until| *until > clock::now()) {
-        Some(until) => breaker.paused_until(until, &why),
-        None => breaker,
-    })
 }

@@ -7,6 +7,7 @@ pub(super) mod approval;
 mod backend;
 mod blocks;
 mod boot;
+mod caps;
 mod desk;
 mod plan;
 mod protect;

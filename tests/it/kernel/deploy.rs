@@ -386,31 +386,6 @@ fn a_lapsed_window_of_a_lost_state_stands_in_nobodys_way() {
 }
 
 #[test]
-fn more_blocks_than_the_cap_allows_are_told_and_not_made() {
-    in_namespace(|host| {
-        let site = Site::new(host);
-        let config = site.dir.path().join("afo.toml");
-        std::fs::write(&config, "[respond]\ncap_per_minute = 2\n").expect("written");
-        let machine = |n: u8| {
-            let ban = BAN_PEER.replace("203.0.113.2", &format!("198.51.100.{n}")).replace("b1", &format!("b{n}"));
-            let origin = r#""origin":{"by":"daemon","assessment":"a1"},"ok":true"#;
-            proposal(&format!("p{n}"), &ban).replace(r#""ok":true"#, origin)
-        };
-        let input: String = (1..=4).map(machine).collect();
-        let arguments = ["--autonomy", "auto", "--config", config.to_str().expect("UTF-8")];
-        let out = site.deploy(&arguments, &input);
-        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
-        let set = host.sh("nft list set inet afo block4");
-        assert!(set.contains("198.51.100.1 ") && set.contains("198.51.100.2 "), "{set}");
-        assert!(!set.contains("198.51.100.3 ") && !set.contains("198.51.100.4 "), "{set}");
-        assert_eq!(words(&out).matches("\"kind\":\"alert\"").count(), 2, "{}", words(&out));
-        let later = site.deploy(&arguments, &machine(5));
-        assert_eq!(later.status.code(), Some(1), "the pause outlives the process: {}", words(&later));
-        site.is_settled();
-    });
-}
-
-#[test]
 fn a_full_or_read_only_state_leaves_the_firewall_as_it_was() {
     in_namespace(|host| {
         let site = Site::new(host);

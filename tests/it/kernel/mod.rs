@@ -7,6 +7,7 @@
 mod addresses;
 mod approval;
 mod audit;
+mod caps;
 mod context;
 mod corpus;
 mod crash;
