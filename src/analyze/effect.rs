@@ -96,7 +96,12 @@ impl Changed {
         let established: Vec<_> = self.dropped.iter().filter_map(Piece::established).collect();
         let mut cut = classes(&established, atoms);
         cut.extend(self.cut.iter().cloned());
-        Effect { newly_dropped: all(false, &self.dropped), newly_accepted: all(true, &self.accepted), cut }
+        Effect {
+            newly_dropped: all(false, &self.dropped),
+            newly_accepted: all(true, &self.accepted),
+            cut,
+            ending: None,
+        }
     }
 }
 

@@ -259,10 +259,25 @@ fn findings_of(r: &Proposal, s: Style) -> String {
         };
         lines.extend(classes("newly dropped:", &effect.newly_dropped));
         lines.extend(classes("newly accepted:", &effect.newly_accepted));
-        lines.extend(classes("open connections end:", &effect.cut));
+        match &effect.ending {
+            Some(ending) => lines.extend(ends(ending, s)),
+            None => lines.extend(classes("open connections end:", &effect.cut)),
+        }
     }
     lines.extend(r.advice.iter().map(|a| format!("{} {}", s.dim("advice:"), s.plain(a))));
     lines.into_iter().map(|line| format!("\n  {line}")).collect()
+}
+
+/// The open connections that end, each of which is named.
+fn ends(ending: &record::Ending, s: Style) -> Vec<String> {
+    let more = ending.count.saturating_sub(ending.examples.len() as u64);
+    let head = match ending.count {
+        0 => s.dim("no open connection ends"),
+        1 => s.warn("an open connection ends:"),
+        count => s.warn(&format!("{count} open connections end:")),
+    };
+    let named = ending.examples.iter().map(|one| format!("  {}", s.plain(one)));
+    std::iter::once(head).chain(named).chain((more > 0).then(|| format!("  and {more} more"))).collect()
 }
 
 /// A set of packets, one of them, and the rules that decide before and after.

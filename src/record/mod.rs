@@ -26,8 +26,8 @@ pub use finding::{Finding, FindingType, Place, Witness};
 pub use id::{content_id, time_id};
 pub use notice::{Alert, ErrorRecord};
 pub use proposal::{
-    Approval, ApprovalStatus, Assumption, By, Change, ChangeOp, Conflict, ConflictType, Conflicts, Effect, Generator,
-    Origin, PacketClass, Placement, Proposal, Refusal, Rendered, Risk, Validation, ValidationError,
+    Approval, ApprovalStatus, Assumption, By, Change, ChangeOp, Conflict, ConflictType, Conflicts, Effect, Ending,
+    Generator, Origin, PacketClass, Placement, Proposal, Refusal, Rendered, Risk, Validation, ValidationError,
 };
 pub use question::{Choice, Choosable, Question, Request};
 pub use wire::{Peek, Unreadable, VERSION, enrich, parse, peek, to_line};

@@ -286,6 +286,19 @@ pub struct Effect {
     /// Of what is newly dropped the packets of connections that are established: those that are open now end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<PacketClass>,
+    /// The connections that are open on this host now and would end; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// Open connections that end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Ending {
+    /// How many.
+    pub count: u64,
+    /// The first of them: protocol, who began it, who answers.
+    #[serde(default)]
+    pub examples: Vec<String>,
 }
 
 /// A set of packets in words, with one of them.

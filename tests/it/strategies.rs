@@ -482,11 +482,10 @@ mod proposal {
     }
 
     fn effect() -> impl Strategy<Value = Effect> {
-        (few(class()), few(class()), few(class())).prop_map(|(newly_dropped, newly_accepted, cut)| Effect {
-            newly_dropped,
-            newly_accepted,
-            cut,
-        })
+        let ending = (any::<u64>(), few(text())).prop_map(|(count, examples)| Ending { count, examples });
+        (few(class()), few(class()), few(class()), of(ending)).prop_map(
+            |(newly_dropped, newly_accepted, cut, ending)| Effect { newly_dropped, newly_accepted, cut, ending },
+        )
     }
 
     fn approval() -> impl Strategy<Value = Approval> {

@@ -1,6 +1,6 @@
 //! What waits for a person: shown with everything that is computed of it anew, approved for the rules as they are now, deployed once.
 
-use super::backend::Backend;
+use super::ending::ending;
 use super::plan::plan;
 use super::site::{Site, failure};
 use super::split::{split, timed};
@@ -74,15 +74,27 @@ pub fn stored(site: &Site, queued: &Queued) -> Result<Proposal, Failure> {
     Ok(Proposal { approval: Some(queued.approval(clock::now())), ..brought(site, queued)? })
 }
 
-/// What a proposal changes, as far as it can be computed now.
-pub fn effect(backend: &dyn Backend, proposal: &Proposal) -> Option<Effect> {
-    let live = Against::new(Cow::Owned(backend.live().ok()?));
-    Some(conflicts::conflicts(proposal, &live, Budget::default()).effect)
+/// What a proposal changes and which open connections it ends, as far as that can be computed now.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn effect(site: &Site, proposal: &Proposal) -> Result<Option<Effect>, Failure> {
+    let Ok(live) = site.backend.live() else { return Ok(None) };
+    let ending = ending(site, proposal, &live)?;
+    let effect = conflicts::conflicts(proposal, &Against::new(Cow::Owned(live)), Budget::default()).effect;
+    Ok(Some(Effect { ending, ..effect }))
 }
 
-/// The open connections that an effect ends, in words.
+/// What an effect ends, in words: the open connections where they are known, else every packet class of open ones.
 pub fn cut(effect: &Effect) -> Vec<String> {
-    effect.cut.iter().map(|class| class.text.clone()).collect()
+    match &effect.ending {
+        Some(ending) => {
+            let more = ending.count.saturating_sub(ending.examples.len() as u64);
+            let more = (more > 0).then(|| format!("{more} more open connections"));
+            ending.examples.iter().cloned().chain(more).collect()
+        }
+        None => effect.cut.iter().map(|class| class.text.clone()).collect(),
+    }
 }
 
 /// Computes all that is to be known of an entry of the queue, against the rules that hold now.
@@ -102,8 +114,11 @@ pub fn card(site: &Site, queued: Queued) -> Result<Card, Failure> {
 }
 
 fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Result<Card, Failure> {
-    let live = Against::new(Cow::Owned(site.backend.live()?));
-    let judged = conflicts::conflicts(&proposal, &live, Budget::default());
+    let live = site.backend.live()?;
+    let ending = ending(site, &proposal, &live)?;
+    let live = Against::new(Cow::Owned(live));
+    let mut judged = conflicts::conflicts(&proposal, &live, Budget::default());
+    judged.effect.ending = ending;
     let timed = timed(site, &proposal);
     let cut = cut(&judged.effect);
     let risk = judge(&Facts {

@@ -82,7 +82,7 @@ impl<'a> Desk<'a> {
         };
         // Of blocks for a time it is known what they do, and nothing waits for its computing.
         let looked = timed.is_err() && level != Autonomy::Alert;
-        let effect = if looked { approval::effect(self.site.backend, proposal) } else { None };
+        let effect = if looked { approval::effect(&self.site, proposal)? } else { None };
         let cut = effect.as_ref().map(approval::cut);
         let facts = Facts {
             effect: effect.as_ref(),

@@ -9,6 +9,7 @@ mod blocks;
 mod boot;
 mod caps;
 mod desk;
+mod ending;
 mod plan;
 mod protect;
 mod recover;

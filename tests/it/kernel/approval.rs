@@ -92,9 +92,12 @@ fn what_a_person_approves_of_is_done_once() {
         assert_eq!(listed.lines().count(), 1, "the same twice waits once: {listed}");
         assert!(listed.contains(r#""approval":{"status":"pending"}"#), "{listed}");
         let shown = text(&site.afo("afo-queue", &["show", "--format", "text"], ""));
-        for words in
-            ["newly dropped: input: tcp", "brought by ", "(mcp): risk red: ", "to take it back: the rules go back"]
-        {
+        for words in [
+            "newly dropped: input: tcp",
+            "no open connection ends",
+            "(mcp): the autonomy level is propose",
+            "to take it back: the rules go back",
+        ] {
             assert!(shown.contains(words), "{words}: {shown}");
         }
         let record = site.approved();
@@ -158,5 +161,39 @@ fn an_approval_is_for_these_rules_on_this_ruleset() {
         assert_eq!(out.status.code(), Some(4), "nobody confirmed: {}", text(&out));
         assert!(!site.has_rule());
         site.is_whole();
+    });
+}
+
+#[test]
+fn the_open_connections_that_would_end_are_named() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let peer = host.peer("veth0", [203, 0, 113, 1].into(), [203, 0, 113, 2].into(), 24);
+        let server = std::net::SocketAddr::from(([203, 0, 113, 1], 7777));
+        let listener = std::net::TcpListener::bind(server).expect("a port");
+        let client = peer.inside(move || std::net::TcpStream::connect(server).expect("connected"));
+        let taken = listener.accept().expect("a client");
+        site.queued();
+        let shown = site.afo("afo-queue", &["show", "--json"], "");
+        let shown: Value = serde_json::from_slice(&shown.stdout).expect("a proposal");
+        let named = format!("tcp {} > {server}", taken.1);
+        assert_eq!(shown["effect"]["ending"], serde_json::json!({ "count": 1, "examples": [named] }));
+        assert_eq!(shown["risk"], "red");
+        let card = site.afo("afo-queue", &["show", "--format", "text"], "");
+        assert!(text(&card).contains(&format!("an open connection ends:\n    {named}")), "{}", text(&card));
+        drop((client, taken));
+    });
+}
+
+/// Nothing is open, nothing is opened: there is no risk in it, and a person is asked all the same.
+#[test]
+fn what_ends_nothing_is_green() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        site.queued();
+        let shown = site.afo("afo-queue", &["show", "--json"], "");
+        let shown: Value = serde_json::from_slice(&shown.stdout).expect("a proposal");
+        assert_eq!(shown["effect"]["ending"]["count"], 0, "{shown}");
+        assert_eq!(shown["risk"], "green", "{shown}");
     });
 }

@@ -145,6 +145,10 @@ impl Backend for External {
         self.0.name()
     }
 
+    fn is_of_this_kernel(&self) -> bool {
+        false
+    }
+
     fn observe(&self) -> Result<Kernel, Failure> {
         let (listed, mark) = self.look()?;
         let Some(mark) = mark else { return Ok(Kernel::default()) };

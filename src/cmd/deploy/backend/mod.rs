@@ -62,6 +62,11 @@ pub trait Backend: Debug + Sync {
     /// The name in `--backend` and in the journal.
     fn name(&self) -> &'static str;
 
+    /// Whether its rules are this kernel's: the connections of this host then go through them.
+    fn is_of_this_kernel(&self) -> bool {
+        true
+    }
+
     /// What recovery needs to know of the kernel, asked afresh each time.
     ///
     /// # Errors
