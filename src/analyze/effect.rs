@@ -38,6 +38,7 @@ pub(super) struct Changed {
     told: Vec<(bool, Cell, PacketClass)>,
     rest: Vec<(bool, PacketClass)>,
     cut: Vec<PacketClass>,
+    translated: Vec<Piece>,
 }
 
 impl Changed {
@@ -45,6 +46,11 @@ impl Changed {
     pub(super) fn add(&mut self, accepts: bool, direction: Direction, cell: Cell, before: String, after: String) {
         let list = if accepts { &mut self.accepted } else { &mut self.dropped };
         list.push(Piece { direction, cell: whole_families(cell), before, after });
+    }
+
+    /// Notes packets that go elsewhere or come from elsewhere than before, and by which rule.
+    pub(super) fn translated(&mut self, direction: Direction, cell: Cell, after: String) {
+        self.translated.push(Piece { direction, cell: whole_families(cell), before: String::new(), after });
     }
 
     /// Notes packets of which some change their fate, nobody computed which.
@@ -100,6 +106,7 @@ impl Changed {
             newly_dropped: all(false, &self.dropped),
             newly_accepted: all(true, &self.accepted),
             cut,
+            translated: classes(&self.translated, atoms),
             ending: None,
         }
     }
@@ -145,7 +152,7 @@ fn packet_class(direction: Direction, cell: &Cell, pieces: &[Piece], atoms: &Ato
     PacketClass {
         text: class(direction, &whole(cell), atoms),
         example,
-        before: piece.map(|p| p.before.clone()),
+        before: piece.map(|p| p.before.clone()).filter(|words| !words.is_empty()),
         after: piece.map(|p| p.after.clone()),
     }
 }

@@ -3,7 +3,9 @@
 use super::ban::is_ban;
 use crate::packet::{AddressSpec, Bits, Cell, InterfacePattern, NO_MAC, NO_VLAN, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Line, Outcome, Unread, Verdict, name_number, name_range};
-use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Over, Rule, Translation, mark_bits};
+use crate::rule::{
+    Action, ConnectionState, Direction, FamilyMatch, Landing, OneOf, Over, Rule, Translation, mark_bits,
+};
 use std::net::IpAddr;
 
 /// The condition of a rule that holds for a time.
@@ -49,10 +51,34 @@ fn verdict(rule: &Rule) -> Outcome {
         Action::Drop => Verdict::Drop,
         Action::Reject => Verdict::Reject,
         Action::Log => return Outcome::Next,
-        Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => {
-            Verdict::Translate(Translation::open(rule.action.to_string()))
-        }
+        Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => Verdict::Translate(translation(rule)),
     })
+}
+
+/// What a rule makes of its packets, in nft's words.
+fn translation(rule: &Rule) -> Translation {
+    let nat = rule.nat.clone().unwrap_or_default();
+    let family = match nat.address.map(|address| address.first()) {
+        Some(IpAddr::V4(_)) => " ip",
+        Some(IpAddr::V6(_)) => " ip6",
+        None => "",
+    };
+    let address = nat.address.map(|address| address.to_string()).unwrap_or_default();
+    let port = nat.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let to = if rule.nat.is_some() { " to " } else { "" };
+    let text = format!("{}{family}{to}{address}{port}", rule.action);
+    if !rule.action.leads() {
+        return Translation::of_source(text);
+    }
+    let lands = |one: Option<u128>| one.map_or(Landing::Open, Landing::To);
+    let address = match nat.address {
+        // An interface's own address, of which nobody knows here.
+        _ if rule.action == Action::Redirect => Landing::Open,
+        None => Landing::Kept,
+        Some(address) => lands(address.as_single().map(number)),
+    };
+    let port = nat.port.map_or(Landing::Kept, |port| lands(port.as_single().map(u128::from)));
+    Translation { text, address, port }
 }
 
 /// What a line of a proposed rule is called.
@@ -90,7 +116,9 @@ fn chosen_wide<T>(list: &OneOf<T>, values: Ranges, all: &Ranges) -> Ranges {
 
 /// One product per address family, as far as the lists leave packets of it.
 fn addresses(rule: &Rule) -> Vec<Cell> {
+    let to = rule.nat.as_ref().and_then(|nat| nat.address);
     (0..2)
+        .filter(|family| to.is_none_or(|address| u8::from(address.first().is_ipv6()) == *family))
         .filter(|family| match rule.family {
             FamilyMatch::Any => true,
             FamilyMatch::Ipv4 => *family == 0,

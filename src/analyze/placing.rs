@@ -175,7 +175,7 @@ impl<'a> Placing<'a> {
 }
 
 /// The base chains of AFO's policy, and those of its blocks.
-const POLICY: [&str; 5] = ["input", "forward", "output", "dstnat", "srcnat"];
+const POLICY: [&str; 6] = ["input", "forward", "output", "dstnat", "dstnat_output", "srcnat"];
 const BLOCKS: [&str; 3] = ["blocks", "blocks_output", "blocks_forward"];
 
 /// A base chain of AFO's.
@@ -202,6 +202,9 @@ fn stands(rule: &Rule) -> Vec<Stand> {
         };
     }
     vec![match (rule.action, rule.direction) {
+        (Action::Dnat | Action::Redirect, Direction::Output) => {
+            stand("dstnat_output", ChainKind::Nat, Hook::Output, -105)
+        }
         (Action::Dnat | Action::Redirect, _) => stand("dstnat", ChainKind::Nat, Hook::Prerouting, -105),
         (Action::Snat | Action::Masquerade, _) => stand("srcnat", ChainKind::Nat, Hook::Postrouting, 95),
         (_, Direction::Input) => stand("input", ChainKind::Filter, Hook::Input, -5),

@@ -120,6 +120,10 @@ capabilities! {
     EveryTcpFlag = "every-tcp-flag",
     /// Lists of any length at no cost.
     Sets = "sets",
+    /// Rules that hold at some hours of the week.
+    Hours = "hours",
+    /// Translation of addresses and ports.
+    Nat = "nat",
     /// Rules and blocks that the kernel ends by itself.
     Timed = "timed",
     /// A window that the kernel itself closes, whichever process has died.

@@ -12,6 +12,7 @@ mod external;
 pub mod r#gen;
 mod held;
 mod host;
+pub(crate) mod hours;
 pub mod log;
 mod places;
 pub mod queue;

@@ -1,5 +1,6 @@
 //! afo-render: the rules of a proposal in a firewall's own language.
 
+use super::hours::in_utc;
 use super::{config, external};
 use crate::backend::external::is_name;
 use crate::backend::{self, Backend, Extent, Native, Refused};
@@ -16,7 +17,8 @@ use std::collections::BTreeSet;
 /// kernel ends by itself, every rule carries its id and a counter. For iptables and ip6tables it is a text of chains of AFO's
 /// own, to be loaded with `--noflush`: they stand first in the built-in chains, and nothing else of the table is touched. Each
 /// of the two has the part of the rules that is of its address family; a rule of both goes into both. A rate per source keeps
-/// 65,535 sources; packets of more than these nftables lets share one rate, and iptables drops. What the backend
+/// 65,535 sources; packets of more than these nftables lets share one rate, and iptables drops. Hours are written in UTC, as the kernel
+/// compares them, by what the clocks of their zone show now; afo-deploy writes them again when those change. What the backend
 /// cannot do exactly is refused: the proposal then has `ok: false` and an error that names rule, field, value and what is
 /// allowed. afo-deploy trusts none of it and renders again, together with the rules that are confirmed.
 ///
@@ -106,7 +108,7 @@ pub fn known_backend(name: &str) -> Result<&'static dyn Backend, Failure> {
 /// Every refusal, each with rule, field, value and what is allowed.
 pub fn native(proposal: &Proposal, backend: &dyn Backend) -> Result<Native, Vec<Refused>> {
     let (rules, elsewhere) = standing_alone(proposal);
-    let mut native = backend.render(&rules, Extent::Rules)?;
+    let mut native = backend.render(&in_utc(&rules)?, Extent::Rules)?;
     native.placement.iter_mut().for_each(|placed| {
         if let Some((_, position)) = elsewhere.iter().find(|(id, _)| *id == placed.rule) {
             placed.why = format!("{position} is not in this proposal; afo-deploy puts the rule there");
@@ -211,7 +213,7 @@ impl Stage for Text<'_> {
             self.shell.note("no rules in the input");
             return Ok(());
         }
-        match self.backend.render(&self.rules, Extent::Host) {
+        match in_utc(&self.rules).and_then(|rules| self.backend.render(&rules, Extent::Host)) {
             Ok(native) => {
                 native.elsewhere.iter().for_each(|words| self.shell.note(words));
                 out.text(&native.text);

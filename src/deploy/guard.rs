@@ -2,7 +2,7 @@
 //! know of a packet counts as matching.
 
 use crate::packet::{AddressSpec, Bits, Cell, Family, IcmpType, Narrow, PortRange, Protocol, Ranges, Wide};
-use crate::rule::{ConnectionState, Direction, FamilyMatch, OneOf, Rule};
+use crate::rule::{Action, ConnectionState, Direction, FamilyMatch, OneOf, Rule};
 use std::net::IpAddr;
 
 /// Packets that must get through. What is not known matches everything.
@@ -78,10 +78,10 @@ pub struct Hit<'a> {
     pub flow: &'a Flow,
 }
 
-/// The first of `rules` that may deny packets of one of `flows`.
+/// The first of `rules` that may deny packets of one of `flows`, or make a new connection of it another one.
 pub fn first_hit<'a>(rules: &'a [Rule], flows: &'a [Flow]) -> Option<Hit<'a>> {
-    let denials = rules.iter().filter(|rule| rule.enabled && may_deny(rule));
-    denials.flat_map(|rule| flows.iter().map(move |flow| Hit { rule, flow })).find(|hit| may_match(hit.rule, hit.flow))
+    let harmful = rules.iter().filter(|rule| rule.enabled && (may_deny(rule) || may_divert(rule)));
+    harmful.flat_map(|rule| flows.iter().map(move |flow| Hit { rule, flow })).find(|hit| may_match(hit.rule, hit.flow))
 }
 
 /// Whether a rule keeps packets from their way; one with a limit does so beyond its rate, whatever its action.
@@ -89,8 +89,20 @@ fn may_deny(rule: &Rule) -> bool {
     rule.action.denies() || rule.rate_limit.is_some()
 }
 
-fn may_match(rule: &Rule, flow: &Flow) -> bool {
+/// Whether a rule leads packets elsewhere, or gives what this host sends another address. A masquerade gives it one of this host's, and
+/// what only passes through is no flow of the administrator's.
+fn may_divert(rule: &Rule) -> bool {
+    rule.action.leads() || rule.action == Action::Snat && rule.direction == Direction::Output
+}
+
+/// Whether the packets of a flow come to a rule at all. What comes in is led elsewhere before it is known whether it is for this host.
+fn comes_to(rule: &Rule, flow: &Flow) -> bool {
     rule.direction == flow.direction
+        || rule.action.leads() && rule.direction == Direction::Forward && flow.direction == Direction::Input
+}
+
+fn may_match(rule: &Rule, flow: &Flow) -> bool {
+    comes_to(rule, flow)
         && family_matches(rule.family, flow)
         && addresses_match(&rule.source_address, flow.source)
         && addresses_match(&rule.destination_address, flow.destination)

@@ -286,6 +286,9 @@ pub struct Effect {
     /// Of what is newly dropped the packets of connections that are established: those that are open now end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<PacketClass>,
+    /// Packets that begin a connection and go elsewhere or come from elsewhere than before: what proposed rules translate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub translated: Vec<PacketClass>,
     /// The connections that are open on this host now and would end; absent where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,

@@ -57,6 +57,7 @@ fn against_green(facts: &Facts<'_>) -> Vec<String> {
         None => reasons.push("what it changes could not be computed".into()),
         Some(effect) => {
             reasons.extend(effect.newly_accepted.iter().map(|class| format!("it newly accepts {}", class.text)));
+            reasons.extend(effect.translated.iter().map(|class| format!("it translates {}", class.text)));
         }
     }
     let drops = facts.effect.is_none_or(|effect| !effect.newly_dropped.is_empty());
@@ -141,6 +142,9 @@ mod tests {
         assert_eq!(judged(facts(&Effect::default(), &never, Err(&other))).risk, Risk::Green);
         assert_eq!(judged(facts(&drops, &never, Err(&other))).risk, Risk::Red);
         assert_eq!(judged(Facts { cut: Some(&[]), ..facts(&drops, &never, Err(&other)) }).risk, Risk::Green);
+        let leads = Effect { translated: vec![class("tcp 8080")], ..Effect::default() };
+        let led = judged(Facts { cut: Some(&[]), ..facts(&leads, &never, Err(&other)) });
+        assert_eq!((led.risk, led.reasons[0].as_str()), (Risk::Red, "it translates tcp 8080"));
         let cut = ["the ssh session from 192.0.2.7".to_owned()];
         let cuts = judged(Facts { cut: Some(&cut), ..facts(&drops, &never, Err(&other)) });
         assert_eq!(cuts.reasons, ["it cuts the ssh session from 192.0.2.7", "it is no timed block: it holds no rules"]);

@@ -53,6 +53,16 @@ impl Action {
     pub fn denies(self) -> bool {
         matches!(self, Self::Drop | Self::Reject)
     }
+
+    /// Whether addresses or ports of the packet are translated.
+    pub fn translates(self) -> bool {
+        self.leads() || matches!(self, Self::Snat | Self::Masquerade)
+    }
+
+    /// Whether the packet is led elsewhere than it was sent to: dnat and redirect.
+    pub fn leads(self) -> bool {
+        matches!(self, Self::Dnat | Self::Redirect)
+    }
 }
 
 words! {
@@ -190,6 +200,7 @@ as_text!(Mark, "a packet mark, `0x1`, or with a mask, `0x1/0xff`");
 /// Where network address translation sends a packet, or what it lets it come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Nat {
+    /// One address, or a range of which any is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<AddressSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,7 +30,7 @@ pub use list::OneOf;
 pub use packet::{Packet, address_of};
 pub use packet_text::{flag_words, status_words};
 pub use position::Position;
-pub use schedule::{ClockTime, Schedule, Weekday};
+pub use schedule::{ClockTime, Hours, Schedule, Weekday};
 pub use translation::{DNAT_STATUS, Landing, Translation, Turned};
 pub use unread::mark_bits;
 
@@ -47,6 +47,7 @@ pub struct Rule {
     /// Names the rule for ever; the kernel's comment carries it.
     pub id: Id,
     pub action: Action,
+    /// Of a dnat or redirect `output` is what this host sends, the others what comes in; of a snat or masquerade it is what leaves.
     pub direction: Direction,
     #[serde(default, skip_serializing_if = "FamilyMatch::is_any")]
     pub family: FamilyMatch,
@@ -85,6 +86,7 @@ pub struct Rule {
     pub log: Option<Log>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_with: Option<RejectWith>,
+    /// Where dnat and redirect lead packets, and what snat and masquerade let them come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat: Option<Nat>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub enum NotRun {
     Failed(String, io::Error),
 }
 
-/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale; ends it after `limit`.
+/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale and in UTC; ends it after `limit`.
 ///
 /// # Errors
 /// When it is missing, cannot be started, or takes longer.
@@ -35,7 +35,13 @@ pub fn run(program: &str, arguments: &[&str], input: &[u8], limit: Duration) -> 
         _ => NotRun::Failed(program.to_owned(), e),
     };
     let mut command = Command::new(program);
-    command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let writer = feed(child.stdin.take(), input.to_vec());

@@ -483,8 +483,14 @@ mod proposal {
 
     fn effect() -> impl Strategy<Value = Effect> {
         let ending = (any::<u64>(), few(text())).prop_map(|(count, examples)| Ending { count, examples });
-        (few(class()), few(class()), few(class()), of(ending)).prop_map(
-            |(newly_dropped, newly_accepted, cut, ending)| Effect { newly_dropped, newly_accepted, cut, ending },
+        (few(class()), few(class()), few(class()), few(class()), of(ending)).prop_map(
+            |(newly_dropped, newly_accepted, cut, translated, ending)| Effect {
+                newly_dropped,
+                newly_accepted,
+                cut,
+                translated,
+                ending,
+            },
         )
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Compared {
     pub(super) pieces: Pieces,
     /// What was not compared, and why.
     pub(super) open: Vec<String>,
+    /// Translations of which nobody knows whether they lead to the same place.
+    pub(super) elsewhere: BTreeSet<String>,
     /// The packets that there can be.
     possible: Vec<(Direction, Cell)>,
 }
@@ -92,9 +94,8 @@ pub(super) fn compare(
         }
         all.push((direction, possible));
     }
-    open.extend(std::mem::take(&mut comparing.open));
     open.extend(unread(before, after));
-    Compared { pieces: comparing.pieces, open, possible: all }
+    Compared { pieces: comparing.pieces, open, elsewhere: comparing.open, possible: all }
 }
 
 fn not_laid(direction: Direction, why: &Unlaid) -> String {
@@ -269,7 +270,8 @@ fn apart(mut cells: Vec<Cell>, meter: &mut Meter) -> Result<Vec<Cell>, Exhausted
 }
 
 fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Ruleset), wanted: Wanted) -> Answer {
-    let Compared { pieces, open, possible } = compared;
+    let Compared { pieces, mut open, elsewhere, possible } = compared;
+    open.extend(elsewhere);
     let sure = pieces.has_sure(terms);
     let possible = |direction| possible.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
     let (mut classes, more) = pieces.classes(terms, (Some(before), after), &possible);

@@ -91,6 +91,10 @@ impl<'a> Judge<'a> {
 
     /// Judges a rule where it is put: part by part where few others are on its way, else as a whole.
     pub(super) fn placed(&mut self, rule: &Rule, places: &[Stood]) {
+        if rule.action.translates() {
+            // What becomes of its packets is found out of them as they are sent.
+            return self.not_understood(rule);
+        }
         if let Err(why) = self.on_routes(rule, places) {
             self.found.items.push(not_laid(rule, &why));
         }
@@ -202,8 +206,7 @@ impl<'a> Judge<'a> {
         let named = match rule.action {
             Action::Accept => self.accept(rule, &stands),
             Action::Drop | Action::Reject => self.deny(rule, &stands),
-            Action::Log => None,
-            _ => Some(translated(rule)),
+            Action::Log | Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => None,
         };
         let kept = named.or_else(|| self.earlier(rule, &stands));
         self.found.items.extend(kept);
@@ -438,11 +441,6 @@ pub(super) fn maybe_dropped(rule: &Rule, by: String, example: Option<String>) ->
         "whether what this rule accepts goes through is not known: `{by}` may drop it, depending on what is not understood"
     );
     Conflict { with: vec![by], example, ..item(rule, ConflictType::Unknown, words) }
-}
-
-pub(super) fn translated(rule: &Rule) -> Conflict {
-    let words = format!("what becomes of packets that `{}` translates is not judged", rule.action);
-    item(rule, ConflictType::Unknown, words)
 }
 
 /// The packets of a cell that there are in a direction: what this host sends came in by no interface, at postrouting too.

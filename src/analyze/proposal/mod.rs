@@ -13,6 +13,7 @@ pub(super) mod post;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod translating;
 mod trial;
 mod wide;
 
@@ -99,7 +100,7 @@ impl<'a> Against<'a> {
             judge.placed(rule, places);
         }
         let rules = rules.iter().zip(places.iter().map(Vec::as_slice)).filter(|(rule, _)| rule.enabled).collect();
-        judge.sent(&self.live, &Put { rules, made: &made });
+        judge.sent(&self.live, &Put { rules, changes, made: &made });
         judge.found
     }
 }

@@ -3,7 +3,7 @@
 //! A rule of the filter is judged for what it sees. What becomes of packets is told as they are sent, so that each example is a packet to
 //! try: then both rulesets are laid out as a whole and compared.
 
-use super::judge::{Judge, item};
+use super::judge::{Judge, item, not_laid};
 use crate::analyze::diff::{Compared, Wanted, compare};
 use crate::analyze::effect::Changed;
 use crate::analyze::placing::{Made, Stood};
@@ -13,7 +13,7 @@ use crate::analyze::sent::Leads;
 use crate::analyze::ways::{Laid, Terms};
 use crate::analyze::words::decider;
 use crate::packet::{Bits, Narrow};
-use crate::record::{Conflict, ConflictType};
+use crate::record::{Change, Conflict, ConflictType};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Hook, Ruleset};
 use crate::rule::{Direction, Rule};
@@ -22,7 +22,17 @@ use std::collections::BTreeSet;
 /// Rules that are put in, with their places, and changes to what is there.
 pub(super) struct Put<'p> {
     pub(super) rules: Vec<(&'p Rule, &'p [Stood])>,
+    pub(super) changes: &'p [Change],
     pub(super) made: &'p [Made],
+}
+
+impl<'p> Put<'p> {
+    /// The rules, those in the place of others too.
+    fn rules(&self) -> impl Iterator<Item = (&'p Rule, &'p [Stood])> {
+        let changed = self.changes.iter().zip(self.made).filter(|(_, made)| !made.new.is_empty());
+        let changed = changed.filter_map(|(change, made)| Some((change.rule.as_ref()?, made.new.as_slice())));
+        self.rules.iter().copied().chain(changed.filter(|(rule, _)| rule.action.translates()))
+    }
 }
 
 impl Judge<'_> {
@@ -31,24 +41,41 @@ impl Judge<'_> {
         if !self.after.changes().translates() {
             return;
         }
-        let leads = Direction::ALL.iter().map(|direction| Ok((*direction, Leads::of(live, *direction)?)));
-        // What cannot be laid out is said of each rule.
-        let Ok(leads) = leads.collect::<Result<Vec<_>, Unlaid>>() else { return };
+        let (translating, put_in): (Vec<_>, Vec<_>) = put.rules().partition(|(rule, _)| rule.action.translates());
+        let translating: Vec<&Rule> = translating.into_iter().map(|(rule, _)| rule).collect();
+        let after = self.after.ruleset();
+        let whose = if translating.is_empty() { live } else { &after };
+        let leads = Direction::ALL.iter().map(|direction| Ok((*direction, Leads::of(whose, *direction)?)));
+        let leads = match leads.collect::<Result<Vec<_>, Unlaid>>() {
+            Ok(leads) => leads,
+            // Of the others what cannot be laid out is said of each.
+            Err(why) => return translating.into_iter().for_each(|rule| self.found.items.push(not_laid(rule, &why))),
+        };
         let met: Vec<&Rule> =
-            put.rules.iter().filter(|(_, at)| self.meets(&leads, at)).map(|(rule, _)| *rule).collect();
+            put_in.into_iter().filter(|(_, at)| self.meets(&leads, at)).map(|(rule, _)| rule).collect();
         let others = put.made.iter().any(|made| !made.gone.is_empty() || !made.new.is_empty());
-        if met.is_empty() && !(others && leads.iter().any(|(_, leads)| !leads.is_empty())) && !asks_early(live) {
+        let led = others && leads.iter().any(|(_, leads)| !leads.is_empty());
+        if translating.is_empty() && met.is_empty() && !led && !asks_early(live) {
             return;
         }
         if put.made.iter().any(|made| made.freed.is_some()) {
-            let words = "what is said of packets that rules lead elsewhere is said of them as the filter sees them";
-            self.found.advice.insert(words.to_owned());
-            return;
+            return self.with_freed(&translating);
         }
-        let after = self.after.ruleset();
-        self.compare(live, &after);
-        for rule in met {
-            self.led(rule, live, &after);
+        let mut terms = Terms::default();
+        self.compare(live, &after, &mut terms);
+        translating.into_iter().for_each(|rule| self.translating(rule, &after, &mut terms));
+        self.found.atoms = terms.atoms;
+        met.into_iter().for_each(|rule| self.led(rule, live, &after));
+    }
+
+    /// What a set of blocks holds is not in a ruleset, so that two cannot be compared.
+    fn with_freed(&mut self, translating: &[&Rule]) {
+        let words = "what is said of packets that rules lead elsewhere is said of them as the filter sees them";
+        self.found.advice.insert(words.to_owned());
+        for rule in translating {
+            let words =
+                "what it translates is not judged beside a block that ends; propose the two one after the other";
+            self.found.items.push(item(rule, ConflictType::Unknown, words.to_owned()));
         }
     }
 
@@ -62,11 +89,10 @@ impl Judge<'_> {
     }
 
     /// Replaces what is said of packets by what both rulesets do with them as they are sent.
-    fn compare(&mut self, live: &Ruleset, after: &Ruleset) {
-        let mut terms = Terms::default();
-        let Compared { pieces, open, .. } = compare(live, after, Wanted::Classes, self.budget, &mut terms);
+    fn compare(&mut self, live: &Ruleset, after: &Ruleset, terms: &mut Terms) {
+        let Compared { pieces, open, .. } = compare(live, after, Wanted::Classes, self.budget, terms);
         let mut changed = Changed::default();
-        for piece in pieces.sure(&terms) {
+        for piece in pieces.sure(terms) {
             let was = piece.before.unwrap_or(By::Nothing);
             let accepts = match piece.verdict {
                 "newly_accepted" => true,
@@ -77,13 +103,13 @@ impl Judge<'_> {
             cell.drop_atoms_of(|atom| terms.is_doubt(atom));
             changed.add(accepts, piece.direction, cell, decider(live, was), decider(after, piece.by));
         }
-        let (classes, more) = pieces.classes(&terms, (Some(live), after), &|_| None);
+        let (classes, more) = pieces.classes(terms, (Some(live), after), &|_| None);
         for class in classes.iter().filter(|class| class.verdict == "unknown") {
             changed.undecided(class.text.ends_with("accepted"), class.text.clone());
         }
         let more = (more > 0).then(|| format!("{more} smaller classes are not listed"));
         open.into_iter().chain(more).for_each(|words| changed.undecided(false, words));
-        (self.found.changed, self.found.atoms) = (changed, terms.atoms);
+        self.found.changed = changed;
     }
 
     /// Says that a rule sees other packets than those that are sent to where it asks for; and where it therefore does nothing.

@@ -4,7 +4,7 @@ use super::{Against, Fine};
 use crate::analyze::tests::{marked, packets, ruleset, turning};
 use crate::analyze::{Budget, with_rules};
 use crate::packet::Cell;
-use crate::packet::{Ranges, Wide};
+use crate::packet::{Narrow, Ranges, Wide};
 use crate::record::{Change, ChangeOp, Conflict, ConflictType, PacketClass};
 use crate::rule::evaluate::evaluate;
 use crate::rule::ruleset::{
@@ -309,4 +309,107 @@ fn instead(there: &Ruleset, id: &str, rule: &Rule) -> Ruleset {
         }
     }
     changed
+}
+
+/// A host that forwards what was begun, and to one port of one host; the rest it drops.
+fn router() -> Ruleset {
+    let v4 = Cell::all().with_narrow(Narrow::Family, crate::packet::Bits::single(0));
+    let host = v4.with_wide(Wide::Destination, Ranges::single(0x0a00_0005));
+    let web = host.with_narrow(Narrow::Protocol, crate::packet::Bits::single(6));
+    let allowed = Line {
+        handle: None,
+        comment: None,
+        text: "accept 8080".to_owned(),
+        conditions: vec![Condition::AnyOf(vec![web.with_wide(Wide::DestinationPort, Ranges::single(8080))])],
+        alters: Vec::new(),
+        outcome: Outcome::Verdict(Verdict::Accept),
+    };
+    let base = Base { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0, drops: true, devices: Vec::new() };
+    let chain = Chain { name: "forward".to_owned(), handle: None, base: Some(base), lines: vec![allowed] };
+    let table = Table {
+        family: TableFamily::Inet,
+        name: "f".to_owned(),
+        dormant: false,
+        chains: vec![chain],
+        sets: Vec::new(),
+    };
+    Ruleset { backend: "nftables".to_owned(), tables: vec![table], unread: Vec::new() }
+}
+
+fn judged(live: &Ruleset, rules: &[&str]) -> super::Judgement {
+    let rules: Vec<Rule> =
+        rules.iter().map(|line| Rule::from_line(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect();
+    super::conflicts(live, &rules, Budget::default())
+}
+
+fn texts(classes: &[PacketClass]) -> Vec<&str> {
+    classes.iter().map(|class| class.text.as_str()).collect()
+}
+
+const FORWARD: &str =
+    "r1 dnat forward interface_in=wan0 protocol=tcp destination_port=80 nat.address=10.0.0.5 nat.port=8080";
+
+#[test]
+fn a_port_forward_is_told_with_what_goes_through() {
+    let found = judged(&router(), &[FORWARD]);
+    assert_eq!(found.conflicts.items, []);
+    let translated = &found.effect.translated;
+    assert_eq!(translated.len(), 1, "{translated:?}");
+    assert!(translated[0].text.contains("80") && translated[0].text.contains("wan0"), "{translated:?}");
+    assert_eq!(translated[0].after.as_deref(), Some("inet afo g1_dstnat rule 2: dnat (proposed rule r1)"));
+    let accepted = texts(&found.effect.newly_accepted);
+    assert!(accepted.iter().any(|text| text.contains("wan0")), "{accepted:?}");
+    let packet: Packet = translated[0].example.as_deref().expect("an example").parse().expect("a packet");
+    let rules = [Rule::from_line(FORWARD).expect("a rule")];
+    let after = evaluate(&with_rules(&router(), &rules), &packet, &mut |_, _| false).expect("no circle");
+    assert!(after.fate.passes() && after.turned.moves(&packet), "{packet}");
+    let asked = "rule r1: do hosts of the network of 10.0.0.5 come by this way too (hairpin)? only what comes in by wan0 is led there";
+    assert!(found.advice.iter().any(|words| words.starts_with(asked)), "{:?}", found.advice);
+}
+
+#[test]
+fn a_port_forward_that_is_dropped_behind_it_is_ineffective_and_says_what_lets_it_through() {
+    let closed = FORWARD.replace("8080", "8081");
+    let found = judged(&router(), &[&closed]);
+    let item = found.conflicts.items.first().expect("a conflict");
+    assert_eq!((item.kind, item.dead), (ConflictType::Ineffective, true), "{item:?}");
+    assert!(item.explanation.starts_with("everything this rule leads elsewhere is dropped behind it"), "{item:?}");
+    let fix = "accept them there too, with a rule of direction forward, destination_address 10.0.0.5, protocol tcp, destination_port 8081";
+    assert!(found.advice.iter().any(|words| words.contains(fix)), "{:?}", found.advice);
+    let opened = "r2 accept forward destination_address=10.0.0.5 protocol=tcp destination_port=8081";
+    // An accept of AFO's own does not open what the other chain drops.
+    assert!(judged(&router(), &[&closed, opened]).conflicts.items.iter().any(|item| item.dead));
+    assert_eq!(judged(&Ruleset::default(), &[&closed]).conflicts.items, []);
+}
+
+#[test]
+fn translations_that_others_take_are_named() {
+    let kinds = |rules: &[&str]| -> Vec<(ConflictType, bool)> {
+        let items = judged(&Ruleset::default(), rules).conflicts.items;
+        items
+            .iter()
+            .filter(|item| item.rule.as_ref().is_some_and(|id| id.as_str() == "r2"))
+            .map(|item| (item.kind, item.dead))
+            .collect()
+    };
+    let first = "r1 dnat forward protocol=tcp destination_port=80-89 nat.address=10.0.0.5";
+    assert_eq!(
+        kinds(&[first, "r2 dnat forward protocol=tcp destination_port=80 nat.address=10.0.0.6"]),
+        [(ConflictType::Shadow, true)]
+    );
+    assert_eq!(
+        kinds(&[first, "r2 dnat forward protocol=tcp destination_port=80 nat.address=10.0.0.5"]),
+        [(ConflictType::Redundant, true)]
+    );
+    assert_eq!(
+        kinds(&[first, "r2 dnat forward protocol=tcp destination_port=85-99 nat.address=10.0.0.6"]),
+        [(ConflictType::Overlap, false)]
+    );
+    assert_eq!(kinds(&[first, "r2 dnat forward protocol=udp destination_port=85 nat.address=10.0.0.6"]), []);
+    let out = "r1 masquerade forward interface_out=wan0";
+    assert_eq!(
+        kinds(&[out, "r2 snat forward interface_out=wan0 source_address=10.0.0.0/8 nat.address=192.0.2.1"]),
+        [(ConflictType::Shadow, true)]
+    );
+    assert_eq!(kinds(&[out, "r2 redirect input protocol=tcp destination_port=80 nat.port=8080"]), []);
 }

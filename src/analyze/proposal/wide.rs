@@ -1,7 +1,7 @@
 //! A rule whose packets meet so many others that what becomes of each part is not told one by one: whether anything changes, one packet
 //! for each thing that is said, and the rules that decide about it.
 
-use super::judge::{Judge, closed_words, gravest, ineffective, item, maybe_dropped, translated};
+use super::judge::{Judge, closed_words, gravest, ineffective, item, maybe_dropped};
 use super::post::{NAMED, Post, TRIED};
 use crate::analyze::cells::Doubt;
 use crate::analyze::placing::Stood;
@@ -43,8 +43,7 @@ impl Judge<'_> {
         let named = match rule.action {
             Action::Accept => self.wide_accept(rule, &mut posts),
             Action::Drop | Action::Reject => self.wide_deny(rule, &mut posts),
-            Action::Log => None,
-            _ => Some(translated(rule)),
+            Action::Log | Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => None,
         };
         let kept = named.or_else(|| self.earlier_on(rule, &posts));
         self.found.items.extend(kept);

@@ -1,6 +1,7 @@
 //! Addresses, family by family: what a list means for IPv4 and what for IPv6.
 
 use super::may_spare;
+use super::nat::To;
 use crate::packet::{AddressSpec, Family, Protocol};
 use crate::rule::{FamilyMatch, OneOf, Rule, Scope};
 use ipnet::IpNet;
@@ -9,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The families that a rule needs lines of its own for; `None` stands for one line that is for both.
 pub(in crate::backend) fn families(rule: &Rule) -> Vec<Option<Family>> {
     match rule.family {
+        FamilyMatch::Any if To::of(rule).addresses.is_some() => vec![To::of(rule).family()],
         FamilyMatch::Ipv4 => vec![Some(Family::Ipv4)],
         FamilyMatch::Ipv6 => vec![Some(Family::Ipv6)],
         FamilyMatch::Any if splits(rule) => vec![Some(Family::Ipv4), Some(Family::Ipv6)],

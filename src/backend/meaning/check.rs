@@ -1,5 +1,6 @@
 //! What a rule may not say in any backend: fields that contradict one another, values that no packet has.
 
+use super::nat::translation;
 use super::{Refused, refuse};
 use crate::packet::{AddressSpec, Family, Protocol};
 use crate::rule::{Action, Direction, FamilyMatch, OneOf, RejectWith, Rule, TcpFlag};
@@ -9,9 +10,9 @@ const LONGEST: u64 = 315_360_000;
 
 /// Every contradiction that shows in the rule itself.
 pub(in crate::backend) fn contradictions(rule: &Rule) -> Vec<Refused> {
-    let one = [name, nat, reject_with, interfaces, hardware, lifetime];
+    let one = [name, nat, reject_with, interfaces, hardware, lifetime, schedule];
     let two = [families, ports, icmp, flags_protocol, flags_mask, icmp_family];
-    one.iter().chain(&two).filter_map(|look| look(rule)).collect()
+    one.iter().chain(&two).filter_map(|look| look(rule)).chain(translation(rule)).collect()
 }
 
 /// A change names what it is made to by one word, a rule or a blocked address: no word may be both.
@@ -21,8 +22,7 @@ fn name(rule: &Rule) -> Option<Refused> {
 }
 
 fn nat(rule: &Rule) -> Option<Refused> {
-    let translates = matches!(rule.action, Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect);
-    let nat = rule.nat.as_ref().filter(|_| !translates)?;
+    let nat = rule.nat.as_ref().filter(|_| !rule.action.translates())?;
     let value = nat.address.map(|a| a.to_string()).or(nat.port.map(|p| p.to_string())).unwrap_or_default();
     Some(refuse(rule, "nat", value, format!("{} translates no address; dnat, snat and redirect do", rule.action)))
 }
@@ -72,6 +72,17 @@ fn lifetime(rule: &Rule) -> Option<Refused> {
     let seconds = rule.ttl_seconds?;
     let why = format!("a rule may last 1 to {LONGEST} seconds (ten years); leave it out for a rule that stays");
     (seconds == 0 || seconds > LONGEST).then(|| refuse(rule, "ttl_seconds", seconds, why))
+}
+
+fn schedule(rule: &Rule) -> Option<Refused> {
+    let hours = rule.schedule.as_ref()?;
+    let zone = hours.zone.as_deref().unwrap_or("local time");
+    let why = match () {
+        () if hours.is_always() => "it leaves out no hour of the week; name days, `from` or `to`, or leave it out",
+        () if !hours.is_in_utc() => "the kernel compares hours in UTC, and they were not brought there",
+        () => return None,
+    };
+    Some(refuse(rule, "schedule", zone, why))
 }
 
 fn families(rule: &Rule) -> Option<Refused> {

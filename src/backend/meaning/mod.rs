@@ -6,11 +6,13 @@
 mod address;
 mod check;
 mod icmp;
+mod nat;
 mod order;
 
 pub(in crate::backend) use address::{Part, address, bits, families, merged, net, part};
 pub(in crate::backend) use check::contradictions;
 pub(in crate::backend) use icmp::{icmp_of, may_spare, necessary, spares, taken};
+pub(in crate::backend) use nat::To;
 pub(in crate::backend) use order::{is_default, names_loopback, ordered, twice, why_there};
 
 use crate::rule::{Id, Rule};
@@ -27,6 +29,14 @@ pub struct Refused {
     pub cause: String,
 }
 
+impl Refused {
+    /// That of `rule` for what `field` holds.
+    pub fn new(rule: &Rule, field: &'static str, value: impl Display, cause: impl Into<String>) -> Self {
+        let value = value.to_string().chars().take(80).flat_map(char::escape_debug).collect();
+        Self { rule: rule.id.clone(), field, value, cause: cause.into() }
+    }
+}
+
 /// A refusal of `rule` for what `field` holds.
 pub(in crate::backend) fn refuse(
     rule: &Rule,
@@ -34,8 +44,7 @@ pub(in crate::backend) fn refuse(
     value: impl Display,
     cause: impl Into<String>,
 ) -> Refused {
-    let value = value.to_string().chars().take(80).flat_map(char::escape_debug).collect();
-    Refused { rule: rule.id.clone(), field, value, cause: cause.into() }
+    Refused::new(rule, field, value, cause)
 }
 
 /// The refusal of a rule of which no packet is left: the field that most likely emptied it.

@@ -58,8 +58,13 @@ pub(in crate::backend) fn ordered(rules: &[Rule]) -> Result<Vec<&Rule>, Refused>
 }
 
 /// Puts a rule beside the one that it names, if that one has its place; rules after the same one keep their order.
+/// Whether two rules stand in one chain, or may.
+fn are_together(a: &Rule, b: &Rule) -> bool {
+    a.direction == b.direction && a.action.translates() == b.action.translates() && a.action.leads() == b.action.leads()
+}
+
 fn put_beside<'a>(rule: &'a Rule, order: &mut Vec<&'a Rule>) -> bool {
-    let find = |id: &Id, order: &[&Rule]| order.iter().position(|r| r.id == *id && r.direction == rule.direction);
+    let find = |id: &Id, order: &[&Rule]| order.iter().position(|r| r.id == *id && are_together(r, rule));
     let place = match &rule.position {
         Position::Before(id) => find(id, order),
         Position::After(id) => find(id, order).map(|at| {

@@ -13,7 +13,7 @@ mod write;
 pub use contract::Nftables;
 pub use import::{Imported, NotSaid, import, import_ruleset};
 pub use lower::{Lowered, Refused, lower};
-pub use native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
+pub use native::{Clock, Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 pub use read::{Exported, Heads, ReadError, export, export_with, extensions, listing, read, read_value};
 pub use scheme::Live;
 pub use scheme::{Ban, BanSet, Block, block, extend, longer, never, unblock};

@@ -50,6 +50,20 @@ pub enum Right {
     Set(String),
 }
 
+/// A reading of the kernel's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    Hour,
+    Day,
+}
+
+impl Clock {
+    /// nft's word for it, behind `meta`.
+    pub fn word(self) -> &'static str {
+        if self == Self::Hour { "hour" } else { "day" }
+    }
+}
+
 /// How often: `count` per `per`, after `burst` at once; `over` matches what is above instead of what is within.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -75,6 +89,8 @@ pub enum Statement {
         negated: bool,
         right: Right,
     },
+    /// What the kernel's clock says in UTC: seconds of the day, or its day.
+    When(Clock, Right),
     /// A named limit.
     Limit(String),
     /// Adds the key to a dynamic set, or refreshes it; with a rate, matches only what the rate lets match.
@@ -101,7 +117,7 @@ pub enum Statement {
     Reject(RejectWith),
     Dnat(Target),
     Snat(Target),
-    Masquerade,
+    Masquerade(Target),
     Redirect(Target),
 }
 
@@ -112,6 +128,7 @@ pub enum Hook {
     BlocksOutput,
     BlocksForward,
     Dstnat,
+    DstnatOutput,
     Input,
     Forward,
     Output,
@@ -120,7 +137,8 @@ pub enum Hook {
 
 impl Hook {
     /// The base chains whose rules are policy, in the order in which AFO lists them.
-    pub const POLICY: [Self; 5] = [Self::Dstnat, Self::Input, Self::Forward, Self::Output, Self::Srcnat];
+    pub const POLICY: [Self; 6] =
+        [Self::Dstnat, Self::DstnatOutput, Self::Input, Self::Forward, Self::Output, Self::Srcnat];
 
     /// The name of the base chain.
     pub fn name(self) -> &'static str {
@@ -129,6 +147,7 @@ impl Hook {
             Self::BlocksOutput => "blocks_output",
             Self::BlocksForward => "blocks_forward",
             Self::Dstnat => "dstnat",
+            Self::DstnatOutput => "dstnat_output",
             Self::Input => "input",
             Self::Forward => "forward",
             Self::Output => "output",
@@ -145,6 +164,7 @@ impl Hook {
             Self::BlocksOutput => ("filter", "output", -151),
             Self::BlocksForward => ("filter", "forward", -151),
             Self::Dstnat => ("nat", "prerouting", -105),
+            Self::DstnatOutput => ("nat", "output", -105),
             Self::Input => ("filter", "input", -5),
             Self::Forward => ("filter", "forward", -5),
             Self::Output => ("filter", "output", -5),
@@ -159,7 +179,7 @@ impl Hook {
 
     /// Whether it translates addresses.
     pub fn is_nat(self) -> bool {
-        matches!(self, Self::Dstnat | Self::Srcnat)
+        matches!(self, Self::Dstnat | Self::DstnatOutput | Self::Srcnat)
     }
 }
 

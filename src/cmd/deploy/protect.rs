@@ -7,7 +7,7 @@ use crate::deploy::{Flow, first_hit};
 use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
 use crate::record::{Context, Id, Rule, Session};
 use crate::rule::ruleset::Ruleset;
-use crate::rule::{Direction, OneOf};
+use crate::rule::{Action, Direction, OneOf};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -138,8 +138,13 @@ pub fn lockout(rules: &[Rule], flows: &[Flow], allowed: &[Id]) -> Option<String>
         return Some(format!("rule {} would cut off loopback, which programs of this host talk over", rule.id));
     }
     let hit = first_hit(&judged, flows)?;
-    let action = if hit.rule.rate_limit.is_some() { "limit" } else { hit.rule.action.as_str() };
-    Some(format!("rule {} would {action} {}", hit.rule.id, hit.flow.what))
+    let (id, what) = (&hit.rule.id, &hit.flow.what);
+    Some(match hit.rule.action {
+        action if action.leads() => format!("rule {id} would lead {what} elsewhere"),
+        Action::Snat => format!("rule {id} would give {what} another source"),
+        _ if hit.rule.rate_limit.is_some() => format!("rule {id} would limit {what}"),
+        action => format!("rule {id} would {action} {what}"),
+    })
 }
 
 /// Why a policy in place of another would cut off what must survive: a rule that is new in it, or what is left when others are gone.
@@ -231,6 +236,18 @@ mod tests {
             (
                 r#""action":"drop","direction":"input","source_address":["198.51.100.1"]"#,
                 "rule r1 would drop the renewal of this host's address (DHCP) by the gateway 198.51.100.1",
+            ),
+            (
+                r#""action":"dnat","direction":"forward","protocol":["tcp"],"destination_port":["1-1023"],"nat":{"address":"10.0.0.5"}"#,
+                "rule r1 would lead the session from 203.0.113.70 to port 22 elsewhere",
+            ),
+            (
+                r#""action":"redirect","direction":"output","protocol":["udp"],"destination_port":["53"],"nat":{"port":"5353"}"#,
+                "rule r1 would lead name resolution by 192.0.2.53 elsewhere",
+            ),
+            (
+                r#""action":"snat","direction":"output","destination_port":["53"],"nat":{"address":"198.51.100.99"}"#,
+                "rule r1 would give name resolution by 192.0.2.53 another source",
             ),
             (
                 r#""action":"drop","direction":"input","interface_in":["lo"]"#,

@@ -2,9 +2,10 @@
 //! Every command that touches the firewall begins with this.
 
 use super::site::{Site, failure};
-use super::transaction::{self, FLUSHED, Story, settle, story, switch};
+use super::transaction::{self, FLUSHED, HOURS, Story, settle, story, switch};
 use super::{blocks, boot};
 use crate::cli::{Failure, Out, Shell};
+use crate::cmd::hours::ahead;
 use crate::cmd::status::counted;
 use crate::deploy::Kernel;
 use crate::record::{Alert, Severity, Status};
@@ -68,6 +69,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     if story(site, &kernel)? == Story::Behind {
         put_back_policy(site)?.into_iter().for_each(|words| done.push(words));
     }
+    follow_clocks(site, &mut done)?;
     boot::renew(site)?;
     Ok(done)
 }
@@ -127,6 +129,19 @@ fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
     let words = format!("put {} back into the kernel", counted(policy.len(), "rule"));
     switch(site, &policy, &words)?;
     Ok((!policy.is_empty()).then_some(words))
+}
+
+/// Writes the policy again where the clocks of a zone have changed that rules have their hours in.
+fn follow_clocks(site: &mut Site, done: &mut Done) -> Result<(), Failure> {
+    let policy = site.state.policy_rules().map_err(failure)?;
+    let known = site.state.setting(HOURS).map_err(failure)?.unwrap_or_default();
+    let now = ahead(policy.iter().map(|p| &p.rule));
+    if now != known {
+        let words = format!("the clocks of rules with hours have changed (minutes ahead of UTC: {now})");
+        switch(site, &policy, &words)?;
+        done.push(words);
+    }
+    Ok(())
 }
 
 /// Blocks whose deployment was cut short: what the journal says of them is put into the kernel. Those on trial go, because nobody has

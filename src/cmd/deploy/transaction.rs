@@ -6,6 +6,7 @@ use super::boot;
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure};
+use crate::cmd::hours::ahead;
 use crate::deploy::{Kernel, Recovery, recovery};
 use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::state::{DeploymentRow, Outcome, PolicyRule, Step};
@@ -18,6 +19,9 @@ pub const GENERATION: &str = "generation";
 
 /// Until when the newest window is open: its deployment, the boot of the machine, milliseconds since then.
 const WINDOW: &str = "window";
+
+/// How far the zones of the policy's hours were ahead of UTC when it came into the kernel, which knows no change of clocks.
+pub const HOURS: &str = "hours";
 
 /// The backend that the state's policy is in.
 pub const BACKEND: &str = "backend";
@@ -215,6 +219,7 @@ fn complete(
         .map_err(failure)?;
     change.policy(&row.policy_after, &format!("deployment {}", row.id)).map_err(failure)?;
     change.set(GENERATION, &generation).map_err(failure)?;
+    change.set(HOURS, &ahead(row.policy_after.iter().map(|p| &p.rule))).map_err(failure)?;
     change.set(BACKEND, &row.backend).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
@@ -402,6 +407,7 @@ fn write_policy(site: &mut Site, policy: &[PolicyRule], generation: u64, reason:
     let change = site.begin()?;
     change.policy(policy, reason).map_err(failure)?;
     change.set(GENERATION, &generation.to_string()).map_err(failure)?;
+    change.set(HOURS, &ahead(policy.iter().map(|p| &p.rule))).map_err(failure)?;
     change.set(BACKEND, site_backend).map_err(failure)?;
     change.commit().map_err(failure)
 }

@@ -4,7 +4,7 @@
 
 use crate::backend::meaning::{address, net};
 use crate::packet::{Family, InterfacePattern, MacAddress, Protocol};
-use crate::rule::{ConnectionState, Mark, Per, TcpFlag};
+use crate::rule::{ConnectionState, Mark, Per, TcpFlag, Weekday};
 use std::fmt::{self, Display, Formatter};
 
 /// Names of interfaces are at most this long (IFNAMSIZ), a plus sign included.
@@ -58,6 +58,11 @@ pub(super) enum What {
     Mark {
         value: u32,
         mask: u32,
+    },
+    /// Days, all where none is named, and seconds of the day, both in UTC.
+    Time {
+        days: Vec<Weekday>,
+        seconds: Option<(u32, u32)>,
     },
     Rate(Bucket),
 }
@@ -123,6 +128,7 @@ impl Display for Ask {
             What::Mac(mac) => write!(f, "-m mac {not}--mac-source {mac}"),
             What::Mark { value, mask: u32::MAX } => write!(f, "-m mark {not}--mark {value:#x}"),
             What::Mark { value, mask } => write!(f, "-m mark {not}--mark {value:#x}/{mask:#x}"),
+            What::Time { days, seconds } => time(f, days, *seconds),
             What::Rate(bucket) => write!(f, "{bucket}"),
         }
     }
@@ -160,6 +166,17 @@ fn protocol_word(protocol: Protocol, family: Family) -> String {
         (Protocol::UDP, _) => "udp".to_owned(),
         (other, _) => other.0.to_string(),
     }
+}
+
+/// Both ends are in it (xt_time.h). No part is across midnight, where the kernel would ask for the day on both sides.
+fn time(f: &mut Formatter<'_>, days: &[Weekday], seconds: Option<(u32, u32)>) -> fmt::Result {
+    let clock = |second: u32| format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+    f.write_str("-m time")?;
+    if let Some((first, last)) = seconds {
+        write!(f, " --timestart {} --timestop {}", clock(first), clock(last))?;
+    }
+    let days: Vec<&str> = days.iter().map(|day| &day.name()[..3]).collect();
+    if days.is_empty() { Ok(()) } else { write!(f, " --weekdays {}", days.join(",")) }
 }
 
 fn addresses(f: &mut Formatter<'_>, not: &str, end: End, span: (u128, u128), family: Family) -> fmt::Result {

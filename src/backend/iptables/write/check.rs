@@ -18,7 +18,7 @@ const LONGEST: usize = 4096;
 
 /// Every refusal that shows in the rule itself.
 pub(super) fn check(rule: &Rule, family: Family) -> Vec<Refused> {
-    let own = [unknown, schedule, vlan, translation, lifetime, id, names, flags, prefix, rate, lists];
+    let own = [unknown, vlan, translation, lifetime, id, names, flags, prefix, rate, lists];
     let found = own.iter().filter_map(|look| look(rule)).chain(protocols(rule, family));
     found.chain(contradictions(rule)).collect()
 }
@@ -26,14 +26,6 @@ pub(super) fn check(rule: &Rule, family: Family) -> Vec<Refused> {
 fn unknown(rule: &Rule) -> Option<Refused> {
     let (name, _) = rule.extra.iter().next()?;
     Some(refuse(rule, "extra", name, "iptables has no such match here; `extra` must be empty"))
-}
-
-fn schedule(rule: &Rule) -> Option<Refused> {
-    let schedule = rule.schedule.as_ref()?;
-    let value = schedule.zone.as_deref().unwrap_or("local time");
-    let why =
-        "hours are not supported: the kernel compares them in UTC and knows no change of clocks; leave `schedule` out";
-    Some(refuse(rule, "schedule", value, why))
 }
 
 fn vlan(rule: &Rule) -> Option<Refused> {

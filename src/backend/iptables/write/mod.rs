@@ -59,6 +59,7 @@ const fn capabilities(family: Capability) -> [Capability; 19] {
         C::Log,
         C::Rate,
         C::RatePerSource,
+        C::Hours,
         C::Switch,
     ]
 }

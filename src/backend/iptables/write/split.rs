@@ -5,7 +5,7 @@ use super::ask::{Ask, End, What, mark};
 use crate::backend::Refused;
 use crate::backend::meaning::{Part, icmp_of, merged, necessary, part, spares, taken};
 use crate::packet::{AddressSpec, Family, IcmpType, InterfacePattern, PortRange, Protocol};
-use crate::rule::{Direction, FamilyMatch, OneOf, Rule};
+use crate::rule::{Direction, FamilyMatch, Hours, OneOf, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ports that one match takes; a range counts twice (XT_MULTI_PORTS, linux/netfilter/xt_multiport.h).
@@ -224,7 +224,7 @@ fn flags(rule: &Rule) -> All {
     one(What::Flags { mask: sorted(&flags.mask), set: sorted(&flags.set) })
 }
 
-/// Connection state, hardware address and mark.
+/// Connection state, hardware address, mark and hours.
 fn conditions(rule: &Rule) -> Vec<Dim> {
     let mut dims = Vec::new();
     let states: BTreeSet<_> = rule.connection_state.items().iter().copied().collect();
@@ -240,5 +240,11 @@ fn conditions(rule: &Rule) -> Vec<Dim> {
         dims.push(Dim::Any(macs.into_values().map(one).collect()));
     }
     dims.extend(rule.mark.map(|given| Dim::Any(vec![vec![mark(given)]])));
+    dims.extend(rule.schedule.as_ref().map(|schedule| Dim::Any(schedule.hours().into_iter().map(hours).collect())));
     dims
+}
+
+fn hours(part: Hours) -> All {
+    let seconds = |(first, last): (u16, u16)| (u32::from(first) * 60, u32::from(last) * 60 - 1);
+    one(What::Time { days: part.days, seconds: part.minutes.map(seconds) })
 }

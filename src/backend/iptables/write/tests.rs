@@ -200,7 +200,7 @@ fn what_iptables_cannot_is_refused_with_the_reason() {
             json!({"extra": {"geoip": "x"}}),
             "rule r: extra `geoip`: iptables has no such match here; `extra` must be empty",
         ),
-        (json!({"schedule": {"days": []}}), "rule r: schedule `local time`: hours are not supported"),
+        (json!({"schedule": {"days": []}}), "rule r: schedule `local time`: it leaves out no hour of the week"),
     ] {
         let said = refusal(Iptables::V4, fields.clone()).replace("rule -t:", "rule r:");
         assert!(said.starts_with(words), "{fields}: {said}");

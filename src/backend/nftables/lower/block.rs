@@ -38,6 +38,8 @@ fn bare(rule: &Rule) -> bool {
         && rule.icmp_type.is_any()
         && rule.connection_state.is_any()
         && rule.source_mac.is_any()
+        && rule.vlan.is_any()
+        && rule.schedule.is_none()
         && rule.tcp_flags.is_none()
         && rule.mark.is_none();
     let acts = rule.action == Action::Drop && rule.log.is_none() && rule.rate_limit.is_none();

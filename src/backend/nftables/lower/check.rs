@@ -2,7 +2,7 @@
 
 use super::{Refused, refuse};
 use crate::backend::meaning::contradictions;
-use crate::rule::{Action, Rule};
+use crate::rule::Rule;
 
 /// The kernel divides a second by the rate; above this the quotient says nothing any more.
 const FASTEST: u32 = 1_000_000;
@@ -11,7 +11,7 @@ const DEEPEST: u32 = 65535;
 
 /// Every refusal that shows in the rule itself.
 pub(super) fn check(rule: &Rule) -> Vec<Refused> {
-    let own = [unknown, schedule, vlan, action, rate, burst];
+    let own = [unknown, vlan, rate, burst];
     own.iter().filter_map(|look| look(rule)).chain(contradictions(rule)).collect()
 }
 
@@ -20,26 +20,9 @@ fn unknown(rule: &Rule) -> Option<Refused> {
     Some(refuse(rule, "extra", name, "nftables has no such match here; `extra` must be empty"))
 }
 
-fn schedule(rule: &Rule) -> Option<Refused> {
-    let schedule = rule.schedule.as_ref()?;
-    let value = schedule.zone.as_deref().unwrap_or("local time");
-    Some(refuse(
-        rule,
-        "schedule",
-        value,
-        "hours are not supported: the kernel compares them in UTC and nft shifts them once when it loads, so they would be wrong after the next change of clocks; leave `schedule` out, or use `ttl_seconds`",
-    ))
-}
-
 fn vlan(rule: &Rule) -> Option<Refused> {
     let why = "nftables' inet hooks see packets after the tag was taken off, so this never matches; name the VLAN's interface (eth1.20) in interface_in or interface_out";
     (!rule.vlan.is_any()).then(|| refuse(rule, "vlan", &rule.vlan, why))
-}
-
-fn action(rule: &Rule) -> Option<Refused> {
-    let why = "address translation is not written for nftables; accept, drop, reject and log are";
-    let nat = matches!(rule.action, Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect);
-    nat.then(|| refuse(rule, "action", rule.action, why))
 }
 
 fn rate(rule: &Rule) -> Option<Refused> {

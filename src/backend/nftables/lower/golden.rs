@@ -135,6 +135,137 @@ fn conditions_and_verdicts() {
 }
 
 #[test]
+fn hours() {
+    let hours = |days: &[&str], from: &str, to: &str| {
+        let mut schedule = json!({"days": days, "zone": "UTC"});
+        for (name, time) in [("from", from), ("to", to)].into_iter().filter(|(_, time)| !time.is_empty()) {
+            schedule[name] = json!(time);
+        }
+        lines(json!({"protocol": ["tcp"], "schedule": schedule}))
+    };
+    let line = |asked: &str| format!("meta l4proto tcp {asked} counter drop");
+    assert_eq!(hours(&[], "09:00", "17:30"), [line("meta hour 32400-62999")]);
+    assert_eq!(hours(&["tuesday", "monday"], "", ""), [line("meta day { Monday, Tuesday }")]);
+    assert_eq!(hours(&[], "22:00", "06:00"), [line("meta hour { 79200-86399, 0-21599 }")]);
+    assert_eq!(
+        hours(&["sunday"], "22:00", "06:00"),
+        [line("meta day Sunday meta hour 79200-86399"), line("meta day Monday meta hour 0-21599")]
+    );
+}
+
+#[test]
+fn translations() {
+    for (fields, want) in [
+        (
+            json!({"action": "dnat", "interface_in": ["wan0"], "protocol": ["tcp"], "destination_port": ["80"],
+                   "nat": {"address": "10.0.0.5", "port": "8080"}}),
+            "iifname \"wan0\" meta nfproto ipv4 tcp dport 80 counter dnat ip to 10.0.0.5:8080",
+        ),
+        (
+            json!({"action": "dnat", "destination_port": ["53"], "nat": {"address": "2001:db8::5-2001:db8::9", "port": "1000-1009"}}),
+            "meta nfproto ipv6 meta l4proto { tcp, udp } th dport 53 counter dnat ip6 to [2001:db8::5]-[2001:db8::9]:1000-1009",
+        ),
+        (
+            json!({"action": "dnat", "protocol": ["udp"], "nat": {"port": "5353"}, "direction": "output"}),
+            "meta l4proto udp counter dnat to :5353",
+        ),
+        (
+            json!({"action": "redirect", "protocol": ["tcp"], "destination_port": ["80"], "nat": {"port": "3128"}, "log": {"prefix": "x"}}),
+            "tcp dport 80 log prefix \"x\" counter redirect to :3128",
+        ),
+        (
+            json!({"action": "snat", "direction": "forward", "source_address": ["10.0.0.0/8"], "interface_out": ["wan0"],
+                   "nat": {"address": "192.0.2.1-192.0.2.3"}}),
+            "oifname \"wan0\" ip saddr 10.0.0.0/8 counter snat ip to 192.0.2.1-192.0.2.3",
+        ),
+        (
+            json!({"action": "masquerade", "direction": "output", "interface_out": ["wan0"]}),
+            "oifname \"wan0\" counter masquerade",
+        ),
+        (
+            json!({"action": "masquerade", "direction": "forward", "protocol": ["tcp", "udp"], "nat": {"port": "1024-65535"}}),
+            "meta l4proto { tcp, udp } counter masquerade to :1024-65535",
+        ),
+    ] {
+        assert_eq!(lines(fields.clone()), [want], "{fields}");
+    }
+}
+
+#[test]
+fn refusals_of_translations() {
+    let to = json!({"address": "10.0.0.5"});
+    for (fields, words) in [
+        (
+            json!({"action": "dnat"}),
+            "rule r: nat `none`: dnat needs nat.address, nat.port or both: where the packets are led to",
+        ),
+        (
+            json!({"action": "snat", "direction": "forward"}),
+            "rule r: nat `none`: snat needs nat.address; masquerade takes the interface's own",
+        ),
+        (
+            json!({"action": "masquerade", "direction": "forward", "nat": to}),
+            "rule r: nat `10.0.0.5`: masquerade takes the address of the interface by which packets leave; snat takes one",
+        ),
+        (
+            json!({"action": "redirect", "nat": to}),
+            "rule r: nat `10.0.0.5`: redirect leads to this host itself; dnat leads to an address",
+        ),
+        (
+            json!({"action": "dnat", "nat": {"address": "10.0.0.0/24"}}),
+            "rule r: nat `10.0.0.0/24`: a network may mean any of its addresses or one for each; name one address, or a range a-b for any of it",
+        ),
+        (
+            json!({"action": "dnat", "family": "ipv6", "nat": to}),
+            "rule r: nat `10.0.0.5`: family ipv6 cannot be led to an ipv4 address",
+        ),
+        (
+            json!({"action": "redirect", "nat": {"port": "80"}}),
+            "rule r: nat `80`: a port is translated of protocols that have ports; list them in `protocol`: tcp, udp, sctp, dccp or udplite",
+        ),
+        (
+            json!({"action": "masquerade"}),
+            "rule r: direction `input`: where packets come from is translated when they leave; direction forward or output is needed",
+        ),
+    ] {
+        assert_eq!(refusal(fields.clone()), words, "{fields}");
+    }
+}
+
+#[test]
+fn refusals_of_what_translations_cannot_see() {
+    let to = json!({"address": "10.0.0.5"});
+    for (fields, words) in [
+        (
+            json!({"action": "dnat", "direction": "forward", "interface_out": ["b"], "nat": to}),
+            "rule r: interface_out `b`: packets are led elsewhere before it is known by which interface they leave; use interface_in",
+        ),
+        (
+            json!({"action": "masquerade", "direction": "forward", "source_mac": ["52:54:00:12:34:56"]}),
+            "rule r: source_mac `52:54:00:12:34:56`: where packets leave, nobody looks at the hardware address that they came from; name addresses or interfaces",
+        ),
+        (
+            json!({"action": "dnat", "connection_state": ["established"], "nat": to}),
+            "rule r: connection_state `established`: only packets that begin a connection are translated, and the others follow; leave it out, or ask for `new`",
+        ),
+        (
+            json!({"action": "dnat", "rate_limit": {"count": 3, "per": "minute"}, "nat": to}),
+            "rule r: rate_limit `3/minute`: nothing is dropped where addresses are translated; limit the accept rule behind it",
+        ),
+        (
+            json!({"action": "drop", "nat": to}),
+            "rule r: nat `10.0.0.5`: drop translates no address; dnat, snat and redirect do",
+        ),
+        (
+            json!({"action": "dnat", "source_address": ["2001:db8::1"], "nat": to}),
+            "rule r: source_address `2001:db8::1`: no packet can match: nothing is left of it in either address family",
+        ),
+    ] {
+        assert_eq!(refusal(fields.clone()), words, "{fields}");
+    }
+}
+
+#[test]
 fn necessary_icmp_is_left_alone() {
     for (fields, want) in [
         (json!({"protocol": ["icmp"]}), vec!["meta nfproto ipv4 icmp type != 3 counter drop"]),
@@ -365,10 +496,12 @@ fn refusals_of_answers_times_and_rates() {
     ] {
         assert_eq!(refusal(fields.clone()), words, "{fields}");
     }
-    for field in ["schedule", "vlan"] {
-        let value = if field == "vlan" { json!(["1"]) } else { json!({"days": ["monday"]}) };
-        assert!(refusal(json!({field: value})).starts_with(&format!("rule r: {field} `")));
-    }
+    assert!(refusal(json!({"vlan": ["1"]})).starts_with("rule r: vlan `"));
+    let hours = |fields: Value| refusal(json!({ "schedule": fields }));
+    let words = "rule r: schedule `UTC`: it leaves out no hour of the week; name days, `from` or `to`, or leave it out";
+    assert_eq!(hours(json!({"zone": "UTC"})), words);
+    let words = "rule r: schedule `local time`: the kernel compares hours in UTC, and they were not brought there";
+    assert_eq!(hours(json!({"days": ["monday"]})), words);
 }
 
 fn order(rules: Value) -> String {

@@ -81,7 +81,7 @@ fn transports(rule: &Rule, family: Option<Family>, sets: &mut Sets) -> Result<Ve
     })
 }
 
-fn any_of(mut values: Vec<Value>) -> Right {
+pub(super) fn any_of(mut values: Vec<Value>) -> Right {
     if values.len() == 1 { Right::One(values.remove(0)) } else { Right::Any(values) }
 }
 

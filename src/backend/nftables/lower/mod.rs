@@ -7,11 +7,13 @@ mod block;
 mod check;
 #[cfg(test)]
 mod golden;
+mod hours;
 mod line;
 mod verdict;
 
 use self::block::{bans, guard};
 use self::check::check;
+use self::hours::hours;
 use self::line::matches;
 use self::verdict::finish;
 use crate::backend::meaning::{empty, families, names_loopback};
@@ -73,9 +75,10 @@ fn bare(rule: &Rule) -> Lowered {
 fn fill(rule: &Rule, lowered: &mut Lowered) -> Result<(), Refused> {
     let switch = guard(rule, lowered);
     for family in families(rule) {
-        for mut line in matches(rule, family, &mut lowered.sets)? {
-            line.splice(0..0, switch.clone());
-            finish(rule, family, line, lowered);
+        for line in matches(rule, family, &mut lowered.sets)? {
+            for hours in hours(rule) {
+                finish(rule, family, [switch.clone(), line.clone(), hours].concat(), lowered);
+            }
         }
     }
     if lowered.lines.is_empty() {
@@ -86,6 +89,7 @@ fn fill(rule: &Rule, lowered: &mut Lowered) -> Result<(), Refused> {
 
 fn hook(rule: &Rule) -> Hook {
     match (rule.action, rule.direction) {
+        (Action::Dnat | Action::Redirect, Direction::Output) => Hook::DstnatOutput,
         (Action::Dnat | Action::Redirect, _) => Hook::Dstnat,
         (Action::Snat | Action::Masquerade, _) => Hook::Srcnat,
         (_, Direction::Input) => Hook::Input,

@@ -5,7 +5,8 @@
 
 use super::address::header;
 use super::{Lowered, named};
-use crate::backend::nftables::native::{Key, Rate, Right, Set, SetKind, Statement, Value};
+use crate::backend::meaning::To;
+use crate::backend::nftables::native::{Key, Rate, Right, Set, SetKind, Statement, Target, Value};
 use crate::packet::Family;
 use crate::rule::{Action, Log, Over, Per, RateLimit, RejectWith, Rule, Scope};
 use std::net::{IpAddr, Ipv6Addr};
@@ -43,9 +44,24 @@ fn action(rule: &Rule) -> Vec<Statement> {
         Action::Accept => Some(Statement::Accept),
         Action::Drop => Some(Statement::Drop),
         Action::Reject => Some(reject(rule)),
-        _ => None,
+        Action::Log => None,
+        Action::Dnat => Some(Statement::Dnat(target(rule))),
+        Action::Snat => Some(Statement::Snat(target(rule))),
+        Action::Masquerade => Some(Statement::Masquerade(target(rule))),
+        Action::Redirect => Some(Statement::Redirect(target(rule))),
     };
     log.into_iter().chain([Statement::Counter]).chain(verdict).collect()
+}
+
+fn target(rule: &Rule) -> Target {
+    let to = To::of(rule);
+    let address = |(first, last): (IpAddr, IpAddr)| range(Value::Address(first), Value::Address(last));
+    let port = |(first, last): (u16, u16)| range(Value::Number(first.into()), Value::Number(last.into()));
+    Target { address: to.addresses.map(address), ipv6: to.family() == Some(Family::Ipv6), port: to.ports.map(port) }
+}
+
+fn range(first: Value, last: Value) -> Value {
+    if first == last { first } else { Value::Range(Box::new(first), Box::new(last)) }
 }
 
 fn reject(rule: &Rule) -> Statement {

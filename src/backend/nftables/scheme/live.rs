@@ -59,6 +59,11 @@ impl Live {
         BanSet::standing().into_iter().chain(self.ban_sets.iter().copied()).collect()
     }
 
+    /// The generation that holds without a window, where it has a chain of this hook.
+    pub(super) fn settled(&self, hook: Hook) -> Option<u64> {
+        self.generation.filter(|number| self.generations.contains(&(*number, hook)))
+    }
+
     /// The number of the next generation: above every one that is there.
     pub fn next(&self) -> u64 {
         let chains = self.generations.iter().map(|(number, _)| *number);

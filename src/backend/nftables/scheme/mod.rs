@@ -79,7 +79,7 @@ pub fn arm(policy: &Policy, live: &Live, window: Window) -> Script {
     }
     for hook in hooks(policy, live) {
         let armed = Armed { generation: new, remember: window.remember && !hook.is_nat() };
-        script.append(choose(hook, &revoked(live), live.generation, Some(armed)));
+        script.append(choose(hook, &revoked(live), live.settled(hook), Some(armed)));
     }
     let element = |word| Element { value: Value::Word(word), seconds: Some(window.seconds) };
     script.push(Command::Add { set: ARMED.to_owned(), elements: vec![element("ipv4"), element("ipv6")] });
@@ -126,14 +126,15 @@ pub fn revert(live: &Live, confirmed: Option<&Policy>) -> Script {
     let mut script = Script::default();
     let cut: Vec<u64> = revoked(live).into_iter().chain(live.pending.filter(|n| live.flows.contains(n))).collect();
     for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
-        script.append(choose(hook, &cut, live.generation, None));
+        script.append(choose(hook, &cut, live.settled(hook), None));
     }
     script.append(sweep(live, live.generation, confirmed));
     if live.armed {
         script.push(Command::DeleteSet(ARMED.to_owned()));
     }
     for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
-        let unused = hook.is_nat() && confirmed.is_some_and(|policy| !policy.uses(hook));
+        let needed = live.settled(hook).is_some() && confirmed.is_none_or(|policy| policy.uses(hook));
+        let unused = hook.is_nat() && !needed;
         // Without a policy from before there were no base chains; those that cut flows stay.
         if unused || (live.generation.is_none() && (cut.is_empty() || hook.is_nat())) {
             script.push(Command::DeleteChain(hook.name().to_owned()));
@@ -147,7 +148,7 @@ pub fn forget(live: &Live, window: u64) -> Script {
     let rest = Live { flows: live.flows.iter().copied().filter(|n| *n != window).collect(), ..live.clone() };
     let mut script = Script::default();
     for hook in Hook::POLICY.into_iter().filter(|hook| live.chains.contains(hook.name())) {
-        script.append(choose(hook, &revoked(&rest), live.generation, None));
+        script.append(choose(hook, &revoked(&rest), live.settled(hook), None));
         if rest.generation.is_none() && rest.flows.is_empty() {
             script.push(Command::DeleteChain(hook.name().to_owned()));
         }

@@ -121,7 +121,7 @@ fn held_back(statement: &Statement, armed: bool) -> Statement {
 fn loopback(hook: Hook, negated: bool) -> Option<Statement> {
     let (index, name) = match hook {
         Hook::Input | Hook::Dstnat => (MetaKey::Iif, MetaKey::Iifname),
-        Hook::Output | Hook::Srcnat => (MetaKey::Oif, MetaKey::Oifname),
+        Hook::Output | Hook::DstnatOutput | Hook::Srcnat => (MetaKey::Oif, MetaKey::Oifname),
         _ => return None,
     };
     let value = match "lo".parse::<InterfacePattern>() {

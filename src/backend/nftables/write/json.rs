@@ -256,6 +256,10 @@ fn statement(of: &Statement) -> Option<Value> {
     Some(plain(match of {
         Statement::Match { right, .. } if !sayable(right) => return None,
         Statement::Match { key, negated, right } => matched(key, *negated, right),
+        Statement::When(clock, with) => {
+            let left = json!({ "meta": { "key": clock.word() } });
+            return Some(json!({ "match": { "op": "==", "left": left, "right": plain(right(with)) } }));
+        }
         Statement::Limit(name) => return Some(json!({ "limit": name })),
         Statement::Update { set, key, rate } => return Some(update(set, key, rate.as_ref())),
         Statement::Record { .. } => return None,
@@ -273,7 +277,7 @@ fn statement(of: &Statement) -> Option<Value> {
         Statement::Reject(with) => S::Reject(Some(reject(*with))),
         Statement::Dnat(to) => S::DNAT(target(to)),
         Statement::Snat(to) => S::SNAT(target(to)),
-        Statement::Masquerade => S::Masquerade(None),
+        Statement::Masquerade(to) => S::Masquerade(target(to)),
         Statement::Redirect(to) => S::Redirect(target(to)),
     }))
 }

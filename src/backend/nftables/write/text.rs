@@ -110,6 +110,9 @@ impl Display for Rate {
 impl Display for Target {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (&self.address, &self.port) {
+            (Some(Value::Range(first, last)), Some(port)) if self.ipv6 => {
+                write!(f, " ip6 to [{first}]-[{last}]:{port}")
+            }
             (Some(address), Some(port)) if self.ipv6 => write!(f, " ip6 to [{address}]:{port}"),
             (Some(address), Some(port)) => write!(f, " ip to {address}:{port}"),
             (Some(address), None) => write!(f, " {} to {address}", if self.ipv6 { "ip6" } else { "ip" }),
@@ -142,6 +145,7 @@ impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Match { key, negated, right } => write_match(f, key, *negated, right),
+            Self::When(clock, right) => write!(f, "meta {} {right}", clock.word()),
             Self::Limit(name) => write!(f, "limit name \"{name}\""),
             Self::Update { set, key, rate: Some(rate) } => write!(f, "update @{set} {{ {key} limit {rate} }}"),
             Self::Update { set, key, rate: None } => write!(f, "update @{set} {{ {key} }}"),
@@ -159,7 +163,7 @@ impl Display for Statement {
             Self::Reject(with) => write!(f, "reject with {}", reject_word(*with)),
             Self::Dnat(target) => write!(f, "dnat{target}"),
             Self::Snat(target) => write!(f, "snat{target}"),
-            Self::Masquerade => f.write_str("masquerade"),
+            Self::Masquerade(target) => write!(f, "masquerade{target}"),
             Self::Redirect(target) => write!(f, "redirect{target}"),
         }
     }

@@ -13,6 +13,7 @@ use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, with_p
 use crate::backend::nftables::{Ban, Block, lower};
 use crate::backend::{Backend as _, Refused};
 use crate::cli::{Exit, Failure};
+use crate::cmd::hours::in_utc;
 use crate::cmd::raw;
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
@@ -86,7 +87,8 @@ fn joined(refused: &[Refused]) -> String {
 }
 
 fn policy(rules: &[Rule], generation: u64, there: &[(Program, Live)]) -> Result<Policy, Failure> {
-    let policy = Policy::of(rules, generation).map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
+    let policy = in_utc(rules).and_then(|rules| Policy::of(&rules, generation));
+    let policy = policy.map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
     let wanted = |program: &Program| programs::has_family(is_v6(*program)) && !policy.is_empty_for(*program);
     let missing = |program: &Program| wanted(program) && !there.iter().any(|(own, _)| own == program);
     match [Program::V4, Program::V6].into_iter().find(missing) {
@@ -236,19 +238,21 @@ impl Backend for Iptables {
             let why = unsayable.or_else(|| (!programs::ipset_is_there()).then(|| no_ipset().message));
             return why.map_or(Ok(blocks), |why| Err(vec![format!("rule {}: {why}", rule.id)]));
         }
-        Policy::of(std::slice::from_ref(&Rule { position: crate::rule::Position::Auto, ..rule.clone() }), 1)
-            .map_err(words)?;
+        let alone = Rule { position: crate::rule::Position::Auto, ..rule.clone() };
+        in_utc(&[alone]).and_then(|rules| Policy::of(&rules, 1)).map_err(words)?;
         Ok(Vec::new())
     }
 
     fn order<'a>(&self, rules: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {
-        let order = Policy::order(rules).map_err(|refused| joined(&refused))?;
-        Ok(order.into_iter().filter(|rule| rule.enabled).collect())
+        let there = in_utc(rules).map_err(|refused| joined(&refused))?;
+        let order = Policy::order(&there).map_err(|refused| joined(&refused))?;
+        let own: BTreeMap<_, _> = rules.iter().filter(|rule| rule.enabled).map(|rule| (&rule.id, rule)).collect();
+        Ok(order.into_iter().filter_map(|rule| own.get(&rule.id).copied()).collect())
     }
 
     fn model(&self, live: &Ruleset, rules: &[Rule]) -> Result<Ruleset, String> {
         let legacy = programs::kind(false).is_ok_and(|(_, kind)| kind == Variant::Legacy);
-        with_policy(live, rules, legacy).map_err(|refused| joined(&refused))
+        in_utc(rules).and_then(|rules| with_policy(live, &rules, legacy)).map_err(|refused| joined(&refused))
     }
 
     fn judged(&self, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Option<String>> {

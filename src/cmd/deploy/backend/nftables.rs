@@ -2,10 +2,11 @@
 
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::nftables::{
-    Ban, Block, Live, Policy, Window, arm, armed, boot, confirm, extend, forget, install, lower, never, remove, revert,
-    unblock, with_policy,
+    Ban, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower, never,
+    remove, revert, unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
+use crate::cmd::hours::in_utc;
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
@@ -61,8 +62,12 @@ fn window_open(live: &Live) -> Result<bool, Failure> {
     Ok(listed(&["-j", "list", "set", "inet", "afo", "armed"])?.is_some_and(|json| Live::window_open(&json)))
 }
 
+fn words(refused: &[Refused]) -> Vec<String> {
+    refused.iter().map(ToString::to_string).collect()
+}
+
 fn ordered(rules: &[Rule]) -> Result<Policy, String> {
-    Policy::of(rules).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    in_utc(rules).and_then(|rules| Policy::of(&rules)).map_err(|refused| words(&refused).join("; "))
 }
 
 /// What the state holds was lowered before, so a refusal of it means that the state is of another program version.
@@ -96,8 +101,12 @@ impl Backend for Nftables {
     }
 
     fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>> {
-        let lowered = lower(rule).map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        Ok(lowered.blocks)
+        let rules = in_utc(std::slice::from_ref(rule)).map_err(|refused| words(&refused))?;
+        let mut blocks = Vec::new();
+        for rule in rules.iter() {
+            blocks.extend(lower(rule).map_err(|refused| words(&refused))?.blocks);
+        }
+        Ok(blocks)
     }
 
     fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {

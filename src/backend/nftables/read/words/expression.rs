@@ -19,6 +19,20 @@ fn is_looked_up(right: Node<'_>) -> bool {
     right.as_str().is_some_and(|text| text.starts_with('@')) || right.single().is_some_and(|(kind, _)| kind == "set")
 }
 
+/// Whether an expression is the time of day.
+fn is_hour(left: Node<'_>) -> bool {
+    left.single().is_some_and(|(kind, body)| kind == "meta" && body.text("key") == Some("hour"))
+}
+
+/// A second of the day as nft lists it.
+fn clock(second: u64) -> String {
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    match second % 60 {
+        0 => format!("{hour:02}:{minute:02}"),
+        second => format!("{hour:02}:{minute:02}:{second:02}"),
+    }
+}
+
 impl Words {
     /// A `match` statement.
     pub(in super::super) fn comparison(&mut self, body: Node<'_>) {
@@ -40,7 +54,9 @@ impl Words {
             self.then(op);
         }
         self.put(" ");
+        self.clock = !self.load && is_hour(left);
         self.expression(right);
+        self.clock = false;
     }
 
     /// Whether a header or option is there at all.
@@ -62,6 +78,8 @@ impl Words {
             self.list(items, ",", Self::expression);
         } else if let Some((kind, body)) = value.single() {
             self.known(kind, body, value);
+        } else if let Some(second) = value.as_u64().filter(|_| self.clock) {
+            self.put(&clock(second));
         } else if let Some(number) = value.as_number() {
             self.put(&number.to_string());
         } else {

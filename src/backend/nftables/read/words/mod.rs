@@ -57,6 +57,8 @@ pub(super) struct Words {
     pub(super) out: String,
     /// To be loaded, rather than for people.
     load: bool,
+    /// Numbers are seconds of a day.
+    clock: bool,
     /// What could not be written so that it says the same.
     pub(super) lost: Vec<String>,
 }
