@@ -68,7 +68,7 @@ fn verdict(rule: &Rule) -> Vec<Need> {
         Action::Drop => Some(C::Filter),
         Action::Reject => Some(C::Reject),
         Action::Log => Some(C::Log),
-        Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => None,
+        Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect => Some(C::Nat),
     };
     let way = match rule.direction {
         Direction::Input => C::Input,
@@ -123,8 +123,8 @@ fn extras(rule: &Rule) -> Vec<Need> {
     if rule.log.is_some() && rule.action != Action::Log {
         needs.push((Some(C::Log), "log", String::new()));
     }
-    needs.extend(rule.schedule.is_some().then(|| (None, "schedule", String::new())));
-    needs.extend(rule.nat.is_some().then(|| (None, "nat", String::new())));
+    needs.extend(rule.schedule.is_some().then(|| (Some(C::Hours), "schedule", String::new())));
+    needs.extend(rule.nat.is_some().then(|| (Some(C::Nat), "nat", String::new())));
     needs.extend(rule.extra.keys().next().map(|key| (None, "extra", key.clone())));
     needs
 }

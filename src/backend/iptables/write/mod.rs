@@ -34,11 +34,11 @@ pub enum Iptables {
     V6,
 }
 
-const V4: [Capability; 19] = capabilities(Capability::Ipv4);
-const V6: [Capability; 19] = capabilities(Capability::Ipv6);
+const V4: [Capability; 20] = capabilities(Capability::Ipv4);
+const V6: [Capability; 20] = capabilities(Capability::Ipv6);
 
 /// What the program of a family can.
-const fn capabilities(family: Capability) -> [Capability; 19] {
+const fn capabilities(family: Capability) -> [Capability; 20] {
     use Capability as C;
     [
         family,
