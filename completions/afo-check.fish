@@ -1,4 +1,4 @@
-complete -c afo-check -l backend -d 'The firewall that is to take the rules: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME' -r
+complete -c afo-check -l backend -d 'The firewall that is to take the rules: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME' -r
 complete -c afo-check -l against -d 'Check against the live ruleset, one of the firewall\'s own text in a file, or an empty host: live, FILE or none' -r
 complete -c afo-check -l invariants -d 'Hold the ruleset, as it will be after each proposal, to the invariants of FILE (see afo-sim invariants)' -r -F
 complete -c afo-check -l steps -l budget -d 'End the search for one invariant after N steps: what is not found by then is undecided, and an error' -r

@@ -114,7 +114,7 @@ _afo__deploy() {
                     return 0
                     ;;
                 --backend)
-                    COMPREPLY=($(compgen -W "nftables iptables ip6tables auto" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nftables iptables ip6tables opnsense auto" -- "${cur}"))
                     return 0
                     ;;
                 --allow-lockout)

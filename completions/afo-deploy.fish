@@ -35,6 +35,7 @@ complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l autonomy -d 'What
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l backend -d 'The packet filter to write for [default: where the rules are, else deploy.backend]' -r -f -a "nftables\t''
 iptables\t''
 ip6tables\t''
+opnsense\t''
 auto\t''"
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l allow-lockout -d 'Allow the rule ID to cut off an administrator\'s connection' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l json -d 'Put out records even on a terminal'

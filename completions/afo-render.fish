@@ -1,4 +1,4 @@
-complete -c afo-render -l backend -d 'The firewall whose language is written: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME' -r
+complete -c afo-render -l backend -d 'The firewall whose language is written: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME' -r
 complete -c afo-render -l to -d 'Print the rules in another form instead of records: `rules`, one line for each' -r -f -a "rules\t'One canonical line for each rule, which parses back'"
 complete -c afo-render -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"

@@ -6,13 +6,15 @@ pub mod external;
 pub mod iptables;
 mod meaning;
 pub mod nftables;
+pub mod opnsense;
 
 pub use choice::chosen;
 pub use contract::{Backend, Capability, Extent, Native};
 pub use meaning::Refused;
 
 /// The backends that AFO writes for.
-pub static BACKENDS: [&dyn Backend; 3] = [&nftables::Nftables, &iptables::Iptables::V4, &iptables::Iptables::V6];
+pub static BACKENDS: [&dyn Backend; 4] =
+    [&nftables::Nftables, &iptables::Iptables::V4, &iptables::Iptables::V6, &opnsense::Opnsense::UNKNOWN];
 
 /// The backend of a name.
 pub fn named(name: &str) -> Option<&'static dyn Backend> {

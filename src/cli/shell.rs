@@ -22,6 +22,8 @@ pub struct Environment {
     pub ssh_connection: Option<String>,
     /// NOTIFY_SOCKET: where systemd hears that a service is ready (sd_notify(3)).
     pub notify_socket: Option<String>,
+    /// CREDENTIALS_DIRECTORY: where systemd puts a service's credentials (systemd.exec(5)).
+    pub credentials: Option<PathBuf>,
     /// HOME
     pub home: Option<PathBuf>,
     /// XDG_CONFIG_HOME

@@ -3,12 +3,15 @@
 mod against;
 
 pub use self::against::Against;
+use self::against::is_remote;
 use super::held::Held;
+use super::opnsense::Api;
 use super::raw::iptables_errors;
 use super::render::{known_backend, native};
 use super::{config, live_context, steps};
 use crate::analyze::Budget;
-use crate::backend::Refused;
+use crate::backend::{Backend, Refused};
+use crate::cli::config::Config;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
 use crate::record::{ErrorRecord, Proposal, Validation, ValidationError, enrich, parse};
 use crate::rule::Rule;
@@ -26,6 +29,7 @@ const LONGEST_TEXT: u64 = 64 << 20;
 /// cannot be had, with rule, field, value and what is allowed; what nft says of the text, with line, column and rule; as
 /// warnings, interfaces that are not there. nft's own check passes much that fails when it is loaded; `--rehearse` loads
 /// the live ruleset and the change into a network namespace that is thrown away, and says what it could not load there.
+/// With `--backend opnsense` the firewall of the configuration is asked whether it answers and what it holds can be read.
 /// With `--backend iptables` it is iptables-restore that is asked, and whether rules of the other kind of iptables or of
 /// nftables are live beside. `--invariants` proves that what must hold does after the change; what does not is an error, and a `finding` with a packet.
 ///
@@ -43,7 +47,7 @@ const LONGEST_TEXT: u64 = 64 << 20;
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "afo-check", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall that is to take the rules: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME
+    /// The firewall that is to take the rules: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
     /// Check against the live ruleset, one of the firewall's own text in a file, or an empty host: live, FILE or none
@@ -82,12 +86,15 @@ impl Command for Args {
     }
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
-        let backend = known_backend(&self.backend)?;
         let config = config(shell)?;
+        let backend = known_backend(&self.backend, &config)?;
         if self.raw == Some(Raw::Iptables) {
             return raw(shell, iptables_errors(&whole_input()?)?);
         }
-        let mut world = Against::named(backend, &self.against, self.rehearse)?;
+        let mut world = match is_remote(backend) {
+            true => self.firewall(shell, &config, backend)?,
+            false => Against::named(backend, &self.against, self.rehearse)?,
+        };
         if self.raw.is_some() {
             let words = world.words(&whole_input()?)?;
             return raw(shell, words.iter().flat_map(|words| world.located(words, &BTreeMap::new())).collect());
@@ -102,6 +109,25 @@ impl Command for Args {
         let budget = Budget { steps: self.steps };
         let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, budget, shell)).transpose()?;
         shell.filter(&mut Checked { world, held })
+    }
+}
+
+impl Args {
+    /// What a firewall over an API is checked against: itself, or nothing.
+    fn firewall(&self, shell: &Shell, config: &Config, backend: &'static dyn Backend) -> Result<Against, Failure> {
+        match self.against.as_str() {
+            _ if self.rehearse || self.raw.is_some() => {
+                let words = format!("{} has no program here that could try its rules", backend.name());
+                Err(Failure::undecided(words).hint("leave --rehearse and --raw out"))
+            }
+            "live" => Ok(Against::firewall(backend, Some(Api::of(shell, config)?))),
+            "none" => Ok(Against::firewall(backend, None)),
+            other => Err(Failure::undecided(format!(
+                "{} is checked against live or none, not `{}`",
+                backend.name(),
+                other.escape_debug()
+            ))),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod held;
 mod host;
 pub(crate) mod hours;
 pub mod log;
+mod opnsense;
 mod places;
 pub mod queue;
 mod raw;
@@ -114,6 +115,7 @@ fn environment() -> Environment {
         no_color: path("NO_COLOR").is_some(),
         ssh_connection: std::env::var("SSH_CONNECTION").ok(),
         notify_socket: std::env::var("NOTIFY_SOCKET").ok(),
+        credentials: path("CREDENTIALS_DIRECTORY"),
         home: path("HOME"),
         config_home: path("XDG_CONFIG_HOME"),
         state_home: path("XDG_STATE_HOME"),

@@ -1,9 +1,10 @@
 //! afo-render: the rules of a proposal in a firewall's own language.
 
 use super::hours::in_utc;
-use super::{config, external};
+use super::{config, external, opnsense};
 use crate::backend::external::is_name;
 use crate::backend::{self, Backend, Extent, Native, Refused};
+use crate::cli::config::Config;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, for_terminal};
 use crate::record::{Proposal, Refusal, Rendered, enrich, parse};
 use crate::rule::{Position, Rule};
@@ -18,9 +19,10 @@ use std::collections::BTreeSet;
 /// own, to be loaded with `--noflush`: they stand first in the built-in chains, and nothing else of the table is touched. Each
 /// of the two has the part of the rules that is of its address family; a rule of both goes into both. A rate per source keeps
 /// 65,535 sources; packets of more than these nftables lets share one rate, and iptables drops. Hours are written in UTC, as the kernel
-/// compares them, by what the clocks of their zone show now; afo-deploy writes them again when those change. What the backend
-/// cannot do exactly is refused: the proposal then has `ok: false` and an error that names rule, field, value and what is
-/// allowed. afo-deploy trusts none of it and renders again, together with the rules that are confirmed.
+/// compares them, by what the clocks of their zone show now; afo-deploy writes them again when those change. For opnsense it is the
+/// requests to its API, a line each. What the backend cannot do exactly is refused: the proposal then has `ok: false` and an
+/// error that names rule, field, value and what is allowed. afo-deploy trusts none of it and renders again, together with the
+/// rules that are confirmed.
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render
@@ -36,7 +38,7 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-render", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall whose language is written: nftables, iptables, ip6tables, or the NAME of a program afo-backend-NAME
+    /// The firewall whose language is written: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
     /// Print the backend's text instead of records, for an empty host: all proposals in one, for `nft -f -` or
@@ -65,8 +67,7 @@ impl Command for Args {
     }
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
-        let backend = known_backend(&self.backend)?;
-        config(shell)?;
+        let backend = known_backend(&self.backend, &config(shell)?)?;
         match (self.native, self.to) {
             (true, _) => shell.filter_into(&mut Text { shell, backend, rules: Vec::new() }, &mut text_out(shell)),
             (_, Some(Form::Rules)) => shell.filter_into(&mut Lines, &mut text_out(shell)),
@@ -82,11 +83,14 @@ fn text_out(shell: &Shell) -> Out {
     out
 }
 
-/// The backend of a name: one of AFO's own, else the program `afo-backend-NAME`.
+/// The backend of a name: one of AFO's own, which knows what the configuration says of its firewall, else the program `afo-backend-NAME`.
 ///
 /// # Errors
 /// When there is none, and for which AFO can write; or when the program is not safe to run or does not say what it is (exit 3).
-pub fn known_backend(name: &str) -> Result<&'static dyn Backend, Failure> {
+pub fn known_backend(name: &str, config: &Config) -> Result<&'static dyn Backend, Failure> {
+    if name == "opnsense" {
+        return Ok(opnsense::backend(config));
+    }
     if let Some(own) = backend::named(name) {
         return Ok(own);
     }

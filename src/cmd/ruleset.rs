@@ -2,7 +2,7 @@
 
 use super::xtables;
 use crate::backend::nftables::Heads;
-use crate::backend::{iptables, nftables};
+use crate::backend::{iptables, nftables, opnsense};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
 use crate::rule::ruleset::Ruleset;
@@ -28,6 +28,11 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
             Ok(ruleset)
         }
         Written::Dump(text) => iptables::read(&text).map_err(|e| Failure::undecided(format!("{name}:{e}"))),
+        Written::Reply(text) => {
+            let listing =
+                opnsense::Listing::read(&text, None).map_err(|e| Failure::undecided(format!("{name}: {e}")))?;
+            Ok(opnsense::read(&listing))
+        }
     }
 }
 
@@ -66,6 +71,8 @@ enum Written {
     Text(String, String),
     /// `iptables-save`.
     Dump(String),
+    /// What `firewall/filter/search_rule` of OPNsense replies.
+    Reply(String),
 }
 
 /// What a file holds: nft's JSON, iptables-save with or without `ipset save`, or nft's text, listed in an empty network namespace.
@@ -73,6 +80,7 @@ fn written(file: &Path) -> Result<Written, Failure> {
     let name = file.display();
     let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
     Ok(match () {
+        () if opnsense::is_listing(&text) => Written::Reply(text),
         () if text.trim_start().starts_with('{') => Written::Listing(text),
         () if iptables::is_dump(&text) => Written::Dump(text),
         () => {
@@ -93,6 +101,9 @@ pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
             .map(|native| of("nftables", native))
             .map_err(|words| Failure::undecided(format!("{}: {words}", file.display()))),
         Written::Dump(text) => Ok(of("iptables", Value::String(text))),
+        Written::Reply(text) => serde_json::from_str(&text)
+            .map(|native| of("opnsense", native))
+            .map_err(|e| Failure::undecided(format!("{}: {e}", file.display()))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `afo status` and `afo backends`: what AFO holds, and which packet filters there are.
 
 use super::external::{self, External};
+use super::opnsense::Api;
 use super::{StatePlace, config, known, state_place, variants};
 use crate::backend;
 use crate::cli::config::Config;
@@ -113,7 +114,9 @@ fn daemon(file: &Path) -> String {
 /// # Errors
 /// When the configuration is wrong or the output cannot be written.
 pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
-    let found = context(&known(shell, &config(shell)?), Depth::Full);
+    let config = config(shell)?;
+    let mut found = context(&known(shell, &config), Depth::Full);
+    found.missing.extend(firewall(shell, &config, &mut found.backends));
     let mut backends = found.backends;
     if let Some((at, why)) = backend::chosen(&backends) {
         backends[at].chosen = Some(why);
@@ -156,6 +159,24 @@ fn externals() -> (Vec<Backend>, Vec<String>) {
         }
     }
     (found, missing)
+}
+
+/// Adds the firewall that the configuration names; what could not be asked of it.
+fn firewall(shell: &Shell, config: &Config, backends: &mut Vec<Backend>) -> Option<String> {
+    if config.opnsense.url.is_empty() {
+        return None;
+    }
+    let listing = Api::of(shell, config).and_then(|api| api.listing());
+    let active = listing.as_ref().is_ok_and(|live| live.entries.iter().any(|entry| entry.is_on("enabled")));
+    backends.push(Backend {
+        name: "opnsense".to_owned(),
+        version: None,
+        active,
+        capabilities: Vec::new(),
+        program: None,
+        chosen: None,
+    });
+    listing.err().map(|failure| format!("backends: {failure}"))
 }
 
 /// What is live beside the programs of iptables, where their own rules are.

@@ -8,6 +8,7 @@ pub mod context;
 pub mod detach;
 pub mod exec;
 pub mod follow;
+pub mod http;
 pub mod iptables;
 pub mod lab;
 pub mod logs;

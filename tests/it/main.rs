@@ -19,6 +19,7 @@ mod kernel;
 mod layers;
 mod log;
 mod manners;
+mod opnsense;
 mod placing;
 mod quickstart;
 mod records;

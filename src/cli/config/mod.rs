@@ -11,14 +11,14 @@ mod values;
 pub use edit::{Edited, edit, replace};
 pub use heartbeat::{Check, Heartbeat};
 pub use read::{ConfigError, Loaded, Places, parse};
-pub use values::{Autonomy, BackendName, Level, LogFormat, Name, Preset, ServicePort, SourceSpec, StartAt};
+pub use values::{Autonomy, BackendName, Endpoint, Level, LogFormat, Name, Preset, ServicePort, SourceSpec, StartAt};
 
 use crate::packet::{AddressSpec, InterfacePattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use values::{days, events, growth, hours, minutes_cap, network_v4, network_v6, ports, share, window};
+use values::{days, events, growth, hours, minutes_cap, network_v4, network_v6, patience, ports, share, window};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,7 @@ pub struct Config {
     pub assess: Assess,
     pub respond: Respond,
     pub deploy: Deploy,
+    pub opnsense: Opnsense,
     pub management: Management,
     pub state: State,
     pub log: Log,
@@ -198,6 +199,45 @@ impl Default for Deploy {
     }
 }
 
+/// The OPNsense firewall whose rules are changed, where there is one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Opnsense {
+    /// Where its API is: `https://192.0.2.1`; `http` only on loopback. Empty: there is none.
+    pub url: Endpoint,
+    /// A file with a line `key=` and a line `secret=`, as OPNsense hands them out, for its owner alone. Empty: the systemd credential
+    /// `opnsense`.
+    pub credentials: PathBuf,
+    /// The certificate (PEM) that its certificate must come from, or its own. Empty: the authorities that browsers trust.
+    pub ca: PathBuf,
+    /// For how many seconds a connection may take.
+    #[serde(deserialize_with = "patience")]
+    #[schemars(range(min = 1, max = 300))]
+    pub connect_seconds: u32,
+    /// For how many seconds a reply may take.
+    #[serde(deserialize_with = "patience")]
+    #[schemars(range(min = 1, max = 300))]
+    pub reply_seconds: u32,
+    /// Its own addresses: what they tell apart is what is for it and what passes through.
+    pub addresses: Vec<AddressSpec>,
+    /// Its identifiers of interfaces by the names that rules have: `igb1 = "lan"`. An identifier needs no name.
+    pub interfaces: BTreeMap<InterfacePattern, Name>,
+}
+
+impl Default for Opnsense {
+    fn default() -> Self {
+        Self {
+            url: Endpoint::default(),
+            credentials: PathBuf::new(),
+            ca: PathBuf::new(),
+            connect_seconds: 5,
+            reply_seconds: 30,
+            addresses: Vec::new(),
+            interfaces: BTreeMap::new(),
+        }
+    }
+}
+
 /// From where the host is administered: no change may cut this off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -311,7 +351,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 32);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 39);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

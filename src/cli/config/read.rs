@@ -276,7 +276,7 @@ mod tests {
             ),
             (
                 "[respnd]\n",
-                "1:2: respnd: there is no such key; allowed here: names, watch, assess, respond, deploy, management, state, log",
+                "1:2: respnd: there is no such key; allowed here: names, watch, assess, respond, deploy, opnsense, management, state, log",
                 Some("did you mean `respond`?"),
             ),
             (
@@ -286,7 +286,7 @@ mod tests {
             ),
             (
                 "[deploy]\nbackend = \"ipfw\"",
-                "2:11: deploy.backend: `ipfw` is not allowed; one of nftables, iptables is",
+                "2:11: deploy.backend: `ipfw` is not allowed; one of nftables, iptables, opnsense is",
                 None,
             ),
             ("[respond]\ncap_per_hour = 0", "2:16: respond.cap_per_hour: 0 is not between 1 and 1000000", None),

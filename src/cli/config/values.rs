@@ -4,6 +4,7 @@ use crate::packet::{Malformed, PortRange, Protocol, as_text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// What is done against a threat without asking.
@@ -46,6 +47,7 @@ pub enum BackendName {
     #[default]
     Nftables,
     Iptables,
+    Opnsense,
 }
 
 /// The form of log lines.
@@ -85,7 +87,7 @@ as_word! {
     Autonomy { Alert = "alert", Propose = "propose", Auto = "auto" }
     Preset { Monitor = "monitor", Cautious = "cautious", Aggressive = "aggressive" }
     StartAt { Cursor = "cursor", Start = "start", End = "end" }
-    BackendName { Nftables = "nftables", Iptables = "iptables" }
+    BackendName { Nftables = "nftables", Iptables = "iptables", Opnsense = "opnsense" }
     LogFormat { Text = "text", Json = "json" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
 }
@@ -123,6 +125,59 @@ impl FromStr for Name {
 }
 
 as_text!(Name, "a name, 1 to 64 characters");
+
+/// Where an API is: `https://HOST[:PORT]`, or `http://` on loopback; empty where there is none. No path, no user, no password.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// The address as it is written, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The host and, where it is written, the port.
+    pub fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let plain =
+            |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+        let loopback = |host: &str| {
+            let name = host.rsplit_once(':').filter(|(name, _)| !name.ends_with(':')).map_or(host, |(name, _)| name);
+            name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        match text.split_once("://") {
+            None if text.is_empty() => Ok(Self::default()),
+            Some(("https", host)) if plain(host) => Ok(Self(text.to_owned())),
+            Some(("http", host)) if plain(host) && loopback(host) => Ok(Self(text.to_owned())),
+            Some(("http", _)) => Err(Malformed::new("without TLS an API is asked on loopback alone; write https://")),
+            // What was written may hold a password.
+            _ => Err(Malformed::new(
+                "this is not the address of an API; `https://192.0.2.1` or `https://fw.example:8443` is",
+            )),
+        }
+    }
+}
+
+as_text!(Endpoint, "`https://HOST[:PORT]`, or `http://` on loopback; empty: none");
 
 /// A port, or ports, of a protocol: `tcp/5432`, `udp/6000-6100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,6 +281,10 @@ pub(super) fn window<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     between(d, 1, 31_536_000)
 }
 
+pub(super) fn patience<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    between(d, 1, 300)
+}
+
 pub(super) fn days<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     between(d, 1, 36_500)
 }
@@ -266,6 +325,22 @@ mod tests {
         assert_eq!(source("/var/log/x"), "`/var/log/x` is not a source; `auth:/var/log/auth.log` or `journal:` is");
         for text in ["", " a", "a\u{1b}[2J", &"x".repeat(65)] {
             assert!(text.parse::<Name>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_has_tls_or_is_on_loopback() {
+        for text in ["https://192.0.2.1", "https://fw.example:8443", "http://127.0.0.1:8080", "http://[::1]:80", ""] {
+            assert_eq!(text.parse::<Endpoint>().expect(text).as_str(), text);
+        }
+        assert_eq!("https://fw.example/".parse::<Endpoint>().expect("slash").authority(), "fw.example");
+        let said = |text: &str| text.parse::<Endpoint>().expect_err(text).to_string();
+        assert_eq!(said("http://192.0.2.1"), "without TLS an API is asked on loopback alone; write https://");
+        let words = "this is not the address of an API; `https://192.0.2.1` or `https://fw.example:8443` is";
+        for text in
+            ["https://key:pass@fw.example", "fw.example", "https://", "https://a/b", "ftp://127.0.0.1", "https://a?b"]
+        {
+            assert_eq!(said(text), words, "{text}");
         }
     }
 

@@ -6,12 +6,14 @@ use super::plain;
 use crate::backend::Backend;
 use crate::backend::external::PREFIX;
 use crate::cli::{Failure, for_terminal};
+use crate::cmd::opnsense::Api;
 use crate::record::ValidationError;
 use crate::rule::Id;
 use crate::sys::iptables::{self as programs, RestoreError, restorer};
 use crate::sys::nft::{self, NftError};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a change is checked against.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Against {
 enum Where {
     /// The program's own check against the kernel's rules.
     Live,
+    /// The API of a firewall, or nothing but what its documents may say.
+    Firewall(Option<Arc<Api>>),
     /// A namespace that is thrown away, with this text loaded first, and for iptables the sets that it needs.
     Scratch { before: String, sets: String, name: String },
 }
@@ -41,11 +45,25 @@ fn of_iptables(backend: &dyn Backend) -> Option<bool> {
     }
 }
 
+/// Whether a backend's firewall is not this host.
+pub(super) fn is_remote(backend: &dyn Backend) -> bool {
+    backend.name() == "opnsense"
+}
+
 impl Against {
     /// The kernel's own rules.
     pub fn live(backend: &'static dyn Backend) -> Self {
+        if is_remote(backend) {
+            return Self::firewall(backend, None);
+        }
         let remarks = of_iptables(backend).map(variants::beside).unwrap_or_default();
         Self { backend, against: Where::Live, interfaces: Vec::new(), remarks }
+    }
+
+    /// A firewall that is asked whether it answers; none is not asked.
+    pub(super) fn firewall(backend: &'static dyn Backend, api: Option<Api>) -> Self {
+        let against = Where::Firewall(api.map(Arc::new));
+        Self { backend, against, interfaces: Vec::new(), remarks: Vec::new() }
     }
 
     pub(super) fn named(backend: &'static dyn Backend, word: &str, rehearse: bool) -> Result<Self, Failure> {
@@ -121,16 +139,21 @@ impl Against {
         if let Some(external) = external::opened(self.backend.name()) {
             return external.check(text);
         }
+        if let Where::Firewall(api) = &self.against {
+            return api.as_ref().map_or(Ok(None), |api| api.unreadable());
+        }
         match of_iptables(self.backend) {
             None => nft_words(match &self.against {
                 Where::Live => nft::check(text),
                 Where::Scratch { before, .. } => nft::list_in_scratch(&format!("{before}{text}")).map(drop),
+                Where::Firewall(_) => Ok(()),
             }),
             Some(v6) => iptables_words(match &self.against {
                 Where::Live => programs::test(v6, text, true),
                 Where::Scratch { before, sets, .. } => {
                     programs::load_in_scratch(v6, sets, &format!("{before}{text}")).map(drop)
                 }
+                Where::Firewall(_) => Ok(()),
             }),
         }
     }
@@ -138,7 +161,7 @@ impl Against {
     /// How many lines of the program's count are not the text's.
     fn offset(&self) -> usize {
         match &self.against {
-            Where::Live => 0,
+            Where::Live | Where::Firewall(_) => 0,
             Where::Scratch { before, .. } => before.lines().count(),
         }
     }
@@ -151,6 +174,11 @@ impl Against {
         if let Some(external) = external::opened(self.backend.name()) {
             return Ok(format!("{PREFIX}{} {}", self.backend.name(), for_terminal(&external.told().version)));
         }
+        if let Where::Firewall(api) = &self.against {
+            return Ok(api
+                .as_ref()
+                .map_or("the fields of OPNsense's API".to_owned(), |api| format!("OPNsense at {}", api.name())));
+        }
         let program = match of_iptables(self.backend) {
             None => format!("nft {}", nft::version().map_err(|e| refused(&e))?),
             Some(v6) => {
@@ -159,7 +187,7 @@ impl Against {
             }
         };
         Ok(match &self.against {
-            Where::Live => program,
+            Where::Live | Where::Firewall(_) => program,
             Where::Scratch { name, .. } => format!("{program} in {name}"),
         })
     }

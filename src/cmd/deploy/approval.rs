@@ -129,7 +129,7 @@ fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Re
         never: &site.never,
         admission: &Admission::Admitted,
     });
-    let language = render::known_backend(site.backend.name())?;
+    let language = render::known_backend(site.backend.name(), &site.config)?;
     let native = render::native(&proposal, language).ok();
     let rendered = native.map(|native| Rendered {
         backend: site.backend.name().to_owned(),

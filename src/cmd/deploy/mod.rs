@@ -70,7 +70,9 @@ pub struct Args {
     ///
     /// `iptables` and `ip6tables` are the same: AFO's chains stand first in the filter tables of both, and a rule of both families goes into both.
     /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are elements of ipsets, and connections that
-    /// begin inside a window which is taken back go on where older rules let them. `auto` takes nftables where nft is installed. Any other NAME is
+    /// begin inside a window which is taken back go on where older rules let them. `opnsense` is the firewall of the configuration (`opnsense.url`),
+    /// over its API: the watchdog alone takes a window back, blocks are members of aliases that `afo-deploy expire` and `recover` take out, and
+    /// connections that it knows pass before any rule. `auto` takes nftables where nft is installed. Any other NAME is
     /// a program `afo-backend-NAME` in PATH (see afo-backend(7)): there the window is kept by the watchdog alone, and a rule with a time is
     /// ended by `afo-deploy expire`.
     #[arg(long, value_name = "BACKEND", value_parser = backend::Names, hide_short_help = true)]
@@ -172,9 +174,12 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
 
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened, and names another backend where there is one.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
-    backend::ALL.into_iter().try_for_each(|backend| backend.flush())?;
+    // Of this host AFO goes without a configuration; what is elsewhere only the configuration knows.
+    let remote = config(shell).ok().and_then(|config| backend::remote(shell, &config));
+    backend::ALL.into_iter().chain(remote).try_for_each(|backend| backend.flush())?;
     let journalled = Site::open(shell).and_then(|mut site| {
-        if !backend::ALL.iter().any(|own| own.name() == site.backend.name()) {
+        let known = backend::ALL.iter().copied().chain(remote).any(|own| own.name() == site.backend.name());
+        if !known {
             site.backend.flush()?;
         }
         undo::forget(&mut site)

@@ -3,7 +3,7 @@
 
 use super::backend::{Backend, no_window};
 use super::blocks::forbidden;
-use super::protect::{endangered, flows};
+use super::protect::endangered;
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
@@ -52,7 +52,7 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let added: Vec<Rule> = after.iter().filter(|rule| !rules.contains(rule)).cloned().collect();
-    if let Some(why) = endangered(site.backend, &rules, &after, &flows(&site.context, &site.config), allowed) {
+    if let Some(why) = endangered(site.backend, &rules, &after, &site.flows(), allowed) {
         return Ok(Err(why));
     }
     let base = site.backend.base()?;

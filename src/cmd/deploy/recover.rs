@@ -4,6 +4,7 @@
 use super::site::{Site, failure};
 use super::transaction::{self, FLUSHED, HOURS, Story, settle, story, switch};
 use super::{blocks, boot};
+use crate::backend::nftables::{Ban, Block};
 use crate::cli::{Failure, Out, Shell};
 use crate::cmd::hours::ahead;
 use crate::cmd::status::counted;
@@ -63,6 +64,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
         done.push(format!("{} put back into the kernel", counted(count, "block")));
     }
+    done.words.extend(fill(site)?);
     if kernel.window.is_some() {
         return Ok(done);
     }
@@ -122,6 +124,28 @@ fn blocks_are_missing(site: &mut Site) -> Result<(), Failure> {
     let change = site.begin()?;
     blocks::unsettled(&change, &clock::new_id())?;
     change.commit().map_err(failure)
+}
+
+/// Where the filter ends no block by itself: takes out those that have had their time, and puts back those that are missing.
+fn fill(site: &mut Site) -> Result<Option<String>, Failure> {
+    let Some(held) = site.backend.banned()? else { return Ok(None) };
+    let standing = blocks::standing(&site.state, clock::now())?;
+    let over: Vec<Ban> = held.iter().filter(|ban| !standing.iter().any(|block| block.ban == **ban)).copied().collect();
+    let missing: Vec<Block> = standing.into_iter().filter(|block| !held.contains(&block.ban)).collect();
+    if over.is_empty() && missing.is_empty() {
+        return Ok(None);
+    }
+    site.backend.load(&site.backend.unblock(&over)?)?;
+    site.backend.load(&site.backend.block(&missing, &site.protected())?)?;
+    let words = format!(
+        "{} put into the firewall, {} taken out",
+        counted(missing.len(), "block"),
+        counted(over.len(), "block")
+    );
+    let change = site.begin()?;
+    change.audit(&Note::new(Action::Recover, "kernel", &words)).map_err(failure)?;
+    change.commit().map_err(failure)?;
+    Ok(Some(words))
 }
 
 fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {

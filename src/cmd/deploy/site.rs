@@ -1,11 +1,13 @@
 //! What every part of afo-deploy works with: the configuration, the state, who acts.
 
 use super::backend::{self, Backend};
+use super::protect::flows;
 use super::transaction::BACKEND;
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::cmd::sim::{Invariants, names_of};
 use crate::cmd::{StatePlace, config, live_sight, state_place};
+use crate::deploy::Flow;
 use crate::packet::AddressSpec;
 use crate::record::Context;
 use crate::respond::NeverBlock;
@@ -28,6 +30,8 @@ pub struct Site {
     pub backend: &'static dyn Backend,
     pub actor: Actor,
     pub context: Context,
+    /// The firewall that the configuration names, where it names one.
+    remote: Option<&'static dyn Backend>,
     /// What of this host could not be seen: whom a change would cut off is then not known.
     unseen: Vec<Unseen>,
     /// What no block may touch: what the context shows and what is configured.
@@ -69,10 +73,11 @@ impl Site {
     fn with(shell: &Shell, config: Config, state: State) -> Result<Self, Failure> {
         let held = state.setting(BACKEND).map_err(failure)?;
         let configured = Some(config.deploy.backend.as_str()).filter(|name| *name != "nftables");
-        let backend = backend::named(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()))?;
+        let remote = backend::remote(shell, &config);
+        let backend = known(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()), remote)?;
         let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
-        let mut site = Self { config, state, backend, actor: actor(), context, unseen, never };
+        let mut site = Self { config, state, backend, actor: actor(), context, remote, unseen, never };
         site.look_around(shell);
         Ok(site)
     }
@@ -92,7 +97,7 @@ impl Site {
     /// # Errors
     /// When this program has no such backend.
     pub fn of(&self, row: &DeploymentRow) -> Result<&'static dyn Backend, Failure> {
-        backend::named(&row.backend)
+        known(&row.backend, self.remote)
     }
 
     /// Takes the packet filter that the state's policy is in, where another process has put it into another one meanwhile.
@@ -101,7 +106,7 @@ impl Site {
     /// When the state cannot be read, or this program has no such backend.
     pub fn keep_up(&mut self) -> Result<(), Failure> {
         if let Some(name) = self.state.setting(BACKEND).map_err(failure)? {
-            self.backend = backend::named(&name)?;
+            self.backend = known(&name, self.remote)?;
         }
         Ok(())
     }
@@ -112,7 +117,7 @@ impl Site {
     /// When rules are confirmed in the one that is used (exit 1): they would stand in both.
     pub fn use_backend(&mut self, name: &str) -> Result<(), Failure> {
         let (wanted, own) =
-            (if name == backend::AUTO { None } else { Some(backend::named(name)?) }, self.backend.name());
+            (if name == backend::AUTO { None } else { Some(known(name, self.remote)?) }, self.backend.name());
         let Some(wanted) = wanted.filter(|wanted| wanted.name() != own) else { return Ok(()) };
         let rules = self.state.policy_rules().map_err(failure)?.len();
         let blocks = self.state.live_blocks(clock::now()).map_err(failure)?.len();
@@ -133,6 +138,12 @@ impl Site {
     pub fn invariants(&self) -> Result<Option<Invariants>, Failure> {
         let file = self.config.deploy.invariants();
         file.map(|file| Invariants::read(file, &names_of(&self.context))).transpose()
+    }
+
+    /// Every flow that must survive, both ways of each.
+    pub fn flows(&self) -> Vec<Flow> {
+        let own = flows(&self.context, &self.config).into_iter();
+        own.chain(self.backend.approach()).collect()
     }
 
     /// Whether everything was seen that tells whom a change may not cut off.
@@ -204,6 +215,16 @@ impl Site {
     /// When the state is for reading only, was deleted, or another process keeps it locked.
     pub fn begin(&mut self) -> Result<Change<'_>, Failure> {
         self.state.begin(clock::now(), &self.actor).map_err(failure)
+    }
+}
+
+/// The backend of a name: the firewall of the configuration, or one that needs none.
+fn known(name: &str, remote: Option<&'static dyn Backend>) -> Result<&'static dyn Backend, Failure> {
+    match remote.filter(|remote| remote.name() == name) {
+        Some(remote) => Ok(remote),
+        None if name == "opnsense" => Err(Failure::undecided("no OPNsense firewall is configured")
+            .hint("set opnsense.url and opnsense.credentials: see afo.toml(5)")),
+        None => backend::named(name),
     }
 }
 

@@ -112,6 +112,10 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
     step(site, &row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch")?;
     let backend = site.of(row)?;
     if let Err(failed) = backend.load(row.apply_text.as_deref().unwrap_or_default()) {
+        if failed.exit == Exit::Unknown {
+            // It stays begun: the watchdog finds out what holds, and takes it back.
+            return Err(failed);
+        }
         // Who was killed after the kernel had answered, or got no answer in time, does not know what became of it.
         if backend.observe().is_ok_and(|kernel| kernel.window == row.generation_new) {
             backend.take_back(Some(&rules(&row.policy_before))).map_err(|error| stays(&failed, &error))?;
@@ -249,8 +253,11 @@ pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<D
         let holds = backend.observe().map_or(true, |kernel| kernel.armed);
         let exit = if holds { Exit::Unknown } else { Exit::Refused };
         let words = format!("deployment {} could not be taken back: {error}", row.id);
-        return Err(Failure::new(exit, words)
-            .hint("the kernel ends it by itself when its window is over; then: afo-deploy recover"));
+        let hint = match backend.closes_windows() {
+            true => "the kernel ends it by itself when its window is over; then: afo-deploy recover",
+            false => "its watchdog goes on trying; by hand: afo-deploy recover",
+        };
+        return Err(Failure::new(exit, words).hint(hint));
     }
     leave_nothing(site, row)?;
     let outcome = Outcome { error: Some(reason.to_owned()), ..Outcome::default() };

@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long a change may settle down before it is looked at: a reload is a flush and a load.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// When a firewall is asked again that did not answer.
+const LATER: Duration = Duration::from_secs(2);
+
 /// For how long the journal is tried before a window that is over is ended without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -116,10 +119,23 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
         if let Err(failed) = end(site, &row.id, told) {
             let since = *failing.get_or_insert_with(clock::since_boot);
             if over && clock::since_boot().saturating_sub(since) > PATIENCE {
-                return without_journal(site, &row).map_err(|_| failed);
+                match without_journal(site, &row) {
+                    Ok(exit) => return Ok(exit),
+                    Err(_) if closes_windows(site, &row) => return Err(failed),
+                    Err(_) => {}
+                }
+            }
+            if !closes_windows(site, &row) {
+                // Nobody else takes it back: it is tried until the firewall answers.
+                watch.wait(LATER);
             }
         }
     }
+}
+
+/// Whether the filter takes a change back that no watchdog takes back.
+fn closes_windows(site: &Site, row: &DeploymentRow) -> bool {
+    site.of(row).map_or(true, |backend| backend.closes_windows())
 }
 
 /// Whether what was armed is not in the kernel any more although nobody has ended it: somebody flushed it.

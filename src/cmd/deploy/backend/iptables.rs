@@ -4,12 +4,10 @@
 //! the kernel's own: the line that leads to the new generation asks what time it is. Blocks for a time are elements of ipsets.
 //! What the two have no means for (cutting flows that began in a window) is said in afo-deploy(1), never promised.
 
-mod judge;
-
-use self::judge::judged;
+use super::judge::judged;
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::iptables::block::{self, LiveBlocks};
-use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, with_policy};
+use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, decides, with_policy};
 use crate::backend::nftables::{Ban, Block, lower};
 use crate::backend::{Backend as _, Refused};
 use crate::cli::{Exit, Failure};
@@ -257,7 +255,7 @@ impl Backend for Iptables {
 
     fn judged(&self, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Option<String>> {
         Some(match self.model(live, after) {
-            Ok(model) => judged(&model, added),
+            Ok(model) => judged(&model, added, decides),
             Err(why) => Some(why),
         })
     }

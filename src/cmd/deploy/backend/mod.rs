@@ -5,13 +5,16 @@
 
 mod external;
 mod iptables;
+mod judge;
 mod nftables;
+mod opnsense;
 
 use crate::backend::external::is_name;
 use crate::backend::nftables::{Ban, Block};
-use crate::cli::Failure;
+use crate::cli::config::Config;
+use crate::cli::{Failure, Shell};
 use crate::cmd::live_ruleset;
-use crate::deploy::Kernel;
+use crate::deploy::{Flow, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
@@ -67,6 +70,11 @@ pub trait Backend: Debug + Sync {
         true
     }
 
+    /// Whether the filter itself ends a window that nobody confirms, whichever process has died.
+    fn closes_windows(&self) -> bool {
+        true
+    }
+
     /// What recovery needs to know of the kernel, asked afresh each time.
     ///
     /// # Errors
@@ -85,6 +93,11 @@ pub trait Backend: Debug + Sync {
     /// As [`observe`](Self::observe).
     fn changes(&self) -> Result<Option<u64>, Failure>;
 
+    /// How this program comes to a filter that is not on this host, which no change may cut off.
+    fn approach(&self) -> Option<Flow> {
+        None
+    }
+
     /// What AFO has in the kernel as the filter's own text, without the elements of live sets; empty where there is nothing.
     ///
     /// # Errors
@@ -96,6 +109,14 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// Every reason why the rule cannot be had here.
     fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>>;
+
+    /// The bans that the filter holds, where it does not end them by itself; nothing where it does.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn banned(&self) -> Result<Option<Vec<Ban>>, Failure> {
+        Ok(None)
+    }
 
     /// The rules in the order in which they will stand. Disabled ones stay out.
     ///
@@ -190,7 +211,7 @@ pub trait Backend: Debug + Sync {
     fn flush(&self) -> Result<(), Failure>;
 }
 
-/// Every backend that can be deployed to.
+/// Every backend of this host that can be deployed to.
 pub static ALL: [&dyn Backend; 2] = [&nftables::Nftables, &iptables::Iptables];
 
 /// The backend of this name, where it can be deployed to. Both programs of iptables are one: a rule of both families goes into both.
@@ -206,8 +227,17 @@ pub fn named(name: &str) -> Result<&'static dyn Backend, Failure> {
     }
 }
 
+/// The firewall that the configuration names, which this host reaches over its API; kept to the end of the process. Nothing where there is none.
+pub fn remote(shell: &Shell, config: &Config) -> Option<&'static dyn Backend> {
+    if config.opnsense.url.is_empty() {
+        return None;
+    }
+    let firewall: &'static opnsense::Opnsense = Box::leak(Box::new(opnsense::Opnsense::of(shell, config)));
+    Some(firewall)
+}
+
 /// What may stand behind `--backend`, beside the NAME of a program `afo-backend-NAME`.
-pub const NAMES: [&str; 4] = ["nftables", "iptables", "ip6tables", AUTO];
+pub const NAMES: [&str; 5] = ["nftables", "iptables", "ip6tables", "opnsense", AUTO];
 
 /// The names that may stand behind `--backend`: of [`NAMES`] help and completions tell.
 #[derive(Debug, Clone)]

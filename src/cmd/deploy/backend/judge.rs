@@ -1,14 +1,13 @@
-//! Whether rules of AFO's do what they say where they stand: in chains before another program's, in the same table.
+//! Whether rules of AFO's do what they say where they stand, in chains that others have rules in too.
 //!
 //! The whole ruleset is audited as it would be, and what is found of AFO's own lines is looked at; nothing here decides anything else.
 
 use crate::analyze::{Budget, audit};
-use crate::backend::iptables::decides;
 use crate::record::{Finding, FindingType, Rule};
-use crate::rule::ruleset::{Line, Ruleset};
+use crate::rule::ruleset::{Chain, Line, Ruleset};
 
-/// The first of `added` that decides about no packet, or about which nobody knows, with the reason.
-pub(super) fn judged(model: &Ruleset, added: &[Rule]) -> Option<String> {
+/// The first of `added` that decides about no packet, or about which nobody knows, with the reason; `decides` tells AFO's own lines.
+pub(super) fn judged(model: &Ruleset, added: &[Rule], decides: fn(&Chain, &Line) -> bool) -> Option<String> {
     let findings = audit(model, Budget::default());
     let of = |table: &str, family: &str, chain: &str, index: usize| -> Option<&Finding> {
         findings.iter().filter(|finding| stops(finding)).find(|finding| {
@@ -53,7 +52,7 @@ fn stops(finding: &Finding) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::iptables::with_policy;
+    use crate::backend::iptables::{decides, with_policy};
     use crate::record::{Proposal, parse};
 
     fn rules(rules: &str) -> Vec<Rule> {
@@ -73,14 +72,14 @@ mod tests {
         let judge = |text: &str, id: &str| {
             let all = rules(text);
             let added: Vec<Rule> = all.iter().filter(|rule| rule.id.as_str() == id).cloned().collect();
-            judged(&with_policy(&closed, &all, false).expect("a policy"), &added)
+            judged(&with_policy(&closed, &all, false).expect("a policy"), &added, decides)
         };
         assert_eq!(judge(accept, "a"), None, "an accept of AFO's is before what the host drops");
         assert_eq!(judge(&format!("{drop},{accept}"), "a"), None);
         let said = judge(&format!("{accept},{drop}"), "b").expect("nothing reaches it");
         assert!(said.starts_with("rule b: shadow: "), "{said}");
         let mangled = live("*mangle\n:INPUT ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j DROP\nCOMMIT\n");
-        let said = judged(&with_policy(&mangled, &rules(accept), false).expect("a policy"), &rules(accept));
+        let said = judged(&with_policy(&mangled, &rules(accept), false).expect("a policy"), &rules(accept), decides);
         assert!(said.is_none() || said.as_ref().is_some_and(|words| words.starts_with("rule a: ")), "{said:?}");
     }
 }
