@@ -74,6 +74,10 @@ impl Backend for Opnsense {
         "opnsense"
     }
 
+    fn is_of_this_kernel(&self) -> bool {
+        false
+    }
+
     fn closes_windows(&self) -> bool {
         false
     }
