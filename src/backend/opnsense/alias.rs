@@ -18,6 +18,9 @@ pub const BLOCKED_FROM: &str = "afo_from";
 /// The alias of those to whom nothing is sent.
 pub const BLOCKED_TO: &str = "afo_to";
 
+/// Ends the connections of an address or network, on either side.
+const KILL: &str = "diagnostics/firewall/kill_states";
+
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
@@ -139,7 +142,12 @@ pub fn block_steps(blocks: &[Block], live: &Listing) -> Vec<Step> {
     let add = |(alias, address): (&str, String)| {
         Step::post(format!("firewall/alias_util/add/{alias}"), json!({ "address": address }))
     };
-    steps.extend(blocks.iter().filter_map(|block| member(&block.ban)).map(add));
+    let members: Vec<_> = blocks.iter().filter_map(|block| member(&block.ban)).collect();
+    // What belongs to a connection that pf knows passes before any rule: the connections end too.
+    let end = |(_, address): &(&str, String)| Step::Try { path: KILL.to_owned(), body: json!({ "filter": address }) };
+    let ended: Vec<Step> = members.iter().map(end).collect();
+    steps.extend(members.into_iter().map(add));
+    steps.extend(ended);
     steps
 }
 
@@ -173,8 +181,13 @@ mod tests {
     fn what_is_missing_is_made_before_the_first_block() {
         let block = Block { ban: Ban::Source("203.0.113.9/32".parse().expect("net")), seconds: Some(60) };
         let steps = block_steps(&[block], &Listing::default());
-        let paths: Vec<&str> =
-            steps.iter().map(|step| if let Step::Post { path, .. } = step { path.as_str() } else { "" }).collect();
+        let paths: Vec<&str> = steps
+            .iter()
+            .map(|step| match step {
+                Step::Post { path, .. } | Step::Try { path, .. } => path.as_str(),
+                Step::Others(_) => "",
+            })
+            .collect();
         assert_eq!(
             paths,
             [
@@ -185,6 +198,7 @@ mod tests {
                 "firewall/filter/add_rule",
                 "firewall/filter/apply",
                 "firewall/alias_util/add/afo_from",
+                "diagnostics/firewall/kill_states",
             ]
         );
         assert_eq!(looked_up(&Listing::default()), None);

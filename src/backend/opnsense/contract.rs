@@ -125,9 +125,10 @@ fn native(policy: &Policy, blocks: &[(&Rule, Vec<Block>)], rules: &[Rule]) -> Na
     let all: Vec<Block> = blocks.iter().flat_map(|(_, blocks)| blocks.iter().copied()).collect();
     if !all.is_empty() {
         steps.extend(block_steps(&all, &empty));
-        let first = steps.len() - all.len();
-        let owners = blocks.iter().flat_map(|(rule, own)| own.iter().map(|_| rule.id.clone()));
-        lines.extend(owners.enumerate().map(|(n, id)| (first + n + 1, id)));
+        // Each block is added, and then each ends connections.
+        let first = steps.len() - 2 * all.len();
+        let owners: Vec<Id> = blocks.iter().flat_map(|(rule, own)| own.iter().map(|_| rule.id.clone())).collect();
+        lines.extend(owners.iter().chain(&owners).enumerate().map(|(n, id)| (first + n + 1, id.clone())));
     }
     let ended = |(rule, _): &(&Rule, Vec<Block>)| Placement {
         rule: rule.id.clone(),

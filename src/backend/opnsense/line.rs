@@ -71,16 +71,19 @@ pub fn line_of(get: Get, names: &Names, place: Place) -> Option<Line> {
 }
 
 /// The packets that a line may match: what is not understood takes none away.
-pub fn reach(line: &Line) -> Cell {
-    let mut cell = Cell::all();
+pub fn reach(line: &Line) -> Vec<Cell> {
+    let mut cells = vec![Cell::all()];
     for condition in &line.conditions {
         match condition {
-            Condition::Wide(field, ranges) => cell.keep_wide(*field, ranges),
-            Condition::Narrow(field, bits) => cell.keep_narrow(*field, *bits),
-            Condition::AnyOf(_) | Condition::Chance(_) | Condition::Unread(_) => {}
+            Condition::Wide(field, ranges) => cells.iter_mut().for_each(|cell| cell.keep_wide(*field, ranges)),
+            Condition::Narrow(field, bits) => cells.iter_mut().for_each(|cell| cell.keep_narrow(*field, *bits)),
+            Condition::AnyOf(any) => {
+                cells = cells.iter().flat_map(|cell| any.iter().filter_map(|one| cell.and(one))).collect()
+            }
+            Condition::Chance(_) | Condition::Unread(_) => {}
         }
     }
-    cell
+    cells
 }
 
 /// A condition on the packet alone that is not understood.

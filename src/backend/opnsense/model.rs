@@ -5,6 +5,7 @@
 //! twice, when it comes in and when it leaves.
 
 use super::contract::Known;
+use super::document::Document;
 use super::line::{Names, Place, line_of, steady};
 use super::listing::{Entry, Listing, is_on};
 use super::policy::Policy;
@@ -56,7 +57,7 @@ pub fn with_policy(listing: &Listing, rules: &[Rule], known: &Known) -> Result<R
     let made = documents.iter().map(|document| {
         let fields: BTreeMap<String, String> =
             document.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let group = if document.interfaces() == 1 { 400_000 } else { 200_000 };
+        let group = group(document, listing);
         let mut entry = Entry { fields, order: (group, document.get("sequence").parse().unwrap_or(0)) };
         entry.fields.insert("uuid".to_owned(), "new".to_owned());
         entry
@@ -65,6 +66,16 @@ pub fn with_policy(listing: &Listing, rules: &[Rule], known: &Known) -> Result<R
     entries.extend(made);
     entries.sort_by_key(|entry| entry.order);
     Ok(read(&Listing { entries, aliases: listing.aliases.clone() }))
+}
+
+/// The group that a document will stand in: one for a group of interfaces stands where others for it stand.
+fn group(document: &Document, listing: &Listing) -> u64 {
+    if document.interfaces() != 1 {
+        return 200_000;
+    }
+    let same =
+        listing.entries.iter().find(|entry| !entry.is_legacy() && entry.get("interface") == document.get("interface"));
+    same.map_or(400_000, |entry| entry.order.0)
 }
 
 /// Whether a line is AFO's.

@@ -43,6 +43,7 @@ fn meet(one: &Document, other: &Document) -> bool {
             let get = |field: &str| document.get(field).to_owned();
             line_of(&get, &names, place).map(|line| reach(&line))
         });
-        matches!(cells, [Some(a), Some(b)] if !a.is_disjoint(&b))
+        let [Some(own), Some(others)] = cells else { return false };
+        own.iter().any(|cell| others.iter().any(|other| !cell.is_disjoint(other)))
     })
 }

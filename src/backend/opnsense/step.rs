@@ -10,6 +10,8 @@ pub const APPLY: &str = "firewall/filter/apply";
 pub enum Step {
     /// A request with this body to this path below `/api/`.
     Post { path: String, body: Value },
+    /// A request that may fail: what it does is told, and nothing hangs on it.
+    Try { path: String, body: Value },
     /// The rules and aliases of others have this hash; otherwise nothing more is done.
     Others(String),
 }
@@ -29,6 +31,7 @@ impl Step {
         match self {
             Self::Others(hash) => json!({ "others": hash }),
             Self::Post { path, body } => json!({ "post": path, "body": body }),
+            Self::Try { path, body } => json!({ "try": path, "body": body }),
         }
     }
 
@@ -36,9 +39,14 @@ impl Step {
         if let Some(hash) = value.get("others").and_then(Value::as_str) {
             return Some(Self::Others(hash.to_owned()));
         }
-        let path = value.get("post").and_then(Value::as_str)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_-.".contains(&b);
-        (!path.is_empty() && path.bytes().all(plain)).then(|| Self::post(path, value["body"].clone()))
+        let path = |name: &str| value.get(name)?.as_str().filter(|path| !path.is_empty() && path.bytes().all(plain));
+        let body = value["body"].clone();
+        match (path("post"), path("try")) {
+            (Some(path), None) => Some(Self::post(path, body)),
+            (None, Some(path)) => Some(Self::Try { path: path.to_owned(), body }),
+            _ => None,
+        }
     }
 }
 
@@ -69,7 +77,8 @@ mod tests {
 
     #[test]
     fn steps_come_back() {
-        let all = [Step::Others("ab".to_owned()), Step::plain(APPLY), Step::post("x/y", json!({"a": "b\nc"}))];
+        let attempt = Step::Try { path: "a/b".to_owned(), body: json!({}) };
+        let all = [Step::Others("ab".to_owned()), attempt, Step::plain(APPLY), Step::post("x/y", json!({"a": "b\nc"}))];
         assert_eq!(steps(&format!("# words\n\n{}", text(&all))), Ok(all.to_vec()));
         assert_eq!(steps("# a\n{\"post\":\"../x?y\"}\n"), Err(2));
         assert_eq!(steps("hello"), Err(1));

@@ -16,6 +16,7 @@ fn a_block_is_a_member_until_its_time_is_over() {
         let ended = place.deploy(&["--confirm"], &bars("203.0.113.9", 2));
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert_eq!(members(&server), ["203.0.113.9"]);
+        assert_eq!(server.lock().ended, ["203.0.113.9"], "open connections end");
         let own = server.lock().own();
         assert_eq!(own, ["afo blocks from 1", "afo blocks to 1"]);
         assert!(server.lock().loaded.contains(&"afo blocks from".to_owned()));
@@ -70,5 +71,22 @@ fn a_block_that_the_firewall_refuses_is_none() {
         assert!(place.deploy(&["list", "--json"], "").records().is_empty());
         assert_eq!(place.deploy(&["recover"], "").code, Some(0));
         assert!(members(&server).is_empty());
+    });
+}
+
+#[test]
+fn a_key_that_may_not_end_connections_still_bars() {
+    in_namespace(|_| {
+        let server = Server::start();
+        let place = Place::of(&server);
+        server.fail("kill_states", 1, Fault::Status(403, "Forbidden"));
+        let ended = place.deploy(&["--confirm"], &bars("203.0.113.9", 600));
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(
+            ended.err.contains("connections that are open may go on") && ended.err.contains("403"),
+            "{}",
+            ended.err
+        );
+        assert_eq!(members(&server), ["203.0.113.9"]);
     });
 }

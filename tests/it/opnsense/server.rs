@@ -52,6 +52,8 @@ pub struct Firewall {
     pub aliases: Vec<Map<String, Value>>,
     pub tables: BTreeMap<String, BTreeSet<String>>,
     pub seen: Vec<String>,
+    /// Whose connections were ended.
+    pub ended: Vec<String>,
     faults: Vec<(When, usize)>,
     made: usize,
 }
@@ -78,8 +80,8 @@ impl Server {
 
     /// As [`start`](Self::start), behind TLS.
     pub fn wrapped(wrap: Wrap) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
+        let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().expect("an address").port()));
         let server = Self { address, firewall: Arc::default() };
         server.lock().rules.push(row(&json!({
             "uuid": "user-1", "enabled": "1", "action": "pass", "quick": "1", "direction": "in", "ipprotocol": "inet", "interface": "lan",
@@ -245,6 +247,10 @@ impl Firewall {
                 let (address, table) = (body["address"].as_str()?.to_owned(), self.tables.get_mut(*name)?);
                 let _ = if *action == "add" { table.insert(address) } else { table.remove(&address) };
                 Some(json!({ "status": "done" }))
+            }
+            ("POST", ["diagnostics", "firewall", "kill_states"]) => {
+                self.ended.push(body["filter"].as_str()?.to_owned());
+                Some(json!({ "result": "ok", "dropped_states": 1 }))
             }
             _ => None,
         }

@@ -118,7 +118,7 @@ fn bans_become_members_of_an_alias() {
         rules(r#"{"id":"a","action":"drop","direction":"input","source_address":["203.0.113.9"],"ttl_seconds":60}"#);
     let native = Opnsense::UNKNOWN.render(&ban, Extent::Rules).expect("a text");
     assert_eq!(
-        native.text.lines().last(),
+        native.text.lines().rev().nth(1),
         Some(r#"{"post":"firewall/alias_util/add/afo_from","body":{"address":"203.0.113.9"}}"#)
     );
     let port = rule(

@@ -169,6 +169,9 @@ fn a_rule_for_one_interface_comes_after_the_others_or_not_at_all() {
         said[0].to_string(),
         "rule a: interface_in `lan`: OPNsense asks a rule for one interface after all that are for none or several, and rule b would decide first; name the interface there too, or two interfaces here"
     );
+    let elsewhere = |rule: &str, net: &str| rule.replace("\"id\"", &format!("\"source_address\":[\"{net}\"],\"id\""));
+    let apart = format!("{},{}", elsewhere(single, "10.0.0.0/8"), elsewhere(wide, "203.0.113.0/24"));
+    assert!(Policy::of(&rules(&apart), &known()).is_ok(), "no packet comes from both");
     let other = wide.replace("\"22\"", "\"80\"");
     let order: Vec<String> =
         documents(&rules(&format!("{single},{other}"))).into_iter().map(|d| d["description"].clone()).collect();
