@@ -1,8 +1,13 @@
 //! Packet filters: their text or listing to a ruleset and back. No processes, no network, no files.
 
+pub mod aws;
+pub mod azure;
 mod choice;
 mod contract;
+pub mod document;
+mod documents;
 pub mod external;
+pub mod gcp;
 pub mod iptables;
 mod meaning;
 pub mod nftables;
@@ -10,11 +15,19 @@ pub mod opnsense;
 
 pub use choice::chosen;
 pub use contract::{Backend, Capability, Extent, Native};
+pub use documents::{DOCUMENTS, Document};
 pub use meaning::Refused;
 
 /// The backends that AFO writes for.
-pub static BACKENDS: [&dyn Backend; 4] =
-    [&nftables::Nftables, &iptables::Iptables::V4, &iptables::Iptables::V6, &opnsense::Opnsense::UNKNOWN];
+pub static BACKENDS: [&dyn Backend; 7] = [
+    &nftables::Nftables,
+    &iptables::Iptables::V4,
+    &iptables::Iptables::V6,
+    &aws::Aws,
+    &azure::Azure,
+    &gcp::Gcp,
+    &opnsense::Opnsense::UNKNOWN,
+];
 
 /// The backend of a name.
 pub fn named(name: &str) -> Option<&'static dyn Backend> {

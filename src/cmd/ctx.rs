@@ -2,6 +2,8 @@
 
 use super::ruleset::{of, ruleset_from};
 use super::{config, known};
+use crate::backend::Document;
+use crate::backend::document::statements;
 use crate::backend::iptables as dumps;
 use crate::backend::nftables::{Imported, import, import_ruleset, listing};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
@@ -45,7 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-ctx", version, verbatim_doc_comment)]
 pub struct Args {
-    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text or iptables-save
+    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document of AWS, Azure or GCP
+    ///
+    /// Such a document is what `aws ec2 describe-security-groups`, `az network nsg show` or `list`, or `gcloud compute firewall-rules list
+    /// --format=json` prints; it is told by what it holds.
     #[arg(long, value_name = "FILE", conflicts_with = "no_ruleset")]
     pub ruleset: Option<PathBuf>,
     /// Leave the rules out and start no process
@@ -95,7 +100,12 @@ fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
             let read = dumps::without_own(read);
             Ok(import_ruleset(&read, &dumps::statements(&read)))
         }
-        other => Err(format!("rules of {other} are not read as AFO's rules")),
+        other => {
+            let document =
+                Document::named(other).ok_or_else(|| format!("rules of {other} are not read as AFO's rules"))?;
+            let read = document.read(&ruleset.native.to_string()).map_err(|e| e.to_string())?;
+            Ok(import_ruleset(&read, &statements(&read)))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::xtables;
 use crate::backend::nftables::Heads;
-use crate::backend::{iptables, nftables, opnsense};
+use crate::backend::{Document, iptables, nftables, opnsense};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
 use crate::rule::ruleset::Ruleset;
@@ -32,6 +32,9 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
             let listing =
                 opnsense::Listing::read(&text, None).map_err(|e| Failure::undecided(format!("{name}: {e}")))?;
             Ok(opnsense::read(&listing))
+        }
+        Written::Document(document, text, _) => {
+            document.read(&text).map_err(|e| Failure::undecided(format!("{name}: {e}")))
         }
     }
 }
@@ -73,12 +76,17 @@ enum Written {
     Dump(String),
     /// What `firewall/filter/search_rule` of OPNsense replies.
     Reply(String),
+    /// The document of a firewall elsewhere, and its JSON.
+    Document(&'static Document, String, Value),
 }
 
-/// What a file holds: nft's JSON, iptables-save with or without `ipset save`, or nft's text, listed in an empty network namespace.
+/// What a file holds: the document of a firewall elsewhere, nft's JSON, iptables-save with or without `ipset save`, or nft's text, listed in an empty network namespace.
 fn written(file: &Path) -> Result<Written, Failure> {
     let name = file.display();
     let text = fs::read_to_string(file).map_err(|e| Failure::undecided(format!("{name}: cannot be read: {e}")))?;
+    if let Some((document, value)) = Document::of(&text) {
+        return Ok(Written::Document(document, text, value));
+    }
     Ok(match () {
         () if opnsense::is_listing(&text) => Written::Reply(text),
         () if text.trim_start().starts_with('{') => Written::Listing(text),
@@ -104,6 +112,7 @@ pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
         Written::Reply(text) => serde_json::from_str(&text)
             .map(|native| of("opnsense", native))
             .map_err(|e| Failure::undecided(format!("{}: {e}", file.display()))),
+        Written::Document(document, _, value) => Ok(of(document.name, value)),
     }
 }
 

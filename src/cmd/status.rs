@@ -3,7 +3,7 @@
 use super::external::{self, External};
 use super::opnsense::Api;
 use super::{StatePlace, config, known, state_place, variants};
-use crate::backend;
+use crate::backend::{self, Document};
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Answer, Backend, Context, Status, Timestamp};
@@ -121,6 +121,7 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
     if let Some((at, why)) = backend::chosen(&backends) {
         backends[at].chosen = Some(why);
     }
+    backends.extend(documents());
     for found in &mut backends {
         let own = backend::named(&found.name).map(|own| own.capabilities()).unwrap_or_default();
         found.capabilities.extend(own.iter().map(|capability| capability.as_str().to_owned()));
@@ -140,6 +141,19 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
         out.record(&Context { backends, missing, ts: found.ts, ..Context::default() });
     }
     shell.close(&mut out)
+}
+
+/// The firewalls elsewhere whose documents AFO writes and reads.
+fn documents() -> Vec<Backend> {
+    let one = |name: &str| Backend {
+        name: name.to_owned(),
+        version: None,
+        active: false,
+        capabilities: Vec::new(),
+        program: None,
+        chosen: None,
+    };
+    backend::DOCUMENTS.iter().map(|document| one(document.name)).collect()
 }
 
 /// The backends that are programs of their own, as each says what it can; and what those say that do not.
@@ -203,6 +217,10 @@ fn backend_words(found: &Backend) -> String {
     if let Some(program) = &found.program {
         let can = found.capabilities.join(", ");
         return format!("{:<11}{version:<9}{:<16}{program} says that it can: {can}", found.name, "not looked at");
+    }
+    if Document::named(&found.name).is_some() {
+        let can = found.capabilities.join(", ");
+        return format!("{:<11}{:<9}{:<16}AFO writes and reads its documents: {can}", found.name, "-", "elsewhere");
     }
     let active = if found.active { "holds rules" } else { "holds no rules" };
     let written = match backend::named(&found.name) {

@@ -12,6 +12,7 @@ mod configuration;
 mod daemon;
 mod detect;
 mod docs;
+mod documents;
 mod external;
 mod import;
 mod incidents;

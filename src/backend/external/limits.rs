@@ -1,8 +1,8 @@
 //! What a rule needs of a backend, and the order in which rules are given to one.
 
-use crate::backend::meaning::{self, contradictions, refuse, twice};
+use crate::backend::meaning::{self, Part, contradictions, part, refuse, twice};
 use crate::backend::{Capability, Refused};
-use crate::packet::Family;
+use crate::packet::{Family, Protocol};
 use crate::rule::{Action, Direction, Position, Rule, Scope, TcpFlag};
 
 /// The rules in the order in which they are to stand, each by itself: enabled, and without a place.
@@ -41,7 +41,8 @@ pub fn without_end(rule: &Rule, capabilities: &[Capability]) -> Rule {
     Rule { ttl_seconds: rule.ttl_seconds.filter(|_| timed), ..rule.clone() }
 }
 
-fn lacking(rule: &Rule, capabilities: &[Capability], name: &str) -> Vec<Refused> {
+/// What a rule needs and a backend has not.
+pub(in crate::backend) fn lacking(rule: &Rule, capabilities: &[Capability], name: &str) -> Vec<Refused> {
     let missing = needs(rule).into_iter().filter(|(need, _, _)| need.is_none_or(|need| !capabilities.contains(&need)));
     let words = |(need, field, value): (Option<Capability>, &'static str, String)| {
         let why = match need {
@@ -78,15 +79,28 @@ fn verdict(rule: &Rule) -> Vec<Need> {
     vec![(act, "action", action()), (Some(way), "direction", rule.direction.to_string())]
 }
 
+/// The family that a rule is of, where it is of one. A rule of both is had by a backend that sees one: of the other it sees no packet.
 fn families(rule: &Rule) -> Vec<Need> {
     use Capability as C;
+    let both = [(Family::Ipv4, C::Ipv4), (Family::Ipv6, C::Ipv6)];
+    let seen: Vec<_> = both.into_iter().filter(|(family, _)| sees(rule, *family)).collect();
+    match seen.as_slice() {
+        [(family, need)] => vec![(Some(*need), "family", family.to_string())],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether packets of a family can match.
+fn sees(rule: &Rule, family: Family) -> bool {
     let families = meaning::families(rule);
-    let sees = |family| families.contains(&None) || families.contains(&Some(family));
-    let of = |family, need, word: &str| sees(family).then(|| (Some(need), "family", word.to_owned()));
-    // A rule for any family is had by a backend that sees one of the two: of the other it sees no packet.
-    let both: Vec<Need> =
-        [of(Family::Ipv4, C::Ipv4, "ipv4"), of(Family::Ipv6, C::Ipv6, "ipv6")].into_iter().flatten().collect();
-    if both.len() == 1 { both } else { Vec::new() }
+    let foreign = if family == Family::Ipv4 { Protocol::ICMPV6 } else { Protocol::ICMP };
+    let protocols = &rule.protocol;
+    let foreign_alone =
+        !protocols.is_any() && !protocols.is_negated() && protocols.items().iter().all(|protocol| *protocol == foreign);
+    let addresses = [&rule.source_address, &rule.destination_address];
+    (families.contains(&None) || families.contains(&Some(family)))
+        && !foreign_alone
+        && addresses.into_iter().all(|list| part(list, family) != Part::Nothing)
 }
 
 fn matches(rule: &Rule) -> Vec<Need> {

@@ -7,6 +7,7 @@ mod limits;
 mod mark;
 mod reply;
 
+pub(in crate::backend) use limits::lacking;
 pub use limits::{needs, ordered, without_end};
 pub use mark::{Mark, Opened, content};
 pub use reply::{Fault, LONGEST, Told, capabilities, field_of, reply};

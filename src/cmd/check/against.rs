@@ -3,8 +3,8 @@
 use super::super::raw::{self, line_of, shortened};
 use super::super::{external, variants};
 use super::plain;
-use crate::backend::Backend;
 use crate::backend::external::PREFIX;
+use crate::backend::{Backend, Document};
 use crate::cli::{Failure, for_terminal};
 use crate::cmd::opnsense::Api;
 use crate::record::ValidationError;
@@ -70,6 +70,9 @@ impl Against {
         if external::opened(backend.name()).is_some() && (rehearse || word != "live") {
             let words = format!("what {} would take is asked of its program, over its live rules", backend.name());
             return Err(Failure::undecided(words).hint("leave --against and --rehearse out"));
+        }
+        if Document::named(backend.name()).is_some() {
+            return Ok(Self::scratch(backend, String::new(), "its own form"));
         }
         match word {
             _ if rehearse => Self::rehearsal(backend),
@@ -142,6 +145,9 @@ impl Against {
         if let Where::Firewall(api) = &self.against {
             return api.as_ref().map_or(Ok(None), |api| api.unreadable());
         }
+        if let Some(document) = Document::named(self.backend.name()) {
+            return Ok(document.read(text).err().map(|e| e.to_string()));
+        }
         match of_iptables(self.backend) {
             None => nft_words(match &self.against {
                 Where::Live => nft::check(text),
@@ -179,6 +185,9 @@ impl Against {
                 .as_ref()
                 .map_or("the fields of OPNsense's API".to_owned(), |api| format!("OPNsense at {}", api.name())));
         }
+        if Document::named(self.backend.name()).is_some() {
+            return Ok(format!("the form of {}'s documents", self.backend.name()));
+        }
         let program = match of_iptables(self.backend) {
             None => format!("nft {}", nft::version().map_err(|e| refused(&e))?),
             Some(v6) => {
@@ -194,7 +203,8 @@ impl Against {
 
     /// The program's words, each with its place in the text and the rule that stands there.
     pub fn located(&self, words: &str, rules: &BTreeMap<usize, Id>) -> Vec<ValidationError> {
-        if external::opened(self.backend.name()).is_some() {
+        let name = self.backend.name();
+        if external::opened(name).is_some() || Document::named(name).is_some() {
             return vec![plain(for_terminal(words).into_owned())];
         }
         let place = |line: Option<usize>| {

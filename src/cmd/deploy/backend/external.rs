@@ -7,7 +7,7 @@
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::external::{Mark, Opened, content, without_end};
 use crate::backend::nftables::{Ban, Block, Policy, with_policy};
-use crate::backend::{Backend as _, Refused};
+use crate::backend::{Backend as _, Document, Refused};
 use crate::cli::{Exit, Failure};
 use crate::cmd::external::{External as Program, Listed, Session, open, refusal};
 use crate::deploy::Kernel;
@@ -31,8 +31,11 @@ static NAMED: Mutex<BTreeMap<&'static str, &'static External>> = Mutex::new(BTre
 /// When there is none in PATH, or it is not safe to run or does not say what it is (exit 3).
 pub(super) fn named(name: &str) -> Result<&'static dyn Backend, Failure> {
     let Some(program) = open(name)? else {
-        let words =
-            format!("nothing deploys to {name}: AFO does not, and there is no program afo-backend-{name} in PATH");
+        let none = format!("there is no program afo-backend-{name} in PATH");
+        let words = match Document::named(name) {
+            Some(_) => format!("AFO writes and reads the documents of {name}; only a program deploys them, and {none}"),
+            None => format!("nothing deploys to {name}: AFO does not, and {none}"),
+        };
         return Err(Failure::refused(words).hint("what there is: afo backends; how to write one: man 7 afo-backend"));
     };
     let Ok(mut named) = NAMED.lock() else { return Err(Failure::refused("a thread has died in naming a backend")) };
