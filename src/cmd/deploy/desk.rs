@@ -63,10 +63,14 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A proposal that no person brought.
-    pub fn machine(&mut self, proposal: &Proposal, out: &mut Out) -> Result<(), Failure> {
+    /// A proposal that no person brought. What a person approved of is done where a person `asked` for it: a stream waits for no window.
+    pub fn machine(&mut self, proposal: &Proposal, asked: bool, out: &mut Out) -> Result<(), Failure> {
         if let Some(Approved { proposal, base }) = approval::approved(&self.site, proposal)? {
             return match base {
+                _ if !asked => {
+                    let step = format!("afo-queue approve {} | afo-deploy --confirm", proposal.id);
+                    self.tell(&proposal, &format!("not done here (it was approved; a person does it: {step})"), out)
+                }
                 Ok(base) => self.deploy(&[proposal], Some(&base), out),
                 Err(why) => self.refuse(&[proposal], &why, out),
             };

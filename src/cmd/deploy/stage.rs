@@ -49,7 +49,10 @@ impl Stage for Deployer<'_> {
                 let words = proposal.error.as_ref().map_or("it holds no rules", |e| e.message.as_str());
                 self.desk()?.tell(&proposal, &format!("refused: {words}"), out)?;
             }
-            Principal::Machine => self.desk()?.machine(&proposal, out)?,
+            Principal::Machine => {
+                let asked = self.asked;
+                self.desk()?.machine(&proposal, asked, out)?;
+            }
         }
         Ok(())
     }

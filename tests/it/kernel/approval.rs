@@ -148,6 +148,10 @@ fn an_approval_is_for_these_rules_on_this_ruleset() {
         let site = Site::new(host);
         site.queued();
         let record = site.approved();
+        let streamed = site.afo("afo-deploy", &["--autonomy", "propose", WIDE], &record);
+        assert_eq!(streamed.status.code(), Some(1), "{}", text(&streamed));
+        let words = "not done here (it was approved; a person does it: afo-queue approve p1 | afo-deploy --confirm)";
+        assert!(text(&streamed).contains(words) && !site.has_rule(), "{}", text(&streamed));
         let other = site.afo("afo-deploy", &[WIDE], &proposal("22"));
         assert!(text(&other).contains("refused: what was approved is another change"), "{}", text(&other));
         site.host.nft("add rule inet host input tcp dport 9999 accept");
