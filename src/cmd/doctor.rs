@@ -8,7 +8,7 @@ use crate::cli::{Exit, Failure, Shell};
 use crate::record::Answer;
 use crate::rule::Rule;
 use crate::state::{Access, State, StateError};
-use crate::sys::context::program;
+use crate::sys::process::installed;
 use crate::sys::{logs, nft};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -122,7 +122,7 @@ fn first_line(text: &str) -> &str {
 /// Others that write firewall rules on this host.
 fn others() -> Vec<Finding> {
     let names = [("ufw", "ufw"), ("firewalld", "firewall-cmd"), ("Docker", "dockerd"), ("fail2ban", "fail2ban-server")];
-    let there = names.iter().filter(|(_, name)| program(name).is_some());
+    let there = names.iter().filter(|(_, name)| installed(name).is_some());
     let note = |(name, _): &(&str, &str)| {
         let step = "AFO leaves its rules alone; an allow is proven against them before it is applied";
         Finding::Worth(format!("{name} is installed and may write rules too"), step.to_owned())

@@ -7,6 +7,7 @@ use crate::cli::Failure;
 use crate::record::LiveRuleset;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::nft::{self, NftError};
+use crate::sys::process::{self, NotRun};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -42,15 +43,15 @@ pub fn ruleset(place: &Path) -> Result<Ruleset, Failure> {
 /// The kernel's ruleset: nftables' own, and what iptables keeps there or beside it.
 ///
 /// # Errors
-/// When the permission or nft is missing (exit 3).
+/// When the permission is missing, or nft where there is anything that only nft lists (exit 3).
 pub fn live_ruleset() -> Result<Ruleset, Failure> {
-    let listing = nft::list_ruleset_json().map_err(|error| {
-        let failure = Failure::refused(format!("cannot list the live ruleset: {error}"));
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
+    let listing = match nft::list_ruleset_json() {
+        Ok(listing) => listing,
+        Err(error @ NftError::NotRun(NotRun::Missing(_))) if iptables_is_there() => {
+            return xtables::without_nft().map_err(|why| not_listed(&format!("{error}, and {why}"), error.hint()));
         }
-    })?;
+        Err(error) => return Err(not_listed(&error.to_string(), error.hint())),
+    };
     let mut ruleset =
         nftables::read(&listing).map_err(|e| Failure::refused(format!("cannot read the live ruleset: {e}")))?;
     if Heads::are_missing(&ruleset)
@@ -59,6 +60,15 @@ pub fn live_ruleset() -> Result<Ruleset, Failure> {
         Heads::of(&text).amend(&mut ruleset);
     }
     Ok(xtables::joined(ruleset, &listing))
+}
+
+fn iptables_is_there() -> bool {
+    process::installed("iptables").is_some()
+}
+
+fn not_listed(why: &str, hint: Option<&'static str>) -> Failure {
+    let failure = Failure::refused(format!("cannot list the live ruleset: {why}"));
+    hint.into_iter().fold(failure, Failure::hint)
 }
 
 /// A ruleset as a backend lists it.

@@ -3,7 +3,7 @@
 //! All of them are asked about each packet, and each program shows only its own.
 
 use crate::sys::iptables::{self as programs, Variant};
-use crate::sys::nft;
+use crate::sys::tables::{self, Table};
 
 /// What is live beside the rules that the program of a family shows; also what could not be asked.
 pub(super) fn beside(v6: bool) -> Vec<String> {
@@ -46,22 +46,21 @@ fn decides(dump: &str) -> bool {
 
 /// The tables of nftables that packets of the family pass and that iptables does not keep its rules in.
 fn native(words: &mut Vec<String>, v6: bool) -> Vec<String> {
-    let listing = nft::list(&["list", "tables"]).unwrap_or_else(|e| {
+    let all = tables::all().unwrap_or_else(|e| {
         words.push(format!("whether nftables holds rules could not be asked: {e}"));
-        String::new()
+        Vec::new()
     });
-    own_tables(&listing, v6)
+    own_tables(&all, v6)
 }
 
-fn own_tables(listing: &str, v6: bool) -> Vec<String> {
-    const KEPT: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+/// Those of `all` that are nobody's of iptables, for a family: `inet fw`.
+pub(super) fn own_tables(all: &[Table], v6: bool) -> Vec<String> {
     let family = if v6 { "ip6" } else { "ip" };
-    let tables = listing.lines().filter_map(|line| line.strip_prefix("table ")?.split_once(' '));
-    let passed = |table: &(&str, &str)| match table.0 {
-        "inet" | "netdev" | "bridge" => true,
-        own => own == family && !KEPT.contains(&table.1),
+    let passed = |table: &&Table| match table.family {
+        "inet" | "netdev" | "bridge" | "" => true,
+        own => own == family && !table.is_of_iptables(),
     };
-    tables.filter(passed).map(|(family, name)| format!("{family} {name}")).collect()
+    all.iter().filter(passed).map(|table| format!("{} {}", table.family, table.name)).collect()
 }
 
 fn told(name: &str, kind: Variant, live: [(Variant, bool); 2], native: &[String]) -> Vec<String> {
@@ -107,9 +106,10 @@ mod tests {
 
     #[test]
     fn tables_and_dumps_are_told_apart() {
-        let listing = "table ip filter\ntable ip6 mine\ntable inet fw\ntable arp x\ntable ip nat\ntable ip other\n";
-        assert_eq!(own_tables(listing, false), ["inet fw", "ip other"]);
-        assert_eq!(own_tables(listing, true), ["ip6 mine", "inet fw"]);
+        let all = [("ip", "filter"), ("ip6", "mine"), ("inet", "fw"), ("arp", "x"), ("ip", "nat"), ("ip", "other")];
+        let all = all.map(|(family, name)| Table { family, name: name.to_owned() });
+        assert_eq!(own_tables(&all, false), ["inet fw", "ip other"]);
+        assert_eq!(own_tables(&all, true), ["ip6 mine", "inet fw"]);
         assert!(!decides("*filter\n:INPUT ACCEPT [0:0]\n:sub - [0:0]\nCOMMIT\n"));
         assert!(decides("*filter\n:INPUT DROP [0:0]\nCOMMIT\n") && decides("*nat\n-A POSTROUTING -j MASQUERADE\n"));
     }

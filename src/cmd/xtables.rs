@@ -1,10 +1,13 @@
 //! What iptables has to say of the kernel's rules beside nft's listing: the meaning of its own rules in nftables' tables, and its
 //! legacy tables. What cannot be asked stays unknown.
 
+use super::variants::own_tables;
 use crate::backend::{iptables, nftables};
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use crate::sys::iptables::{self as programs, Variant};
+use crate::sys::tables;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Adds to the kernel's ruleset, as nft lists it, what iptables knows of it.
 pub(super) fn joined(mut ruleset: Ruleset, listing: &str) -> Ruleset {
@@ -26,6 +29,28 @@ pub(super) fn joined(mut ruleset: Ruleset, listing: &str) -> Ruleset {
         legacy(&mut ruleset, family);
     }
     ruleset
+}
+
+/// The kernel's ruleset on a host without nft: what the programs of iptables list, which is all of it where nftables holds no table that is
+/// not theirs.
+///
+/// # Errors
+/// Words that say what nobody can list here.
+pub(super) fn without_nft() -> Result<Ruleset, String> {
+    let tables = tables::all().map_err(|e| format!("the tables of nftables cannot be asked for: {e}"))?;
+    let native: BTreeSet<String> = [false, true].iter().flat_map(|v6| own_tables(&tables, *v6)).collect();
+    if !native.is_empty() {
+        let list: Vec<String> = native.into_iter().collect();
+        return Err(format!("nftables holds rules (table {}) that only nft lists", list.join(", ")));
+    }
+    let mut ruleset = Ruleset::default();
+    for family in [TableFamily::Ip, TableFamily::Ip6] {
+        if tables.iter().any(|table| table.family == family.as_str()) {
+            ruleset.tables.extend(saved(Variant::Nft, family)?.tables);
+        }
+        legacy(&mut ruleset, family);
+    }
+    Ok(ruleset)
 }
 
 fn legacy(ruleset: &mut Ruleset, family: TableFamily) {

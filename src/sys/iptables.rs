@@ -1,6 +1,6 @@
 //! The programs of iptables and ipset: what they say of the kernel's rules and of a text, and the loading of one.
 
-use super::context::program;
+use super::process::installed;
 use super::process::{NotRun, run};
 use std::fs;
 use std::io;
@@ -55,7 +55,7 @@ pub fn save(variant: Variant, v6: bool) -> Result<String, SaveError> {
     let family = if v6 { "ip6tables" } else { "iptables" };
     let kind = if variant == Variant::Nft { "nft" } else { "legacy" };
     let (exact, plain) = (format!("{family}-{kind}-save"), format!("{family}-save"));
-    if program(&exact).is_some() || program(&plain).is_none() {
+    if installed(&exact).is_some() || installed(&plain).is_none() {
         return said(&exact, &[]);
     }
     let text = said(&plain, &[])?;
@@ -98,7 +98,7 @@ pub fn restorer(v6: bool) -> &'static str {
 
 /// Whether the programs of a family are installed.
 pub fn is_there(v6: bool) -> bool {
-    program(restorer(v6)).is_some()
+    installed(restorer(v6)).is_some()
 }
 
 /// Whether the kernel has packets of a family at all: IPv6 can be left out of it.
@@ -122,7 +122,7 @@ pub fn table(name: &str, v6: bool, counters: bool) -> Result<String, SaveError> 
 
 /// Whether ipset is installed.
 pub fn ipset_is_there() -> bool {
-    program("ipset").is_some()
+    installed("ipset").is_some()
 }
 
 /// The names of the sets that the kernel has; none where ipset is not installed.
@@ -130,7 +130,7 @@ pub fn ipset_is_there() -> bool {
 /// # Errors
 /// When it fails.
 pub fn set_names() -> Result<Vec<String>, SaveError> {
-    match program("ipset") {
+    match installed("ipset") {
         None => Ok(Vec::new()),
         Some(_) => Ok(said("ipset", &["list", "-name"])?.lines().map(str::to_owned).collect()),
     }
@@ -193,7 +193,7 @@ fn loaded(done: super::process::Finished) -> Result<(), RestoreError> {
 /// When it is missing.
 pub fn kind(v6: bool) -> Result<(String, Variant), NotRun> {
     let name = if v6 { "ip6tables" } else { "iptables" };
-    let path = program(name).ok_or_else(|| NotRun::Missing(name.to_owned()))?;
+    let path = installed(name).ok_or_else(|| NotRun::Missing(name.to_owned()))?;
     let done = run(&path.to_string_lossy(), &["--version"], b"", LIMIT)?;
     let words = String::from_utf8_lossy(&done.stdout).into_owned();
     let version = words.split_whitespace().find_map(|word| word.strip_prefix('v')).unwrap_or("unknown").to_owned();
@@ -201,7 +201,7 @@ pub fn kind(v6: bool) -> Result<(String, Variant), NotRun> {
 }
 
 fn said(name: &str, arguments: &[&str]) -> Result<String, SaveError> {
-    let path = program(name).ok_or_else(|| NotRun::Missing(name.to_owned()))?;
+    let path = installed(name).ok_or_else(|| NotRun::Missing(name.to_owned()))?;
     let done = run(&path.to_string_lossy(), arguments, b"", LIMIT)?;
     match done.status.success() {
         true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),

@@ -17,5 +17,6 @@ mod netlink;
 pub mod nft;
 pub mod probe;
 pub mod process;
+pub mod tables;
 pub mod talk;
 pub mod user;

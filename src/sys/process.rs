@@ -1,6 +1,7 @@
 //! Running another program to its end.
 
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -25,7 +26,16 @@ pub enum NotRun {
     Failed(String, io::Error),
 }
 
-/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale and in UTC; ends it after `limit`.
+/// Where programs of the administrator are, also for who has not got them in PATH.
+const PLACES: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The path of a program, where it is installed.
+pub fn installed(name: &str) -> Option<PathBuf> {
+    PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file())
+}
+
+/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale and in UTC; ends it after `limit`. It is looked for
+/// in PATH and then where the administrator's programs are.
 ///
 /// # Errors
 /// When it is missing, cannot be started, or takes longer.
@@ -34,15 +44,17 @@ pub fn run(program: &str, arguments: &[&str], input: &[u8], limit: Duration) -> 
         io::ErrorKind::NotFound => NotRun::Missing(program.to_owned()),
         _ => NotRun::Failed(program.to_owned(), e),
     };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
+    let spawn = |program: &Path| {
+        let mut command = Command::new(program);
+        command.args(arguments).env("LC_ALL", "C").env("TZ", "UTC");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    };
+    let mut child = spawn(Path::new(program))
+        .or_else(|e| match installed(program) {
+            Some(path) if e.kind() == io::ErrorKind::NotFound => spawn(&path),
+            _ => Err(e),
+        })
+        .map_err(failed)?;
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let writer = feed(child.stdin.take(), input.to_vec());
     let status = wait(&mut child, limit).map_err(failed)?;

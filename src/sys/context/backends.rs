@@ -1,15 +1,12 @@
 //! Which packet filters are on the host: by looking, and only where asked by running them for their version.
 
 use crate::record::Backend;
-use crate::sys::netlink::{self, attributes, text};
 use crate::sys::process;
+use crate::sys::tables::{self, Table};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-/// Where programs of the administrator are, also for who has not got them in PATH.
-const PLACES: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// The filters in which the host's rules can be, with the program that speaks to each.
 const FILTERS: &[(&str, &str)] = &[
@@ -20,24 +17,23 @@ const FILTERS: &[(&str, &str)] = &[
     ("ufw", "ufw"),
 ];
 
-const TABLES: u16 = 0x0a01; // NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, linux/netfilter/nf_tables.h
-
-/// The path of a program, where it is installed.
-pub fn program(name: &str) -> Option<PathBuf> {
-    PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file())
-}
-
 /// The filters that are there; with `run`, each with its version. What is not there is said in `missing`.
 pub(super) fn backends(run: bool, missing: &mut Vec<String>) -> Vec<Backend> {
-    let tables = tables();
+    let tables = tables::all();
     if let Err(e) = &tables {
         missing.push(format!("backends: whether nftables holds rules: {}", words(e)));
     }
     let tables = tables.unwrap_or_default();
-    let installed = FILTERS.iter().filter_map(|(name, program_name)| Some((*name, program(program_name)?)));
+    let installed = FILTERS.iter().filter_map(|(name, program_name)| Some((*name, process::installed(program_name)?)));
     let found: Vec<_> = installed.map(|(name, path)| backend(name, &path, &tables, run)).collect();
     if !found.iter().any(|b| b.name == "nftables") {
-        missing.push("backends: nft is not installed, so no rule can be checked or applied".into());
+        let alone = found.iter().any(|b| b.name == "iptables");
+        let then = if alone {
+            ": rules are listed and applied by the programs of iptables alone"
+        } else {
+            ", so no rule can be checked or applied"
+        };
+        missing.push(format!("backends: nft is not installed{then}"));
     }
     found
 }
@@ -48,12 +44,12 @@ pub(super) fn words(error: &io::Error) -> String {
     words.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-fn backend(name: &str, path: &Path, tables: &[(u8, String)], run: bool) -> Backend {
+fn backend(name: &str, path: &Path, tables: &[Table], run: bool) -> Backend {
     let variant = variant(path);
     let active = match name {
         "nftables" => !tables.is_empty(),
         "iptables" | "ip6tables" => iptables_active(name, variant, tables),
-        "firewalld" => tables.iter().any(|(_, table)| table == "firewalld") || Path::new("/run/firewalld").exists(),
+        "firewalld" => tables.iter().any(|table| table.name == "firewalld") || Path::new("/run/firewalld").exists(),
         _ => fs::read_to_string("/etc/ufw/ufw.conf").is_ok_and(|conf| conf.lines().any(|l| l.trim() == "ENABLED=yes")),
     };
     let version = if run { version(path) } else { None };
@@ -72,32 +68,15 @@ fn variant(path: &Path) -> Option<&'static str> {
 }
 
 /// iptables-nft keeps its rules in nftables' tables of its own names; the legacy kind lists its tables in /proc.
-fn iptables_active(name: &str, variant: Option<&str>, tables: &[(u8, String)]) -> bool {
-    let (family, list) = if name == "iptables" { (2, "ip_tables_names") } else { (10, "ip6_tables_names") };
-    let own =
-        |table: &(u8, String)| table.0 == family && ["filter", "nat", "mangle", "raw", "security"].contains(&&*table.1);
+fn iptables_active(name: &str, variant: Option<&str>, tables: &[Table]) -> bool {
+    let (family, list) = if name == "iptables" { ("ip", "ip_tables_names") } else { ("ip6", "ip6_tables_names") };
+    let own = |table: &Table| table.family == family && table.is_of_iptables();
     match variant {
         Some("legacy") => {
             fs::read_to_string(Path::new("/proc/net").join(list)).is_ok_and(|text| !text.trim().is_empty())
         }
         _ => tables.iter().any(own),
     }
-}
-
-/// The tables of nftables with the number of their family; needs CAP_NET_ADMIN.
-fn tables() -> io::Result<Vec<(u8, String)>> {
-    let mut found = Vec::new();
-    netlink::dump(Some(rustix::net::netlink::NETFILTER), TABLES, &[0, 0, 0, 0], |message| {
-        found.extend(table(message.body));
-        true
-    })?;
-    Ok(found)
-}
-
-/// Reads the body of an NFT_MSG_NEWTABLE message (struct nfgenmsg, then attributes).
-fn table(body: &[u8]) -> Option<(u8, String)> {
-    let (_, name) = attributes(body.get(4..)?).find(|(kind, _)| *kind == 1)?;
-    Some((*body.first()?, text(name)))
 }
 
 fn version(path: &Path) -> Option<String> {
@@ -114,7 +93,6 @@ fn first_version(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::netlink::attribute;
     use proptest::prelude::*;
 
     #[test]
@@ -132,8 +110,7 @@ mod tests {
 
     #[test]
     fn tables_tell_what_is_active() {
-        let body = [&[2, 0, 0, 0][..], &attribute(1, b"filter\0")].concat();
-        let tables = vec![table(&body).expect("table")];
+        let tables = vec![Table { family: "ip", name: "filter".into() }];
         assert!(iptables_active("iptables", Some("nf_tables"), &tables));
         assert!(!iptables_active("ip6tables", Some("nf_tables"), &tables));
         assert!(backend("nftables", Path::new("/nowhere/nft"), &tables, false).active);
@@ -142,8 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_and_no_text_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), text in "\\PC{0,60}") {
-            let _ = table(&bytes);
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
             prop_assert!(first_version(&text).is_none_or(|v| v.len() < 20));
         }
     }

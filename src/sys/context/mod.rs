@@ -12,8 +12,6 @@ mod routes;
 pub(super) mod sockets;
 mod zones;
 
-pub use backends::program;
-
 use super::{clock, netlink};
 use crate::packet::{AddressSpec, InterfacePattern, Protocol};
 use crate::record::{Context, Interface, Listener, Route, Session};

@@ -162,6 +162,29 @@ fn a_change_through_iptables_legacy_comes_and_goes() {
     in_namespace(|host| the_whole_way(host, "legacy"));
 }
 
+/// Programs of iptables alone list and change all there is, until nftables holds a table that only nft lists.
+#[test]
+fn a_host_without_nft_is_a_host_of_iptables() {
+    in_namespace(|host| {
+        let directory = TempDir::new().expect("directory");
+        let shown = directory.path().display();
+        host.sh(&format!(
+            "cp -a /usr/sbin/. {shown}/sbin; mv {shown}/sbin/nft {shown}/nft; mount --bind {shown}/sbin /usr/sbin; ! type nft"
+        ));
+        the_whole_way(host, "nft");
+        let site =
+            Site { host, peer: host.peer("veth1", [192, 0, 2, 1].into(), [192, 0, 2, 2].into(), 24), dir: directory };
+        let named = feed(&mut site.command("afo", &["backends", "--format", "text"]), b"");
+        let told = "nft is not installed: rules are listed and applied by the programs of iptables alone";
+        assert!(words(&named).contains(told) && !words(&named).contains("\nnftables "), "{}", words(&named));
+        host.sh(&format!("{}/nft add table inet fw", site.dir.path().display()));
+        let refused = site.deploy(&["--backend", "auto", "--confirm=2"], &proposal(DROP));
+        assert_eq!(refused.status.code(), Some(3));
+        let told = "cannot list the live ruleset: nft is not installed, and nftables holds rules (table inet fw) that only nft lists";
+        assert!(words(&refused).contains(told), "{}", words(&refused));
+    });
+}
+
 #[test]
 fn half_a_change_is_put_back() {
     in_namespace(|host| {

@@ -18,8 +18,8 @@ use crate::deploy::{Flow, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
-use crate::sys::context::program;
 use crate::sys::iptables as programs;
+use crate::sys::process::installed;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -268,7 +268,7 @@ pub const AUTO: &str = "auto";
 
 /// The name of the backend that is chosen where nothing is deployed yet: nftables, or iptables where nft is not installed and it is.
 pub fn chosen() -> &'static str {
-    let nft = program("nft").is_some() || !programs::is_there(false);
+    let nft = installed("nft").is_some() || !programs::is_there(false);
     if nft { "nftables" } else { "iptables" }
 }
 
