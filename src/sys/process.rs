@@ -34,8 +34,7 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.is_file())
 }
 
-/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale and in UTC; ends it after `limit`. It is looked for
-/// in PATH and then where the administrator's programs are.
+/// Runs `program` with fixed arguments, `input` on its standard input, in the C locale and in UTC; ends it after `limit`.
 ///
 /// # Errors
 /// When it is missing, cannot be started, or takes longer.
@@ -44,17 +43,10 @@ pub fn run(program: &str, arguments: &[&str], input: &[u8], limit: Duration) -> 
         io::ErrorKind::NotFound => NotRun::Missing(program.to_owned()),
         _ => NotRun::Failed(program.to_owned(), e),
     };
-    let spawn = |program: &Path| {
-        let mut command = Command::new(program);
-        command.args(arguments).env("LC_ALL", "C").env("TZ", "UTC");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-    };
-    let mut child = spawn(Path::new(program))
-        .or_else(|e| match installed(program) {
-            Some(path) if e.kind() == io::ErrorKind::NotFound => spawn(&path),
-            _ => Err(e),
-        })
-        .map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C").env("TZ", "UTC");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let writer = feed(child.stdin.take(), input.to_vec());
     let status = wait(&mut child, limit).map_err(failed)?;

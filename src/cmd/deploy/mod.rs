@@ -174,9 +174,10 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
 
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened, and names another backend where there is one.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
-    // Of this host AFO goes without a configuration; what is elsewhere only the configuration knows.
+    // Of this host AFO goes without a configuration; what is elsewhere only the configuration knows. What one of them refuses stops no other.
     let remote = config(shell).ok().and_then(|config| backend::remote(shell, &config));
-    backend::ALL.into_iter().chain(remote).try_for_each(|backend| backend.flush())?;
+    let flushed: Vec<_> = backend::ALL.into_iter().chain(remote).map(|backend| backend.flush()).collect();
+    flushed.into_iter().collect::<Result<(), Failure>>()?;
     let journalled = Site::open(shell).and_then(|mut site| {
         let known = backend::ALL.iter().copied().chain(remote).any(|own| own.name() == site.backend.name());
         if !known {

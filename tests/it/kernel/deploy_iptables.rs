@@ -113,8 +113,8 @@ fn words(out: &Output) -> String {
     format!("{:?}\n{}{}", out.status, String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
-fn the_whole_way(host: &Host, kind: &str) {
-    let site = Site::new(host, kind);
+fn the_whole_way(site: &Site) {
+    let host = site.host;
     let before = site.saved();
     // The process dies inside the window: the kernel alone goes back, and recovery leaves nothing behind.
     let mut killed = site.start(4, DROP);
@@ -154,12 +154,12 @@ fn the_whole_way(host: &Host, kind: &str) {
 
 #[test]
 fn a_change_through_iptables_nft_comes_and_goes() {
-    in_namespace(|host| the_whole_way(host, "nft"));
+    in_namespace(|host| the_whole_way(&Site::new(host, "nft")));
 }
 
 #[test]
 fn a_change_through_iptables_legacy_comes_and_goes() {
-    in_namespace(|host| the_whole_way(host, "legacy"));
+    in_namespace(|host| the_whole_way(&Site::new(host, "legacy")));
 }
 
 /// Programs of iptables alone list and change all there is, until nftables holds a table that only nft lists.
@@ -171,13 +171,12 @@ fn a_host_without_nft_is_a_host_of_iptables() {
         host.sh(&format!(
             "cp -a /usr/sbin/. {shown}/sbin; mv {shown}/sbin/nft {shown}/nft; mount --bind {shown}/sbin /usr/sbin; ! type nft"
         ));
-        the_whole_way(host, "nft");
-        let site =
-            Site { host, peer: host.peer("veth1", [192, 0, 2, 1].into(), [192, 0, 2, 2].into(), 24), dir: directory };
+        let site = Site::new(host, "nft");
+        the_whole_way(&site);
         let named = feed(&mut site.command("afo", &["backends", "--format", "text"]), b"");
         let told = "nft is not installed: rules are listed and applied by the programs of iptables alone";
         assert!(words(&named).contains(told) && !words(&named).contains("\nnftables "), "{}", words(&named));
-        host.sh(&format!("{}/nft add table inet fw", site.dir.path().display()));
+        host.sh(&format!("{shown}/nft add table inet fw"));
         let refused = site.deploy(&["--backend", "auto", "--confirm=2"], &proposal(DROP));
         assert_eq!(refused.status.code(), Some(3));
         let told = "cannot list the live ruleset: nft is not installed, and nftables holds rules (table inet fw) that only nft lists";

@@ -13,6 +13,7 @@ use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
 use crate::sys::nft::{self, NftError};
+use crate::sys::tables;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -190,7 +191,12 @@ impl Backend for Nftables {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        self.load(&remove().to_string())
+        // A host without nft may have nothing of AFO there either.
+        let there = |table: &tables::Table| table.family == "inet" && table.name == "afo";
+        match tables::all() {
+            Ok(all) if !all.iter().any(there) => Ok(()),
+            _ => self.load(&remove().to_string()),
+        }
     }
 }
 
