@@ -100,7 +100,7 @@ fn missing(live: &Listing) -> Vec<Step> {
     let mut steps = Vec::new();
     for name in [BLOCKED_FROM, BLOCKED_TO] {
         if live.aliases.get(name).is_none() {
-            let alias = json!({ "enabled": "1", "name": name, "type": "external", "description": "afo blocks: its members end by AFO's journal" });
+            let alias = json!({ "enabled": "1", "name": name, "type": "external", "description": "afo blocks, ended by the journal of afo" });
             steps.push(Step::post("firewall/alias/add_item", json!({ "alias": alias })));
         }
     }

@@ -6,7 +6,7 @@ use super::alias::Aliases;
 use super::document::{ANY_FLAGS, Document, Tag};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a reply says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,8 @@ pub enum ReplyError {
     Short(usize, u64, &'static str),
     #[error("row {0} of the {1} is no object")]
     NoRow(usize, &'static str),
+    #[error("two rules have the id `{0}`")]
+    Twice(String),
 }
 
 /// One rule of the firewall's.
@@ -65,8 +67,15 @@ impl Entry {
     fn read(row: &Map<String, Value>) -> Self {
         let plain = row.iter().filter_map(|(name, value)| Some((name.clone(), words(value)?)));
         let mut entry = Self { fields: plain.collect(), order: (0, 0) };
+        SHOWN.iter().for_each(|(field, shown, value)| entry.respell(field, shown, value));
         entry.order = entry.place();
         entry
+    }
+
+    fn respell(&mut self, field: &str, shown: &str, value: &str) {
+        if let Some(told) = self.fields.get_mut(field).filter(|told| told.eq_ignore_ascii_case(shown)) {
+            value.clone_into(told);
+        }
     }
 
     /// `sort_order` is the group, a dot, and seven digits; where a version has none, what it would be (FilterRuleField.php).
@@ -101,6 +110,20 @@ impl Entry {
         known.all(|(name, value)| equal(name, value)) && !any
     }
 }
+
+/// What versions show in place of values: field, what is shown, the value (Filter.xml).
+const SHOWN: [(&str, &str, &str); 10] = [
+    ("action", "Pass", "pass"),
+    ("action", "Block", "block"),
+    ("action", "Reject", "reject"),
+    ("direction", "In", "in"),
+    ("direction", "Out", "out"),
+    ("direction", "Both", "any"),
+    ("ipprotocol", "IPv4", "inet"),
+    ("ipprotocol", "IPv6", "inet6"),
+    ("ipprotocol", "IPv4+IPv6", "inet46"),
+    ("statetype", "keep state", "keep"),
+];
 
 /// Whether a value says yes.
 pub fn is_on(value: &str) -> bool {
@@ -170,6 +193,10 @@ impl Listing {
     pub fn read(rules: &str, aliases: Option<&str>) -> Result<Self, ReplyError> {
         let mut entries: Vec<Entry> = rows(rules, "rules")?.iter().map(Entry::read).collect();
         entries.sort_by_key(|entry| entry.order);
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = entries.iter().filter_map(Entry::uuid).find(|uuid| !seen.insert(*uuid)) {
+            return Err(ReplyError::Twice(twice.to_owned()));
+        }
         Ok(Self { entries, aliases: aliases.map(Aliases::read).transpose()?.unwrap_or_default() })
     }
 

@@ -40,8 +40,12 @@ fn laid(live: &[&Entry], names: &Names) -> Ruleset {
     let order: Vec<&Entry> = quick.into_iter().chain(late.into_iter().rev()).collect();
     let chain = |(name, hook, priority, place): (&str, Hook, i64, Place)| {
         let base = Base { kind: ChainKind::Filter, hook, priority, drops: false, devices: Vec::new() };
-        let lines = std::iter::once(known()).chain(order.iter().filter_map(|entry| line(entry, names, place)));
-        Chain { name: name.to_owned(), handle: None, base: Some(base), lines: lines.collect() }
+        let mut lines: Vec<Line> = order.iter().filter_map(|entry| line(entry, names, place)).collect();
+        // Where nothing is denied the exception says nothing.
+        if lines.iter().any(|line| line.outcome != Outcome::Verdict(Verdict::Accept)) {
+            lines.insert(0, known());
+        }
+        Chain { name: name.to_owned(), handle: None, base: Some(base), lines }
     };
     let chains = CHAINS.into_iter().map(chain).collect();
     let table = Table { family: TableFamily::Inet, name: "pf".to_owned(), dormant: false, chains, sets: Vec::new() };

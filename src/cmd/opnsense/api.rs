@@ -4,14 +4,14 @@
 //! fails, it is said that nobody knows (exit 5), never that nothing was changed.
 
 use super::credentials;
-use super::reply::{accepted, members};
+use super::reply::{accepted, all_of, members};
 use crate::backend::opnsense::{APPLY, BLOCKED_FROM, BLOCKED_TO, Listing, Own, Step, reads, steps, undo};
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::sys::http::{HttpError, Patience, Server};
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -98,6 +98,15 @@ impl Api {
         self.server.get(&format!("/api/{path}")).map_err(|error| self.failed(path, &error).failure)
     }
 
+    /// As [`get`](Self::get), where older versions take the page out of the body alone.
+    fn ask(&self, path: &str) -> Result<String, Failure> {
+        let pairs =
+            path.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|pair| pair.split_once('='));
+        let body: BTreeMap<&str, &str> = pairs.collect();
+        let sent = self.server.post(&format!("/api/{path}"), &json!(body).to_string());
+        sent.map_err(|error| self.failed(path, &error).failure)
+    }
+
     /// Sends one request, and looks whether the firewall did it.
     fn post(&self, path: &str, body: &Value) -> Result<(), Failed> {
         let reply =
@@ -113,7 +122,7 @@ impl Api {
     /// # Errors
     /// When it does not tell (exit 3).
     pub fn listing(&self) -> Result<Listing, Failure> {
-        let [rules, aliases] = reads().map(|path| self.get(path));
+        let [rules, aliases] = reads().map(|path| all_of(path, |page| self.get(page)));
         Listing::read(&rules?, Some(&aliases?))
             .map_err(|e| Failure::refused(format!("OPNsense at {}: {}", self.name, self.server.hidden(&e.to_string()))))
     }
@@ -135,7 +144,8 @@ impl Api {
         if live.aliases.get(alias).is_none() {
             return Ok(BTreeSet::new());
         }
-        let reply = self.get(&format!("firewall/alias_util/list/{alias}?rowCount=-1"))?;
+        let path = format!("firewall/alias_util/list/{alias}?");
+        let reply = all_of(&path, |page| self.ask(page))?;
         members(&reply).map_err(|why| {
             Failure::refused(format!("OPNsense at {}: the members of {alias}: {}", self.name, self.server.hidden(&why)))
         })

@@ -1,7 +1,7 @@
 //! What the API answers to a request that changes something, and to one that lists the members of an alias.
 
 use ipnet::IpNet;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -30,6 +30,31 @@ pub fn accepted(path: &str, reply: &str) -> Result<(), String> {
         false if said.is_empty() => Err("the reply does not say whether it was done".to_owned()),
         false => Err(format!("it was not done: {said}")),
     }
+}
+
+/// How many rows are asked for at once. Some versions take -1 for all of them, others leave the last one out then.
+const PAGE: usize = 5000;
+/// A list of more pages than this is none that people keep.
+const PAGES: usize = 400;
+
+/// The reply that holds all rows of a list, asked for page by page; one that is no list is left to its reader.
+///
+/// # Errors
+/// As `ask`.
+pub fn all_of<E>(path: &str, mut ask: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
+    let (mut rows, mut total) = (Vec::new(), 0);
+    for page in 1..=PAGES {
+        let between = if path.ends_with('?') { "" } else { "&" };
+        let reply = ask(&format!("{path}{between}current={page}&rowCount={PAGE}"))?;
+        let value: Value = serde_json::from_str(&reply).unwrap_or_default();
+        let Some(more) = value.get("rows").and_then(Value::as_array) else { return Ok(reply) };
+        rows.extend(more.iter().cloned());
+        total = value.get("total").and_then(Value::as_u64).unwrap_or(rows.len() as u64);
+        if more.is_empty() || rows.len() as u64 >= total {
+            break;
+        }
+    }
+    Ok(json!({ "rows": rows, "total": total }).to_string())
 }
 
 /// The members of an alias.
@@ -83,6 +108,20 @@ mod tests {
             assert_eq!(accepted(path, reply), Err(words.to_owned()), "{path} {reply}");
         }
         assert!(accepted("x", "{").expect_err("half").starts_with("the reply is not JSON: "));
+    }
+
+    #[test]
+    fn a_list_is_asked_for_page_by_page() {
+        let mut asked = Vec::new();
+        let whole = all_of("a/b?x=1", |page| {
+            asked.push(page.to_owned());
+            let rows = if asked.len() < 3 { r#"["192.0.2.1"]"# } else { "[]" };
+            Ok::<_, ()>(format!(r#"{{"rows":{rows},"total":3}}"#))
+        });
+        assert_eq!(asked, [1, 2, 3].map(|n| format!("a/b?x=1&current={n}&rowCount=5000")));
+        assert_eq!(members(&whole.expect("a reply")), Err("the rest of the list is missing".to_owned()));
+        assert_eq!(all_of("a?", |_| Ok::<_, ()>("<html>".to_owned())), Ok("<html>".to_owned()));
+        assert_eq!(all_of("a?", |_| Err::<String, _>(7)), Err(7));
     }
 
     #[test]

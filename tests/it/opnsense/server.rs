@@ -237,7 +237,7 @@ impl Firewall {
             ("GET", ["firewall", "alias", "search_item"]) => {
                 Some(json!({ "rows": self.aliases, "total": self.aliases.len() }))
             }
-            ("GET", ["firewall", "alias_util", "list", name]) => {
+            ("POST", ["firewall", "alias_util", "list", name]) => {
                 let rows: Vec<Value> = self.tables.get(*name)?.iter().map(|ip| json!({ "ip": ip })).collect();
                 Some(json!({ "total": rows.len(), "rowCount": -1, "current": 1, "rows": rows }))
             }
