@@ -175,8 +175,8 @@ impl<'a> Placing<'a> {
 }
 
 /// The base chains of AFO's policy, and those of its blocks.
-const POLICY: [&str; 6] = ["input", "forward", "output", "dstnat", "dstnat_output", "srcnat"];
-const BLOCKS: [&str; 3] = ["blocks", "blocks_output", "blocks_forward"];
+pub(super) const POLICY: [&str; 6] = ["input", "forward", "output", "dstnat", "dstnat_output", "srcnat"];
+pub(super) const BLOCKS: [&str; 3] = ["blocks", "blocks_output", "blocks_forward"];
 
 /// A base chain of AFO's.
 struct Stand {

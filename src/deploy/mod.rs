@@ -8,5 +8,5 @@ mod recovery;
 
 pub use batch::{Batch, Principal, principal};
 pub use guard::{Flow, Hit, first_hit};
-pub use policy::{PolicyError, changed};
+pub use policy::{Index, PolicyError, added, changed};
 pub use recovery::{Kernel, Recovery, recovery};

@@ -2,6 +2,34 @@
 
 use crate::record::{Change, ChangeOp};
 use crate::rule::{Id, Position, Rule};
+use std::collections::{HashMap, HashSet};
+
+/// Rules to be found by their ids, each of which is there once.
+#[derive(Debug)]
+pub struct Index<'a>(HashMap<&'a Id, &'a Rule>);
+
+impl<'a> Index<'a> {
+    /// Of these.
+    pub fn of(rules: impl IntoIterator<Item = &'a Rule>) -> Self {
+        Self(rules.into_iter().map(|rule| (&rule.id, rule)).collect())
+    }
+
+    /// The rule of this id.
+    pub fn get(&self, id: &Id) -> Option<&'a Rule> {
+        self.0.get(id).copied()
+    }
+
+    /// Whether exactly this rule is among them.
+    pub fn holds(&self, rule: &Rule) -> bool {
+        self.get(&rule.id).is_some_and(|there| there == rule)
+    }
+}
+
+/// The rules of `after` that are not in `before`, or are others there.
+pub fn added(before: &[Rule], after: &[Rule]) -> Vec<Rule> {
+    let before = Index::of(before);
+    after.iter().filter(|rule| !before.holds(rule)).cloned().collect()
+}
 
 /// Why a change cannot be made to the policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +53,10 @@ pub fn changed(policy: &[Rule], rules: &[Rule], changes: &[Change]) -> Result<Ve
     for change in changes {
         apply(&mut list, change)?;
     }
+    let mut known: HashSet<Id> = list.iter().map(|rule| rule.id.clone()).collect();
     for rule in rules {
-        add(&mut list, rule)?;
+        let new = known.insert(rule.id.clone());
+        add(&mut list, rule, new)?;
     }
     Ok(list)
 }
@@ -51,9 +81,11 @@ fn apply(list: &mut Vec<Rule>, change: &Change) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn add(list: &mut Vec<Rule>, rule: &Rule) -> Result<(), PolicyError> {
-    if let Some(there) = list.iter().find(|r| r.id == rule.id) {
-        return if there == rule { Ok(()) } else { Err(PolicyError::Differs(rule.id.clone())) };
+/// Adds a rule, which is `new` where no rule of the list has its id.
+fn add(list: &mut Vec<Rule>, rule: &Rule, new: bool) -> Result<(), PolicyError> {
+    if !new {
+        let same = list.iter().any(|there| there == rule);
+        return if same { Ok(()) } else { Err(PolicyError::Differs(rule.id.clone())) };
     }
     let at = match &rule.position {
         Position::Auto | Position::Last => list.len(),
@@ -96,6 +128,18 @@ mod tests {
         let mut other = rule("a", "auto");
         other.action = Action::Accept;
         assert!(matches!(changed(&policy, &[other], &[]), Err(PolicyError::Differs(_))));
+    }
+
+    #[test]
+    fn what_is_added_is_new_or_another_one() {
+        let mut other = rule("a", "auto");
+        other.action = Action::Accept;
+        let before = [rule("a", "auto"), rule("b", "auto")];
+        let after = [rule("b", "auto"), other, rule("c", "auto")];
+        assert_eq!(ids(&added(&before, &after)), ["a", "c"]);
+        assert!(added(&before, &before).is_empty());
+        let index = Index::of(&before);
+        assert!(index.holds(&before[1]) && !index.holds(&after[1]) && index.get(&after[2].id).is_none());
     }
 
     #[test]

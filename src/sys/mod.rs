@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connections;
 pub mod context;
 pub mod detach;
+pub mod elements;
 pub mod exec;
 pub mod follow;
 pub mod http;

@@ -9,10 +9,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 const DONE: u16 = 3; // NLMSG_DONE, linux/netlink.h
-const ERROR: u16 = 2; // NLMSG_ERROR
-const REQUEST: u16 = 1; // NLM_F_REQUEST
+pub(super) const ERROR: u16 = 2; // NLMSG_ERROR
+pub(super) const REQUEST: u16 = 1; // NLM_F_REQUEST
 const REQUEST_DUMP: u16 = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
 const REQUEST_ACK: u16 = 5; // NLM_F_REQUEST | NLM_F_ACK
 const INTERRUPTED: u16 = 0x10; // NLM_F_DUMP_INTR: what was listed changed meanwhile
@@ -73,12 +73,17 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(HEADER + body.len()).expect("a request is a few bytes");
+    message(kind, flags, SEQUENCE, body)
+}
+
+/// A message as the kernel reads it.
+pub(super) fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER + body.len()).expect("what is put into one is shorter");
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend(length.to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
-    bytes.extend(SEQUENCE.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
     bytes.extend(0u32.to_ne_bytes());
     bytes.extend(body);
     bytes
@@ -182,7 +187,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// DONE and ERROR begin with a negative errno, 0 where all is well.
-fn outcome(body: &[u8]) -> io::Result<()> {
+pub(super) fn outcome(body: &[u8]) -> io::Result<()> {
     match u32_at(body, 0).map_or(0, u32::cast_signed) {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code.saturating_neg())),

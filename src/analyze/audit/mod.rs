@@ -67,8 +67,22 @@ enum Last<'a> {
 /// A rule that packets reach, with a way and the step that they come to it by.
 type Reached = (At, usize, u32);
 
+/// What an audit comes to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Audited {
+    /// The gravest first, those of one severity in the order of the rules.
+    pub findings: Vec<Finding>,
+    /// Whether every way could be laid out: of the rules on one that could not, nothing is known.
+    pub whole: bool,
+}
+
 /// Every finding, the gravest first, those of one severity in the order of the rules.
 pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
+    audited(ruleset, budget).findings
+}
+
+/// As [`audit`], with whether nothing was left out.
+pub fn audited(ruleset: &Ruleset, budget: Budget) -> Audited {
     let mut atoms = Atoms::default();
     let (ways, unlaid) = ways(ruleset, &mut atoms);
     let unjudged = entered(ruleset, unlaid.iter().flat_map(|way| way.chains.iter().copied()));
@@ -102,7 +116,7 @@ pub fn audit(ruleset: &Ruleset, budget: Budget) -> Vec<Finding> {
     findings.extend(all.overlapping(overlaps, &atoms));
     findings.extend(all.too_wide());
     let rules = told.found.into_iter().map(|(at, found)| Finding { together: together.contains(&at), ..found });
-    graded(findings.into_iter().chain(rules).chain(unread(ruleset)))
+    Audited { findings: graded(findings.into_iter().chain(rules).chain(unread(ruleset))), whole: unlaid.is_empty() }
 }
 
 /// The gravest first, those of one severity as they come.

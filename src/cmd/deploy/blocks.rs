@@ -1,6 +1,7 @@
 //! Blocks for a time: into the journal, then into the kernel's live sets. The kernel ends them by itself.
 
 use super::backend::Backend;
+use super::elements::SEEN;
 use super::site::{Site, failure};
 use super::split::{end, target};
 use super::transaction::reread;
@@ -12,6 +13,7 @@ use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::respond::{Growth, NeverBlock};
 use crate::state::{Action, Blocked, Change, DeploymentRow, Direction, End, NewBlock, Note, Outcome, State, Step};
 use crate::sys::clock;
+use std::collections::BTreeMap;
 
 /// Changes of blocks that the journal holds and the kernel may not: their ids. Written with the change, taken away when the kernel has it.
 const UNSETTLED: &str = "blocks_unsettled";
@@ -34,6 +36,8 @@ pub struct Order<'a> {
 pub struct Standing {
     pub row: DeploymentRow,
     made: Vec<Made>,
+    /// What says in the journal that the kernel may not hold them.
+    batch: Id,
 }
 
 /// Why one of the bans may not be: the last word on it, whatever was decided before.
@@ -41,31 +45,67 @@ pub fn forbidden(bans: &[Block], never: &NeverBlock) -> Option<String> {
     bans.iter().find_map(|block| never.forbids(&target(&block.ban).1)).map(|why| why.to_string())
 }
 
-/// Journals blocks, puts them into the kernel and journals that: for good, or for the time of a trial.
+/// Journals blocks, puts them into the kernel in one batch and journals that: for good, or for the time of a trial. What became of each order,
+/// in their order: one that cannot be does not take the others along, and none of its blocks holds.
+pub fn apply(site: &mut Site, orders: &[Order]) -> Vec<Result<Standing, Failure>> {
+    match together(site, orders) {
+        Ok(done) => done,
+        Err(failed) if orders.len() < 2 => vec![Err(failed)],
+        Err(_) => {
+            let alone = |order| together(site, std::slice::from_ref(order)).unwrap_or_else(|failed| vec![Err(failed)]);
+            orders.iter().flat_map(alone).collect()
+        }
+    }
+}
+
+/// As [`apply`].
 ///
 /// # Errors
-/// When the state cannot be written or the kernel refuses; then none of them holds.
-pub fn apply(site: &mut Site, order: &Order) -> Result<Standing, Failure> {
-    site.backend.observe()?;
-    let row = new_row(site, order);
-    let made = journal(site, order, &row)?;
-    if let Err(failed) = load(site, &times(&made, order.trial)) {
-        undo(site, &row.id, &made, &failed.message)?;
-        return Err(failed);
+/// When the journal does not take one of the orders, or the kernel cannot be asked; then nothing of any is done.
+fn together(site: &mut Site, orders: &[Order]) -> Result<Vec<Result<Standing, Failure>>, Failure> {
+    if !site.elements.is_settled() {
+        site.backend.observe()?;
     }
-    let now = clock::now();
-    let outcome = Outcome { applied_at: Some(now), confirm_by: end(order.trial, now), ..Outcome::default() };
-    let (status, words) = match order.trial {
-        None => (Status::Confirmed, "each ends by itself"),
-        Some(_) => (Status::Applied, "each stands for a trial until the heartbeat has held"),
+    let Some(batch) = journal(site, orders)? else { return Ok(Vec::new()) };
+    let times: Vec<Vec<Block>> = batch.parts.iter().map(|part| times(&part.made, part.trial)).collect();
+    let loaded = match load(site, &times.concat()) {
+        Err(failed) if times.len() > 1 => {
+            tracing::warn!("{failed}: each order is tried by itself");
+            times.iter().map(|blocks| load(site, blocks)).collect()
+        }
+        one => vec![one; times.len()],
     };
-    let change = site.begin()?;
-    change.transition(&row.id, Status::Pending, status, &outcome, words).map_err(failure)?;
-    if order.trial.is_none() {
-        settled(&change, &row.id)?;
+    let mut done = Vec::with_capacity(loaded.len());
+    for (part, loaded) in batch.parts.iter().zip(&loaded) {
+        if let Err(failed) = loaded {
+            undo(site, &part.id, &part.made, &failed.message)?;
+        }
     }
-    change.commit().map_err(failure)?;
-    Ok(Standing { row: reread(site, &row.id)?, made })
+    stand(site, &batch, &loaded)?;
+    for (part, loaded) in batch.parts.into_iter().zip(loaded) {
+        let standing = |()| Ok(Standing { row: reread(site, &part.id)?, made: part.made, batch: batch.id.clone() });
+        done.push(loaded.and_then(standing));
+    }
+    Ok(done)
+}
+
+/// Journals what the kernel holds.
+fn stand(site: &mut Site, batch: &Batch, loaded: &[Result<(), Failure>]) -> Result<(), Failure> {
+    let (now, seen) = (clock::now(), site.elements.note());
+    let change = site.begin()?;
+    for (part, _) in batch.parts.iter().zip(loaded).filter(|(_, loaded)| loaded.is_ok()) {
+        let outcome = Outcome { applied_at: Some(now), confirm_by: end(part.trial, now), ..Outcome::default() };
+        let (status, words) = match part.trial {
+            None => (Status::Confirmed, "each ends by itself"),
+            Some(_) => (Status::Applied, "each stands for a trial until the heartbeat has held"),
+        };
+        change.transition(&part.id, Status::Pending, status, &outcome, words).map_err(failure)?;
+    }
+    if batch.parts.iter().all(|part| part.trial.is_none()) {
+        settled(&change, &batch.id)?;
+    }
+    change.set(SEEN, &seen).map_err(failure)?;
+    change.commit().map_err(failure)
 }
 
 /// What the kernel is to hold: each ban for the rest of its time, on `trial` for so many seconds at most, but what held before it for no
@@ -83,62 +123,79 @@ fn times(made: &[Made], trial: Option<u64>) -> Vec<Block> {
     made.iter().map(|m| Block { ban: m.ban, seconds: seconds(m) }).collect()
 }
 
-/// The heartbeat has held: blocks on trial get their full time.
+/// The heartbeat has held: the blocks of a batch on trial get their full time.
 ///
 /// # Errors
 /// When the kernel or the state refuses; then they end with their trial.
-pub fn keep(site: &mut Site, standing: &Standing, heartbeat: Vec<HeartbeatCheck>) -> Result<DeploymentRow, Failure> {
-    let blocks = times(&standing.made, None);
+pub fn keep(site: &mut Site, batch: &[Standing], heartbeat: &[HeartbeatCheck]) -> Result<Vec<DeploymentRow>, Failure> {
+    let blocks: Vec<Block> = batch.iter().flat_map(|standing| times(&standing.made, None)).collect();
     load(site, &blocks)?;
+    let heartbeat = heartbeat.to_vec();
     let outcome = Outcome { confirmed_by: Some("heartbeat".to_owned()), heartbeat, ..Outcome::default() };
     let change = site.begin()?;
-    for m in standing.made.iter().filter(|m| matches!(m.done, Blocked::Unchanged { .. })) {
-        change.block(&m.new).map_err(failure)?;
+    for standing in batch {
+        for m in standing.made.iter().filter(|m| matches!(m.done, Blocked::Unchanged { .. })) {
+            change.block(&m.new).map_err(failure)?;
+        }
+        let words = "the heartbeat has held; each ends by itself";
+        change.transition(&standing.row.id, Status::Applied, Status::Confirmed, &outcome, words).map_err(failure)?;
+        settled(&change, &standing.batch)?;
     }
-    let words = "the heartbeat has held; each ends by itself";
-    change.transition(&standing.row.id, Status::Applied, Status::Confirmed, &outcome, words).map_err(failure)?;
-    settled(&change, &standing.row.id)?;
     change.commit().map_err(failure)?;
-    reread(site, &standing.row.id)
+    batch.iter().map(|standing| reread(site, &standing.row.id)).collect()
 }
 
-/// The heartbeat has failed: new blocks go, those that were there before have their earlier time again.
+/// The heartbeat has failed: the new blocks of a batch go, those that were there before have their earlier time again.
 ///
 /// # Errors
 /// When the kernel or the state refuses; then they end with their trial.
 pub fn withdraw(
     site: &mut Site,
-    standing: &Standing,
-    heartbeat: Vec<HeartbeatCheck>,
-) -> Result<DeploymentRow, Failure> {
+    batch: &[Standing],
+    heartbeat: &[HeartbeatCheck],
+) -> Result<Vec<DeploymentRow>, Failure> {
     let words = "the heartbeat failed after these blocks";
+    let heartbeat = heartbeat.to_vec();
     let outcome = Outcome { error: Some(words.to_owned()), heartbeat, ..Outcome::default() };
     let change = site.begin()?;
-    for Made { new, done, .. } in &standing.made {
-        change.unmake(new, *done, words).map_err(failure)?;
+    // The last is taken back first: what it found is what an earlier one made.
+    for standing in batch.iter().rev() {
+        for Made { new, done, .. } in &standing.made {
+            change.unmake(new, *done, words).map_err(failure)?;
+        }
+        change.transition(&standing.row.id, Status::Applied, Status::RolledBack, &outcome, words).map_err(failure)?;
     }
-    change.transition(&standing.row.id, Status::Applied, Status::RolledBack, &outcome, words).map_err(failure)?;
     change.commit().map_err(failure)?;
-    let (new, old): (Vec<&Made>, Vec<&Made>) =
-        standing.made.iter().partition(|m| matches!(m.done, Blocked::New { .. }));
-    let gone: Vec<Ban> = new.iter().map(|m| m.ban).collect();
-    let now = clock::now();
-    let earlier = |m: &&Made| match m.done {
-        Blocked::Extended { from, .. } => Block { ban: m.ban, seconds: rest(Some(from), now) },
-        Blocked::Unchanged { until } => Block { ban: m.ban, seconds: rest(until, now) },
-        Blocked::New { .. } => Block { ban: m.ban, seconds: rest(m.until, now) },
-    };
-    let back: Vec<Block> = old.iter().map(earlier).collect();
-    let text = format!("{}{}", site.backend.unblock(&gone)?, site.backend.block(&back, &site.protected())?);
+    let text = earlier(site, batch)?;
     site.backend.load(&text)?;
     let change = site.begin()?;
-    settled(&change, &standing.row.id)?;
+    batch.iter().try_for_each(|standing| settled(&change, &standing.batch))?;
     change.commit().map_err(failure)?;
-    reread(site, &standing.row.id)
+    batch.iter().map(|standing| reread(site, &standing.row.id)).collect()
 }
 
-fn load(site: &Site, blocks: &[Block]) -> Result<(), Failure> {
-    site.backend.load(&site.backend.block(blocks, &site.protected())?)
+/// The text that takes new blocks out and gives the others the time that they had. Where several of a batch are of one address, the
+/// first of them knows what was there before.
+fn earlier(site: &Site, batch: &[Standing]) -> Result<String, Failure> {
+    let mut first: BTreeMap<Ban, &Made> = BTreeMap::new();
+    for made in batch.iter().flat_map(|standing| &standing.made) {
+        first.entry(made.ban).or_insert(made);
+    }
+    let now = clock::now();
+    let (mut gone, mut back) = (Vec::new(), Vec::new());
+    for (ban, made) in first {
+        match made.done {
+            Blocked::New { .. } => gone.push(ban),
+            Blocked::Extended { from, .. } => back.push(Block { ban, seconds: rest(Some(from), now) }),
+            Blocked::Unchanged { until } => back.push(Block { ban, seconds: rest(until, now) }),
+        }
+    }
+    Ok(format!("{}{}", site.backend.unblock(&gone)?, site.backend.block(&back, &site.protected())?))
+}
+
+fn load(site: &mut Site, blocks: &[Block]) -> Result<(), Failure> {
+    let protected = site.protected();
+    site.backend.ban(&mut site.elements, blocks, &protected)
 }
 
 /// Prints the exact text to be loaded; what it adds ends by itself.
@@ -178,18 +235,40 @@ struct Made {
     until: Option<Timestamp>,
 }
 
-/// Writes the blocks into the state, before the kernel hears of them.
-fn journal(site: &mut Site, order: &Order, row: &DeploymentRow) -> Result<Vec<Made>, Failure> {
+/// Orders as they were journalled, together.
+struct Batch {
+    /// What says in the journal that the kernel may not hold them yet.
+    id: Id,
+    parts: Vec<Part>,
+}
+
+/// An order as it was journalled.
+struct Part {
+    /// Of its deployment.
+    id: Id,
+    made: Vec<Made>,
+    trial: Option<u64>,
+}
+
+/// Writes the blocks of all orders into the state in one transaction, before the kernel hears of them; nothing where there are none.
+fn journal(site: &mut Site, orders: &[Order]) -> Result<Option<Batch>, Failure> {
+    let rows: Vec<DeploymentRow> = orders.iter().map(|order| new_row(site, order)).collect();
+    let Some(id) = rows.first().map(|row| row.id.clone()) else { return Ok(None) };
     let change = site.begin()?;
-    for proposal in order.proposals {
-        change.proposal(proposal).map_err(failure)?;
+    let mut parts = Vec::with_capacity(rows.len());
+    for (order, row) in orders.iter().zip(rows) {
+        for proposal in order.proposals {
+            change.proposal(proposal).map_err(failure)?;
+        }
+        change.deployment(&row).map_err(failure)?;
+        change.attempt(&row.id, Status::Pending, Step::Applying, &order.reason).map_err(failure)?;
+        let made = order.bans.iter().map(|block| journal_one(&change, order, &row, block));
+        let made = made.collect::<Result<_, _>>()?;
+        parts.push(Part { id: row.id, made, trial: order.trial });
     }
-    change.deployment(row).map_err(failure)?;
-    change.attempt(&row.id, Status::Pending, Step::Applying, &order.reason).map_err(failure)?;
-    unsettled(&change, &row.id)?;
-    let made = order.bans.iter().map(|block| journal_one(&change, order, row, block)).collect::<Result<_, _>>()?;
+    unsettled(&change, &id)?;
     change.commit().map_err(failure)?;
-    Ok(made)
+    Ok(Some(Batch { id, parts }))
 }
 
 fn journal_one(change: &Change, order: &Order, row: &DeploymentRow, block: &Block) -> Result<Made, Failure> {
@@ -276,13 +355,21 @@ pub fn settled(change: &Change, id: &Id) -> Result<(), Failure> {
     change.set(UNSETTLED, &rest.join(" ")).map_err(failure)
 }
 
+/// Whether the kernel holds what the journal says of blocks, as far as the journal knows.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn is_settled(state: &State) -> Result<bool, Failure> {
+    Ok(state.setting(UNSETTLED).map_err(failure)?.is_none_or(|ids| ids.is_empty()))
+}
+
 /// Where a change of blocks was cut short: puts the state's blocks into the kernel, each for the rest of its time, and takes out those that
 /// were ended; how many stand. The state stays locked meanwhile, so that no other change comes between its words and the kernel.
 ///
 /// # Errors
 /// When the kernel refuses, or the state cannot be written.
 pub fn settle(site: &mut Site) -> Result<Option<usize>, Failure> {
-    if site.state.setting(UNSETTLED).map_err(failure)?.is_none_or(|ids| ids.is_empty()) {
+    if is_settled(&site.state)? {
         return Ok(None);
     }
     let (backend, protected) = (site.backend, site.protected());

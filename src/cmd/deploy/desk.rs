@@ -63,21 +63,46 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A proposal that no person brought. What a person approved of is done where a person `asked` for it: a stream waits for no window.
-    pub fn machine(&mut self, proposal: &Proposal, asked: bool, out: &mut Out) -> Result<(), Failure> {
-        if let Some(Approved { proposal, base }) = approval::approved(&self.site, proposal)? {
-            return match base {
+    /// Proposals that no person brought, in their order. Blocks among them go into the kernel together. What a person approved of is done where
+    /// a person `asked` for it: a stream waits for no window.
+    pub fn machines(&mut self, proposals: &[Proposal], asked: bool, out: &mut Out) -> Result<(), Failure> {
+        let mut from = 0;
+        for (at, proposal) in proposals.iter().enumerate() {
+            let Some(Approved { proposal, base }) = approval::approved(&self.site, proposal)? else { continue };
+            self.batch(&proposals[from..at], out)?;
+            from = at + 1;
+            match base {
                 _ if !asked => {
                     let step = format!("afo-queue approve {} | afo-deploy --confirm", proposal.id);
-                    self.tell(&proposal, &format!("not done here (it was approved; a person does it: {step})"), out)
+                    let words = format!("not done here (it was approved; a person does it: {step})");
+                    self.tell(&proposal, &words, out)?;
                 }
-                Ok(base) => self.deploy(&[proposal], Some(&base), out),
-                Err(why) => self.refuse(&[proposal], &why, out),
-            };
+                Ok(base) => self.deploy(&[proposal], Some(&base), out)?,
+                Err(why) => self.refuse(&[proposal], &why, out)?,
+            }
+        }
+        self.batch(&proposals[from..], out)
+    }
+
+    /// Decides on proposals that nobody approved of, and makes the blocks that may be made.
+    fn batch(&mut self, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
+        if proposals.is_empty() {
+            return Ok(());
         }
         let hold = self.hold()?;
         self.site.look_around(self.shell);
         self.site.is_seen()?;
+        let mut acting = Vec::new();
+        for proposal in proposals {
+            if self.decided(proposal, out)? {
+                acting.push(std::slice::from_ref(proposal));
+            }
+        }
+        self.block(&acting, Some(hold.as_ref()), out)
+    }
+
+    /// Whether a proposal is to be done now; one that is not is queued or told.
+    fn decided(&mut self, proposal: &Proposal, out: &mut Out) -> Result<bool, Failure> {
         let timed = timed(&self.site, proposal);
         let level = self.autonomy();
         let admission = match (level, &timed) {
@@ -100,22 +125,23 @@ impl<'a> Desk<'a> {
         match verdict.decision {
             Decision::Act => match learns_until(&mut self.site, self.args.dry_run)? {
                 Some(end) => {
-                    self.tell(proposal, &format!("not done (it only learns until {end}; then it would be)"), out)
+                    self.tell(proposal, &format!("not done (it only learns until {end}; then it would be)"), out)?;
                 }
-                None => self.block(std::slice::from_ref(proposal), Some(hold.as_ref()), out),
+                None => return Ok(true),
             },
             Decision::Queue => {
                 let never = |block: &TimedBlock| self.site.never.forbids(&block.address).is_some();
                 match &timed {
                     // Nobody may.
                     Ok(timed) if timed.iter().any(never) => {
-                        self.tell(proposal, &format!("not done ({})", verdict.reason), out)
+                        self.tell(proposal, &format!("not done ({})", verdict.reason), out)?;
                     }
-                    _ => self.queue(proposal, &verdict.reason, out),
+                    _ => self.queue(proposal, &verdict.reason, out)?,
                 }
             }
-            Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out),
+            Decision::Alert => self.tell(proposal, &format!("not done ({})", verdict.reason), out)?,
         }
+        Ok(false)
     }
 
     /// Puts a proposal into the queue and tells people.
@@ -155,37 +181,78 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// Applies the timed blocks of proposals. Those of a `machine`, which holds the firewall, grow and stand on trial.
-    fn block(&mut self, proposals: &[Proposal], machine: Option<Option<&Hold>>, out: &mut Out) -> Result<(), Failure> {
-        let grow = machine.is_some();
+    /// Applies the timed blocks of proposals, each group a deployment. Those of a `machine`, which holds the firewall, grow and stand on trial.
+    fn block(&mut self, groups: &[&[Proposal]], machine: Option<Option<&Hold>>, out: &mut Out) -> Result<(), Failure> {
+        let mut orders = Vec::with_capacity(groups.len());
+        for group in groups {
+            match self.order(group, machine.is_some())? {
+                Ok(order) => orders.push(order),
+                Err(why) => self.refuse(group, &why, out)?,
+            }
+        }
+        if self.args.dry_run {
+            return orders.iter().try_for_each(|order| blocks::show(order, &self.site, out));
+        }
+        if orders.is_empty() {
+            return Ok(());
+        }
+        self.keep_order(out)?;
+        let on_trial = orders.iter().any(|order| order.trial.is_some());
+        let (mut standing, mut failed) = (Vec::new(), None);
+        for (order, done) in orders.iter().zip(blocks::apply(&mut self.site, &orders)) {
+            match done {
+                Ok(done) => {
+                    tracing::info!(deployment = %done.row.id, blocks = done.row.blocks.len(), on_trial, "blocked");
+                    out.record(&done.row.record());
+                    standing.push(done);
+                }
+                Err(why) => {
+                    let run = order.proposals.iter().find_map(|p| p.run.as_ref()).map(Id::to_string);
+                    let why = why.of_run(run);
+                    // The first ends the run, which says so; the others are told.
+                    if let Some(later) = failed.replace(why) {
+                        self.shell.complain(&later.message, later.hint.as_deref());
+                    }
+                }
+            }
+        }
+        if on_trial && !standing.is_empty() {
+            self.trial(&standing, machine.flatten(), out)?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The blocks that a group of proposals comes to; the inner error is why they are refused.
+    fn order<'p>(&self, proposals: &'p [Proposal], grow: bool) -> Result<Result<blocks::Order<'p>, Refused>, Failure> {
         let split = match split(self.site.backend, proposals) {
             Ok(split) => split,
-            Err(refused) => return self.refuse(proposals, &refused[0], out),
+            Err(mut refused) => return Ok(Err(refused.swap_remove(0))),
         };
         if let Some(why) = blocks::forbidden(&split.bans, &self.site.never) {
-            return self.refuse(proposals, &why, out);
+            return Ok(Err(why));
         }
         if let Some(finding) = self.site.invariants()?.and_then(|all| all.banned(&split.ban_rules).into_iter().next()) {
-            return self.refuse(proposals, &finding.explanation, out);
+            return Ok(Err(finding.explanation));
         }
         let respond = &self.site.config.respond;
         let growth = Growth { factor: respond.ttl_growth, longest: respond.ttl_max_seconds.into() };
         let reason = proposals.iter().map(why).collect::<Vec<_>>().join(" ");
         let on_trial = grow && !self.site.config.deploy.heartbeat.is_empty();
-        let growth = grow.then_some(growth);
-        let trial = on_trial.then(|| self.seconds());
-        let order = blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth, trial };
-        if self.args.dry_run {
-            return blocks::show(&order, &self.site, out);
+        let (growth, trial) = (grow.then_some(growth), on_trial.then(|| self.seconds()));
+        Ok(Ok(blocks::Order { proposals, rules: split.ban_rules, bans: split.bans, reason, growth, trial }))
+    }
+
+    /// Brings kernel and journal together again where another program changed rules since they were seen to agree.
+    fn keep_order(&mut self, out: &mut Out) -> Result<(), Failure> {
+        // Where nobody counts changes, each step looks for itself.
+        if !self.site.elements.is_settled() && self.site.backend.changes()?.is_some() {
+            recover(&mut self.site)?.tell(self.shell, out);
         }
-        let standing = blocks::apply(&mut self.site, &order)?;
-        tracing::info!(deployment = %standing.row.id, blocks = standing.row.blocks.len(), on_trial, "blocked");
-        out.record(&standing.row.record());
-        if on_trial { self.trial(&standing, machine.flatten(), out) } else { Ok(()) }
+        Ok(())
     }
 
     /// Asks the heartbeat whether blocks may stand. One that fails takes them back and stops all blocking for a while.
-    fn trial(&mut self, standing: &blocks::Standing, hold: Option<&Hold>, out: &mut Out) -> Result<(), Failure> {
+    fn trial(&mut self, batch: &[blocks::Standing], hold: Option<&Hold>, out: &mut Out) -> Result<(), Failure> {
         // A check may leave a process behind, which is not to hold the firewall.
         let mut pulse = Pulse::new(&self.site.config.deploy.heartbeat);
         let mut beat = || match hold {
@@ -200,16 +267,19 @@ impl<'a> Desk<'a> {
             results = beat()?;
         }
         if results.iter().all(|check| check.ok) {
-            let row = blocks::keep(&mut self.site, standing, results)?;
-            out.record(&row.record());
+            let kept = blocks::keep(&mut self.site, batch, &results)?;
+            kept.iter().for_each(|row| out.record(&row.record()));
             return Ok(());
         }
-        let row = blocks::withdraw(&mut self.site, standing, results)?;
-        tracing::info!(deployment = %row.id, "taken back");
-        let cause = format!("the heartbeat failed after deployment {}", row.id);
+        let rows = blocks::withdraw(&mut self.site, batch, &results)?;
+        let named: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
+        let named = named.join(", ");
+        tracing::info!(deployments = %named, "taken back");
+        let cause = format!("the heartbeat failed after deployment {named}");
         let why = self.caps.trip(&mut self.site, &cause)?;
-        out.record(&row.record());
-        out.record(&Alert { level: Severity::Critical, message: why, assessment: None, run: row.run });
+        rows.iter().for_each(|row| out.record(&row.record()));
+        let run = rows.into_iter().find_map(|row| row.run);
+        out.record(&Alert { level: Severity::Critical, message: why, assessment: None, run });
         out.ends(Exit::PutBack);
         Ok(())
     }
@@ -248,7 +318,7 @@ impl<'a> Desk<'a> {
             Ok(plan) => plan,
             Err(why) => return self.refuse(proposals, &why, out),
         };
-        if base.is_some_and(|base| base != plan.base) {
+        if base.zip(plan.base.as_deref()).is_some_and(|(approved, now)| approved != now) {
             return self.refuse(proposals, CHANGED, out);
         }
         let mut terminal = Terminal::find();
@@ -278,7 +348,7 @@ impl<'a> Desk<'a> {
         out: &mut Out,
     ) -> Result<(), Failure> {
         let before = self.site.backend.changes()?;
-        let proven = match self.site.backend.base()? == plan.base {
+        let proven = match Some(self.site.backend.base()?) == plan.base {
             true => None,
             false if bound => return self.refuse(proposals, CHANGED, out),
             false => Some(self.proven(proposals, id)?),
@@ -320,7 +390,7 @@ impl<'a> Desk<'a> {
             no_window(self.site.backend)?;
         }
         if !plan.split.bans.is_empty() {
-            self.block(proposals, None, out)?;
+            self.block(&[proposals], None, out)?;
         }
         if !plan.split.lifted.is_empty() {
             self.lift(&plan.split.lifted, out)?;
@@ -333,7 +403,7 @@ impl<'a> Desk<'a> {
         for _ in 0..PROOFS {
             let plan = plan(&self.site, proposals, id, &self.args.allow_lockout)?;
             match plan {
-                Ok(plan) if self.site.backend.base()? != plan.base => {}
+                Ok(plan) if plan.base.is_some() && Some(self.site.backend.base()?) != plan.base => {}
                 decided => return Ok(decided),
             }
         }

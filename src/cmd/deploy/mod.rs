@@ -9,6 +9,7 @@ mod blocks;
 mod boot;
 mod caps;
 mod desk;
+mod elements;
 mod ending;
 mod plan;
 mod protect;

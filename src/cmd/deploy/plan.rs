@@ -1,20 +1,21 @@
 //! From a batch of proposals to a change that was proven: nothing that a record says about itself is trusted, all of it is
 //! computed again from its rules.
 
-use super::backend::{Backend, no_window};
+use super::backend::{Backend, judge, no_window};
 use super::blocks::forbidden;
 use super::protect::endangered;
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
-use crate::analyze::{self, Budget};
+use crate::analyze::{self, Budget, accepts_are_final};
 use crate::cli::Failure;
-use crate::deploy::changed;
+use crate::deploy::{Index, added, changed};
 use crate::record::{Id, Proposal, Rule};
-use crate::rule::Position;
-use crate::rule::ruleset::Ruleset;
+use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily, Verdict};
+use crate::rule::{Action, Direction, Position};
 use crate::state::{DeploymentRow, PolicyRule};
 use crate::sys::clock;
+use std::collections::BTreeMap;
 
 /// Why a batch is refused, in words; nothing was changed (exit 1).
 pub type Refused = String;
@@ -27,8 +28,8 @@ pub struct Plan {
     pub after: Vec<PolicyRule>,
     /// Whether something that was kept out may get through.
     pub widens: bool,
-    /// The hash of the ruleset that it was proven against.
-    pub base: String,
+    /// The hash of the ruleset that it was proven against; blocks for a time alone are the same on every ruleset.
+    pub base: Option<String>,
 }
 
 /// Computes what `proposals` come to, for deployment `id`.
@@ -51,11 +52,11 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Ok(after) => after,
         Err(refused) => return Ok(Err(refused.to_string())),
     };
-    let added: Vec<Rule> = after.iter().filter(|rule| !rules.contains(rule)).cloned().collect();
+    let added = added(&rules, &after);
     if let Some(why) = endangered(site.backend, &rules, &after, &site.flows(), allowed) {
         return Ok(Err(why));
     }
-    let base = site.backend.base()?;
+    let base = if split.changes_policy() { Some(site.backend.base()?) } else { None };
     if !added.is_empty() {
         no_window(site.backend)?;
         if let Some(why) = stopped(site.backend, &site.backend.live()?, &after, &added) {
@@ -77,7 +78,7 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
 pub fn judged(site: &Site, plan: &Plan) -> Result<Option<Refused>, Failure> {
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
     let (before, after) = (rules(&plan.before), rules(&plan.after));
-    let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
+    let added = added(&before, &after);
     let stop = if added.is_empty() { None } else { stopped(site.backend, &site.backend.live()?, &after, &added) };
     match stop {
         None => broken(site, &plan.split.ban_rules, &after),
@@ -91,7 +92,37 @@ fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]
     if let Some(judged) = backend.judged(live, after, added) {
         return judged;
     }
-    let kept: Vec<Rule> = after.iter().filter(|rule| !added.contains(rule)).cloned().collect();
+    if added.len() <= FEW {
+        return one_by_one(backend, live, after, added);
+    }
+    let model = match backend.model(live, after) {
+        Ok(model) => model,
+        Err(why) => return Some(why),
+    };
+    let last_word = accepts_are_final(&model);
+    let audited = |rule: &&Rule| rule.action.denies() || (last_word && rule.action == Action::Accept);
+    let audited = |rule: &&Rule| audited(rule) && rule.extra.is_empty();
+    let (together, apart): (Vec<&Rule>, Vec<&Rule>) = added.iter().partition(audited);
+    let apart: Vec<Rule> = apart.into_iter().cloned().collect();
+    judge::judged(&model, together, is_of_rule).or_else(|| one_by_one(backend, live, after, &apart))
+}
+
+/// More new rules than this are judged by one audit of the ruleset as it would be, as far as that tells as much as judging each.
+const FEW: usize = 16;
+
+/// A refusal of many rules gives so many pieces of advice.
+const ADVICE: usize = 4;
+
+/// Whether a line of nftables is one of a rule's of AFO's, rather than of its scheme.
+fn is_of_rule(table: &Table, chain: &Chain, line: &Line) -> bool {
+    let own = table.family == TableFamily::Inet && table.name == "afo" && chain.base.is_none();
+    own && line.outcome != Outcome::Verdict(Verdict::Return)
+}
+
+/// As [`stopped`], each rule by itself: what becomes of every part of its packets, in later base chains too.
+fn one_by_one(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+    let new = Index::of(added);
+    let kept: Vec<Rule> = after.iter().filter(|rule| !new.holds(rule)).cloned().collect();
     let (rest, added) = match (backend.model(live, &kept), in_place(backend, after, &kept)) {
         (Ok(rest), Ok(added)) => (rest, added),
         (Err(why), _) | (_, Err(why)) => return Some(why),
@@ -99,7 +130,7 @@ fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]
     let judged = analyze::conflicts(&rest, &added, Budget::default());
     let stop = judged.conflicts.items.iter().find(|item| analyze::stops(item))?;
     let rule = stop.rule.as_ref().map(|id| format!("rule {id}: ")).unwrap_or_default();
-    let advice: String = judged.advice.iter().map(|words| format!("; {words}")).collect();
+    let advice: String = judged.advice.iter().take(ADVICE).map(|words| format!("; {words}")).collect();
     Some(format!("{rule}{}: {}{advice}", stop.kind.as_str(), stop.explanation))
 }
 
@@ -125,14 +156,21 @@ fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>,
 
 /// The rules of `after` that are not among `kept`, in the order in which they will stand, each placed before the next that is.
 fn in_place(backend: &dyn Backend, after: &[Rule], kept: &[Rule]) -> Result<Vec<Rule>, Refused> {
-    let order = backend.order(after)?;
-    let place = |at: usize, new: &Rule| {
-        let next = order[at..].iter().find(|r| r.enabled && r.direction == new.direction && kept.contains(r));
-        let position = next.map_or(Position::Auto, |next| Position::Before(next.id.clone()));
-        Rule { position, ..new.clone() }
-    };
-    let new = order.iter().enumerate().filter(|(_, rule)| !kept.contains(rule));
-    Ok(new.map(|(at, rule)| place(at, rule)).collect())
+    let kept = Index::of(kept);
+    let mut next: BTreeMap<Direction, &Id> = BTreeMap::new();
+    let mut placed = Vec::new();
+    for rule in backend.order(after)?.into_iter().rev() {
+        if kept.holds(rule) {
+            if rule.enabled {
+                next.insert(rule.direction, &rule.id);
+            }
+            continue;
+        }
+        let beside = next.get(&rule.direction).map(|id| Position::Before((*id).clone()));
+        placed.push(Rule { position: beside.unwrap_or(Position::Auto), ..rule.clone() });
+    }
+    placed.reverse();
+    Ok(placed)
 }
 
 impl Plan {
@@ -148,7 +186,7 @@ impl Plan {
         row.run = proposals.iter().find_map(|p| p.run.clone());
         row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
         row.window_seconds = Some(seconds);
-        row.base_hash = Some(self.base.clone());
+        row.base_hash = self.base.clone();
         row.rules = self.split.policy.iter().map(|rule| rule.id.clone()).collect();
         row.policy_before = self.before.clone();
         row.policy_after = self.after.clone();
@@ -186,6 +224,30 @@ mod tests {
         assert_eq!(judged(&[wide("drop")], &[narrow]), None, "its old self took all its packets");
         let said = judged(&[wide("drop")], &[wide("drop"), later]).expect("nothing reaches it");
         assert!(said.starts_with("rule r2: shadow: "), "{said}");
+    }
+
+    #[test]
+    fn many_rules_are_judged_together_and_refused_for_the_same_reasons() {
+        let many = |action: &str| -> Vec<String> {
+            (0..2 * FEW).map(|n| rule(&format!("r{n}"), &format!("192.0.2.{n}"), action)).collect()
+        };
+        let (inside, beside) = (rule("x", "192.0.2.7", "accept"), rule("x", "198.51.100.7", "accept"));
+        let with = |last: &String| [many("drop"), vec![last.clone()]].concat();
+        assert_eq!(judged(&[], &many("drop")), None);
+        assert_eq!(judged(&[], &with(&beside)), None);
+        let said = judged(&[], &with(&inside)).expect("r7 takes all its packets");
+        assert!(said.starts_with("rule x: contradiction: "), "{said}");
+        assert_eq!(judged(&many("drop"), &many("accept")), None, "each takes the place of its old self");
+
+        let backend = named("nftables").expect("there is one");
+        let later = r#"{"nftables": [{"table": {"family": "inet", "name": "host"}}, {"chain": {"family": "inet", "table": "host",
+            "name": "input", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}]}"#;
+        let live = crate::backend::nftables::read(later).expect("a listing");
+        let accepts = rules(&many("accept").join(","));
+        let said = stopped(backend, &live, &accepts, &accepts).expect("the host drops what they accept");
+        assert!(said.starts_with("rule r0: ineffective: "), "{said}");
+        assert!(said.matches("tried: ").count() <= ADVICE, "{said}");
+        assert_eq!(stopped(backend, &live, &rules(&many("drop").join(",")), &rules(&many("drop").join(","))), None);
     }
 
     #[test]

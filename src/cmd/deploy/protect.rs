@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use crate::analyze::{Budget, Loss, losses};
 use crate::cli::config::Config;
-use crate::deploy::{Flow, first_hit};
+use crate::deploy::{Flow, added, first_hit};
 use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
 use crate::record::{Context, Id, Rule, Session};
 use crate::rule::ruleset::Ruleset;
@@ -155,8 +155,7 @@ pub fn endangered(
     flows: &[Flow],
     allowed: &[Id],
 ) -> Option<String> {
-    let added: Vec<Rule> = after.iter().filter(|rule| !before.contains(rule)).cloned().collect();
-    lockout(&added, flows, allowed).or_else(|| cut_off(backend, (before, after), flows, allowed))
+    lockout(&added(before, after), flows, allowed).or_else(|| cut_off(backend, (before, after), flows, allowed))
 }
 
 /// The first flow that goes through AFO's chains before and not after, order, gaps and all. What other programs' chains do with it is the

@@ -43,7 +43,9 @@ impl Done {
 pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     let mut done = Done::default();
     site.keep_up()?;
-    for row in site.state.unfinished().map_err(failure)? {
+    let unfinished = site.state.unfinished().map_err(failure)?;
+    let whole = unfinished.is_empty();
+    for row in unfinished {
         let settled = match row.generation_new {
             Some(_) => settle(site, &row)?,
             None => finish_blocks(site, &row)?,
@@ -56,6 +58,11 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         }
     }
     expire_journal(site)?;
+    if whole && blocks::is_settled(&site.state)? && site.elements.is_settled() {
+        boot::renew(site)?;
+        return Ok(done);
+    }
+    let before = site.backend.changes()?.and(site.elements.generation().ok());
     let kernel = without_stray(site, &mut done)?;
     notice(site, &kernel, &mut done)?;
     if !kernel.whole {
@@ -72,6 +79,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         put_back_policy(site)?.into_iter().for_each(|words| done.push(words));
     }
     follow_clocks(site, &mut done)?;
+    site.elements.settle(before);
     boot::renew(site)?;
     Ok(done)
 }

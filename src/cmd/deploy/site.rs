@@ -1,6 +1,7 @@
 //! What every part of afo-deploy works with: the configuration, the state, who acts.
 
 use super::backend::{self, Backend};
+use super::elements::Elements;
 use super::protect::flows;
 use super::transaction::BACKEND;
 use crate::cli::config::Config;
@@ -34,6 +35,8 @@ pub struct Site {
     remote: Option<&'static dyn Backend>,
     /// What of this host could not be seen: whom a change would cut off is then not known.
     unseen: Vec<Unseen>,
+    /// The short way of blocks into the kernel.
+    pub elements: Elements,
     /// What no block may touch: what the context shows and what is configured.
     pub never: NeverBlock,
 }
@@ -77,7 +80,11 @@ impl Site {
         let backend = known(held.as_deref().or(configured).unwrap_or_else(|| backend::chosen()), remote)?;
         let Sight { context, unseen } = Sight::default();
         let never = NeverBlock::new();
-        let mut site = Self { config, state, backend, actor: actor(), context, remote, unseen, never };
+        let mut elements = Elements::default();
+        if backend.name() == "nftables" {
+            elements.recall(&state)?;
+        }
+        let mut site = Self { config, state, backend, actor: actor(), context, remote, unseen, elements, never };
         site.look_around(shell);
         Ok(site)
     }
@@ -106,7 +113,7 @@ impl Site {
     /// When the state cannot be read, or this program has no such backend.
     pub fn keep_up(&mut self) -> Result<(), Failure> {
         if let Some(name) = self.state.setting(BACKEND).map_err(failure)? {
-            self.backend = known(&name, self.remote)?;
+            self.take(known(&name, self.remote)?);
         }
         Ok(())
     }
@@ -127,8 +134,16 @@ impl Site {
                 Failure::new(Exit::No, words).hint("take it out first: afo-deploy rollback, afo-deploy flush-afo")
             );
         }
-        self.backend = wanted;
+        self.take(wanted);
         Ok(())
+    }
+
+    /// What was seen of one packet filter is nothing of another.
+    fn take(&mut self, backend: &'static dyn Backend) {
+        if self.backend.name() != backend.name() {
+            self.elements.forget();
+        }
+        self.backend = backend;
     }
 
     /// What must hold after every change, where that is configured.

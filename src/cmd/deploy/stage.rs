@@ -6,6 +6,8 @@ use super::window::Terminal;
 use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble, Work, run_in_hand};
 use crate::deploy::{Batch, Principal, principal};
 use crate::record::{Id, Proposal, parse};
+use crate::sys::clock;
+use std::time::Duration;
 
 /// The deploying stage.
 pub struct Deployer<'a> {
@@ -14,6 +16,9 @@ pub struct Deployer<'a> {
     /// Opened for the first proposal: what only passes through needs neither state nor kernel.
     desk: Option<Desk<'a>>,
     batch: Batch,
+    /// Machines' proposals that wait for more of them, and since when.
+    waiting: Vec<Proposal>,
+    since: Duration,
     /// Whether a person asks: at the terminal, or by a script that leaves the level of autonomy to it. The daemon always says one.
     asked: bool,
 }
@@ -22,7 +27,7 @@ impl<'a> Deployer<'a> {
     /// A stage that has seen nothing yet.
     pub fn new(shell: &'a Shell, args: &'a Args) -> Self {
         let asked = args.autonomy.is_none() || Terminal::find().is_there();
-        Self { shell, args, desk: None, batch: Batch::default(), asked }
+        Self { shell, args, desk: None, batch: Batch::default(), waiting: Vec::new(), since: Duration::ZERO, asked }
     }
 
     fn desk(&mut self) -> Result<&mut Desk<'a>, Failure> {
@@ -30,6 +35,32 @@ impl<'a> Deployer<'a> {
             Some(desk) => Ok(desk),
             closed => Ok(closed.insert(Desk::open(self.shell, self.args)?)),
         }
+    }
+}
+
+/// So many rules of machines go into the kernel at once.
+const MOST: usize = 1000;
+
+/// So long the first of them waits for others, and only while others are there to be read.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+impl Deployer<'_> {
+    /// Puts a machine's proposal to those that wait.
+    fn gather(&mut self, proposal: Proposal, out: &mut Out) -> Result<(), Failure> {
+        if self.waiting.is_empty() {
+            self.since = clock::since_boot();
+        }
+        self.waiting.push(proposal);
+        let rules: usize = self.waiting.iter().map(|proposal| proposal.rules.len()).sum();
+        let full = rules >= MOST || clock::since_boot().saturating_sub(self.since) >= PATIENCE;
+        if full { self.release(out) } else { Ok(()) }
+    }
+
+    /// Does what waits.
+    fn release(&mut self, out: &mut Out) -> Result<(), Failure> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let asked = self.asked;
+        if waiting.is_empty() { Ok(()) } else { self.desk()?.machines(&waiting, asked, out) }
     }
 }
 
@@ -49,10 +80,7 @@ impl Stage for Deployer<'_> {
                 let words = proposal.error.as_ref().map_or("it holds no rules", |e| e.message.as_str());
                 self.desk()?.tell(&proposal, &format!("refused: {words}"), out)?;
             }
-            Principal::Machine => {
-                let asked = self.asked;
-                self.desk()?.machine(&proposal, asked, out)?;
-            }
+            Principal::Machine => self.gather(proposal, out)?,
         }
         Ok(())
     }
@@ -71,7 +99,12 @@ impl Stage for Deployer<'_> {
         false
     }
 
+    fn idle(&mut self, out: &mut Out) -> Result<(), Failure> {
+        self.release(out)
+    }
+
     fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
+        self.release(out)?;
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
             return Ok(());

@@ -12,6 +12,7 @@ use crate::record::{HeartbeatCheck, Id, Proposal, Rule, Status, Timestamp};
 use crate::state::{DeploymentRow, Outcome, PolicyRule, Step};
 use crate::sys::clock;
 use jiff::SignedDuration;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// The generation that the state's policy is in the kernel, as the journal knows it.
@@ -342,12 +343,12 @@ fn settle_undo(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
 
 /// The policy without what `row` brought, and with what it took away.
 pub fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
-    let after: Vec<&Id> = row.policy_after.iter().map(|p| &p.rule.id).collect();
     let mut rest: Vec<PolicyRule> = policy.iter().filter(|p| p.deployment != row.id).cloned().collect();
+    let after: HashMap<&Id, bool> = row.policy_after.iter().map(|p| (&p.rule.id, p.deployment == row.id)).collect();
+    let mut there: HashSet<Id> = rest.iter().map(|p| p.rule.id.clone()).collect();
     for (at, old) in row.policy_before.iter().enumerate() {
-        let there = rest.iter().any(|p| p.rule.id == old.rule.id);
-        let replaced = row.policy_after.iter().any(|p| p.rule.id == old.rule.id && p.deployment == row.id);
-        if !there && (replaced || !after.contains(&&old.rule.id)) {
+        // It stays away where the deployment neither replaced it nor took it out.
+        if after.get(&old.rule.id).is_none_or(|replaced| *replaced) && there.insert(old.rule.id.clone()) {
             rest.insert(at.min(rest.len()), old.clone());
         }
     }
@@ -426,8 +427,9 @@ pub fn widens(added: &[Rule], changes: usize) -> bool {
 
 /// The rules as the state will hold them: what is there keeps its deployment and its end, what is new gets this one's.
 pub fn owned(rules: Vec<Rule>, before: &[PolicyRule], deployment: &Id, now: Timestamp) -> Vec<PolicyRule> {
-    let own = |rule: Rule| match before.iter().find(|p| p.rule == rule) {
-        Some(there) => there.clone(),
+    let known: HashMap<&Id, &PolicyRule> = before.iter().map(|p| (&p.rule.id, p)).collect();
+    let own = |rule: Rule| match known.get(&rule.id).filter(|p| p.rule == rule) {
+        Some(there) => (*there).clone(),
         None => PolicyRule { expires: super::split::end(rule.ttl_seconds, now), deployment: deployment.clone(), rule },
     };
     rules.into_iter().map(own).collect()

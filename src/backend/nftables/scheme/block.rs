@@ -158,13 +158,33 @@ impl Ban {
     }
 }
 
+impl Ban {
+    /// Its element as the kernel compares it: in the order of the network, each part of a concatenation filled up to four bytes.
+    pub fn key(&self) -> Vec<u8> {
+        match self {
+            Self::Source(net) | Self::Destination(net) => octets(net.network()),
+            Self::Port(address, protocol, port) => {
+                let [high, low] = port.to_be_bytes();
+                [octets(*address), vec![protocol.0, 0, 0, 0, high, low, 0, 0]].concat()
+            }
+        }
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
 /// The longer of two times; `None` is for ever.
 pub fn longer(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     a.zip(b).map(|(a, b)| a.max(b))
 }
 
 /// Each ban once, for the longest time that is given for it, by set.
-fn by_set(blocks: &[Block]) -> BTreeMap<BanSet, BTreeMap<Ban, Option<u64>>> {
+pub fn by_set(blocks: &[Block]) -> BTreeMap<BanSet, BTreeMap<Ban, Option<u64>>> {
     let mut out: BTreeMap<BanSet, BTreeMap<Ban, Option<u64>>> = BTreeMap::new();
     for Block { ban, seconds } in blocks {
         let times = out.entry(ban.set()).or_default();

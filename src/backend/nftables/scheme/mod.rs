@@ -8,7 +8,7 @@ mod live;
 mod model;
 pub(super) mod policy;
 
-pub use block::{Ban, BanSet, Block, block, extend, longer, never, unblock};
+pub use block::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
 pub use live::Live;
 pub use model::with_policy;
 pub use policy::Policy;

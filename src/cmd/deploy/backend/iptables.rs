@@ -255,7 +255,7 @@ impl Backend for Iptables {
 
     fn judged(&self, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Option<String>> {
         Some(match self.model(live, after) {
-            Ok(model) => judged(&model, added, decides),
+            Ok(model) => judged(&model, added, |_, chain, line| decides(chain, line)),
             Err(why) => Some(why),
         })
     }

@@ -5,10 +5,11 @@
 
 mod external;
 mod iptables;
-mod judge;
+pub mod judge;
 mod nftables;
 mod opnsense;
 
+use super::elements::Elements;
 use crate::backend::external::is_name;
 use crate::backend::nftables::{Ban, Block};
 use crate::cli::config::Config;
@@ -191,6 +192,14 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// As [`observe`](Self::observe).
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure>;
+
+    /// Gives bans their time, as the text of [`block`](Self::block) does, by the shortest way that the backend has.
+    ///
+    /// # Errors
+    /// When the filter refuses: none of them has a new time then.
+    fn ban(&self, _: &mut Elements, blocks: &[Block], protected: &[AddressSpec]) -> Result<(), Failure> {
+        self.load(&self.block(blocks, protected)?)
+    }
 
     /// The text that ends bans, there or not; empty where there is nothing to be done.
     ///

@@ -1,22 +1,26 @@
 //! nftables: AFO's table in the kernel, looked at afresh each time, changed only by whole transactions.
 
-use super::{Arming, Backend, Install, Wanted, occupied};
+use super::{Arming, Backend, Elements, Install, Wanted, occupied};
 use crate::backend::nftables::{
-    Ban, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower, never,
+    Ban, BanSet, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower, never,
     remove, revert, unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
-use crate::deploy::Kernel;
+use crate::deploy::{Index, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
+use crate::sys::elements::BatchError;
 use crate::sys::nft::{self, NftError};
 use crate::sys::tables;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// How often blocks are tried by the short way.
+const TRIES: usize = 3;
 
 /// AFO's own table, `inet afo`.
 #[derive(Debug)]
@@ -112,8 +116,9 @@ impl Backend for Nftables {
 
     fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {
         let order = ordered(policy)?;
-        let enabled = |id| policy.iter().find(|rule| rule.id == id && rule.enabled);
-        Ok(order.placement().iter().filter_map(|place| enabled(place.rule.clone())).collect())
+        let index = Index::of(policy);
+        let enabled = |id| index.get(id).filter(|rule| rule.enabled);
+        Ok(order.placement().iter().filter_map(|place| enabled(&place.rule)).collect())
     }
 
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {
@@ -176,6 +181,26 @@ impl Backend for Nftables {
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
         Ok(format!("{}{}", never(protected), extend(blocks, &look()?)))
+    }
+
+    fn ban(&self, elements: &mut Elements, blocks: &[Block], protected: &[AddressSpec]) -> Result<(), Failure> {
+        for _ in 0..TRIES {
+            if !elements.takes(blocks, protected) {
+                break;
+            }
+            match elements.put(blocks) {
+                Ok(()) => return Ok(()),
+                Err(BatchError::Overtaken) => {}
+                // The same batch again does no harm, whatever became of the first.
+                Err(BatchError::Lost(error)) => elements.lost(&error),
+                Err(BatchError::Refused(words)) => return Err(Failure::refused(format!("the kernel: {words}"))),
+            }
+        }
+        let (before, live) = (elements.generation().ok(), look()?);
+        self.load(&format!("{}{}", never(protected), extend(blocks, &live)))?;
+        let sets = BanSet::standing().into_iter().chain(live.ban_sets.iter().copied());
+        elements.learn(before, sets.chain(blocks.iter().map(|block| block.ban.set())).collect(), protected);
+        Ok(())
     }
 
     fn unblock(&self, bans: &[Ban]) -> Result<String, Failure> {

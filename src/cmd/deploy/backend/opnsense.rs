@@ -160,7 +160,7 @@ impl Backend for Opnsense {
 
     fn judged(&self, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Option<String>> {
         Some(match self.model(live, after) {
-            Ok(model) => judged(&model, added, decides),
+            Ok(model) => judged(&model, added, |_, chain, line| decides(chain, line)),
             Err(why) => Some(why),
         })
     }
