@@ -9,7 +9,7 @@ use super::site::{Hold, Site, failure};
 use super::split::{split, timed};
 use super::window::{End, Pulse, Terminal, wait};
 use super::{Args, blocks, transaction, watchdog};
-use crate::cli::{Exit, Failure, Out, Shell, Signals};
+use crate::cli::{Exit, Failure, Out, Shell, Signals, Work, run_in_hand};
 use crate::packet::AddressSpec;
 use crate::record::{Alert, Id, Proposal, Severity, Status, Timestamp};
 use crate::respond::{Admission, Autonomy, Decision, Facts, Growth, TimedBlock, decide, judge};
@@ -71,6 +71,7 @@ impl<'a> Desk<'a> {
             let Some(Approved { proposal, base }) = approval::approved(&self.site, proposal)? else { continue };
             self.batch(&proposals[from..at], out)?;
             from = at + 1;
+            let _work = work(std::slice::from_ref(&proposal), out);
             match base {
                 _ if !asked => {
                     let step = format!("afo-queue approve {} | afo-deploy --confirm", proposal.id);
@@ -94,6 +95,7 @@ impl<'a> Desk<'a> {
         self.site.is_seen()?;
         let mut acting = Vec::new();
         for proposal in proposals {
+            let _work = work(std::slice::from_ref(proposal), out);
             if self.decided(proposal, out)? {
                 acting.push(std::slice::from_ref(proposal));
             }
@@ -185,6 +187,7 @@ impl<'a> Desk<'a> {
     fn block(&mut self, groups: &[&[Proposal]], machine: Option<Option<&Hold>>, out: &mut Out) -> Result<(), Failure> {
         let mut orders = Vec::with_capacity(groups.len());
         for group in groups {
+            let _work = work(group, out);
             match self.order(group, machine.is_some())? {
                 Ok(order) => orders.push(order),
                 Err(why) => self.refuse(group, &why, out)?,
@@ -200,6 +203,7 @@ impl<'a> Desk<'a> {
         let on_trial = orders.iter().any(|order| order.trial.is_some());
         let (mut standing, mut failed) = (Vec::new(), None);
         for (order, done) in orders.iter().zip(blocks::apply(&mut self.site, &orders)) {
+            let _work = work(order.proposals, out);
             match done {
                 Ok(done) => {
                     tracing::info!(deployment = %done.row.id, blocks = done.row.blocks.len(), on_trial, "blocked");
@@ -207,8 +211,7 @@ impl<'a> Desk<'a> {
                     standing.push(done);
                 }
                 Err(why) => {
-                    let run = order.proposals.iter().find_map(|p| p.run.as_ref()).map(Id::to_string);
-                    let why = why.of_run(run);
+                    let why = why.of_run(run_in_hand());
                     // The first ends the run, which says so; the others are told.
                     if let Some(later) = failed.replace(why) {
                         self.shell.complain(&later.message, later.hint.as_deref());
@@ -509,6 +512,12 @@ impl<'a> Desk<'a> {
         }
         Ok(())
     }
+}
+
+/// Says in the log of which run what follows is.
+fn work(proposals: &[Proposal], out: &Out) -> Work {
+    let run = proposals.iter().find_map(|p| p.run.as_ref());
+    Work::on(out.stage(), "proposal", run.map(Id::as_str))
 }
 
 /// Why a proposal wants its blocks: the first of the evidence that it answers, else what was asked for.

@@ -258,4 +258,35 @@ mod tests {
         let said = judged(&before, &[last, first]).expect("behind r2");
         assert!(said.starts_with("rule r1: shadow: "), "{said}");
     }
+
+    fn foreign(table: &str, chain: &str, priority: i32, policy: &str, expr: &str) -> Ruleset {
+        let json = format!(
+            r#"{{"nftables": [{{"table": {{"family": "inet", "name": "{table}"}}}},
+            {{"chain": {{"family": "inet", "table": "{table}", "name": "{chain}", "type": "filter", "hook": "input", "prio": {priority}, "policy": "{policy}"}}}},
+            {{"rule": {{"family": "inet", "table": "{table}", "chain": "{chain}", "expr": [{expr}]}}}}]}}"#
+        );
+        crate::backend::nftables::read(&json).expect(&json)
+    }
+
+    #[test]
+    fn an_accept_is_final_where_nobody_else_denies_or_changes_anything() {
+        let accept = r#"{"accept": null}"#;
+        let drop = r#"{"drop": null}"#;
+        let mark = r#"{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 1}}"#;
+        let unread = r#"{"xt": null}"#;
+        assert!(accepts_are_final(&Ruleset::default()));
+        for (table, chain, policy, expr, whether) in [
+            ("host", "input", "accept", accept, true),
+            ("host", "input", "drop", accept, false),
+            ("host", "input", "accept", drop, false),
+            ("host", "input", "accept", mark, false),
+            ("host", "input", "accept", unread, false),
+            ("afo", "input", "accept", drop, true),
+            ("afo", "input", "accept", mark, false),
+            ("afo", "late", "accept", drop, false),
+        ] {
+            let ruleset = foreign(table, chain, 0, policy, expr);
+            assert_eq!(accepts_are_final(&ruleset), whether, "{table} {chain} {policy} {expr}");
+        }
+    }
 }

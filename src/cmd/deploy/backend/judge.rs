@@ -108,6 +108,6 @@ mod tests {
         let of_v4 = rules(&accept.replace("\"protocol\"", "\"family\":\"ipv4\",\"protocol\""));
         let model = with_policy(&mangled, &of_v4, false).expect("a policy");
         let said = judged(&model, &of_v4, |_, chain, line| decides(chain, line)).expect("it is dropped before");
-        assert!(said.starts_with("rule a: shadow: "), "{said}");
+        assert!(said.starts_with("rule a: contradiction: "), "{said}");
     }
 }
