@@ -16,6 +16,7 @@ use crate::respond::{Admission, Autonomy, Decision, Facts, Growth, TimedBlock, d
 use crate::state::{DeploymentRow, Queued};
 use crate::sys::clock;
 use jiff::SignedDuration;
+use std::collections::BTreeSet;
 
 /// How often a change is proven anew because somebody else changed the rules meanwhile.
 const PROOFS: usize = 3;
@@ -93,11 +94,17 @@ impl<'a> Desk<'a> {
         let hold = self.hold()?;
         self.site.look_around(self.shell);
         self.site.is_seen()?;
-        let mut acting = Vec::new();
+        let (mut acting, mut named) = (Vec::new(), BTreeSet::<&AddressSpec>::new());
         for proposal in proposals {
             let _work = work(std::slice::from_ref(proposal), out);
+            // Whether an address is blocked already is decided on: what is about to be blocked is, first.
+            if addresses(proposal).any(|address| named.contains(address)) {
+                self.block(&std::mem::take(&mut acting), Some(hold.as_ref()), out)?;
+                named.clear();
+            }
             if self.decided(proposal, out)? {
                 acting.push(std::slice::from_ref(proposal));
+                named.extend(addresses(proposal));
             }
         }
         self.block(&acting, Some(hold.as_ref()), out)
@@ -512,6 +519,11 @@ impl<'a> Desk<'a> {
         }
         Ok(())
     }
+}
+
+/// The addresses that the rules of a proposal name.
+fn addresses(proposal: &Proposal) -> impl Iterator<Item = &AddressSpec> {
+    proposal.rules.iter().flat_map(|rule| rule.source_address.items().iter().chain(rule.destination_address.items()))
 }
 
 /// Says in the log of which run what follows is.

@@ -59,6 +59,9 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     }
     expire_journal(site)?;
     if whole && blocks::is_settled(&site.state)? && site.elements.is_settled() {
+        if site.state.setting(HOURS).map_err(failure)?.is_some_and(|hours| !hours.is_empty()) {
+            follow_clocks(site, &mut done)?;
+        }
         boot::renew(site)?;
         return Ok(done);
     }

@@ -2,8 +2,8 @@
 
 use super::{Arming, Backend, Elements, Install, Wanted, occupied};
 use crate::backend::nftables::{
-    Ban, BanSet, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower, never,
-    remove, revert, unblock, with_policy,
+    Ban, BanSet, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower,
+    never, remove, revert, unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
