@@ -39,6 +39,8 @@ pub(super) struct Changed {
     rest: Vec<(bool, PacketClass)>,
     cut: Vec<PacketClass>,
     translated: Vec<Piece>,
+    /// What may be translated, in words.
+    perhaps: Vec<String>,
 }
 
 impl Changed {
@@ -51,6 +53,11 @@ impl Changed {
     /// Notes packets that go elsewhere or come from elsewhere than before, and by which rule.
     pub(super) fn translated(&mut self, direction: Direction, cell: Cell, after: String) {
         self.translated.push(Piece { direction, cell: whole_families(cell), before: String::new(), after });
+    }
+
+    /// Notes packets of which nobody knows whether they are translated.
+    pub(super) fn perhaps_translated(&mut self, words: String) {
+        self.perhaps.push(words);
     }
 
     /// Notes packets of which some change their fate, nobody computed which.
@@ -90,7 +97,7 @@ impl Changed {
     pub(super) fn effect(self, atoms: &Atoms) -> Effect {
         let open = |accepts: bool| {
             let words = self.undecided.iter().filter(move |(a, _)| *a == accepts).map(|(_, words)| words.clone());
-            words.map(|text| PacketClass { text, example: None, before: None, after: None })
+            words.map(in_words)
         };
         let told = |accepts: bool| {
             let sets = self.told.iter().filter(move |(a, _, _)| *a == accepts).map(|(_, _, class)| class.clone());
@@ -106,7 +113,10 @@ impl Changed {
             newly_dropped: all(false, &self.dropped),
             newly_accepted: all(true, &self.accepted),
             cut,
-            translated: classes(&self.translated, atoms),
+            translated: classes(&self.translated, atoms)
+                .into_iter()
+                .chain(self.perhaps.into_iter().map(in_words))
+                .collect(),
             ending: None,
         }
     }
@@ -124,6 +134,10 @@ pub(super) fn whole_families(mut cell: Cell) -> Cell {
         }
     }
     cell
+}
+
+fn in_words(text: String) -> PacketClass {
+    PacketClass { text, example: None, before: None, after: None }
 }
 
 fn classes(pieces: &[Piece], atoms: &Atoms) -> Vec<PacketClass> {

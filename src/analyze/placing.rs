@@ -8,6 +8,7 @@ use super::lower::{ENDS, lines};
 use super::view::{Known, OWN, View};
 use crate::packet::{AddressSpec, Bits, Cell, Narrow, Ranges, Wide};
 use crate::record::{Change, ChangeOp};
+use crate::rule::door::{is_through, through};
 use crate::rule::ruleset::{
     At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, TableFamily, Verdict, name_number,
 };
@@ -75,12 +76,14 @@ fn trouble(words: impl Into<String>) -> Made {
 pub(super) struct Placing<'a> {
     view: View<'a>,
     table: usize,
+    /// Through which AFO's accepts go in other programs' chains.
+    doors: Vec<(At, Hook)>,
 }
 
 impl<'a> Placing<'a> {
     /// Begins with a ruleset.
     pub(super) fn new(view: View<'a>) -> Self {
-        Self { table: view.own_table(), view }
+        Self { table: view.own_table(), doors: view.doors(), view }
     }
 
     /// The ruleset with all changes.
@@ -93,7 +96,35 @@ impl<'a> Placing<'a> {
         if !rule.enabled {
             return Vec::new();
         }
+        self.put_through(rule);
         stands(rule).iter().flat_map(|stand| put(&mut self.view, self.table, rule, stand)).collect()
+    }
+
+    /// Puts what a rule accepts before the doors of its hook: there its mark lets it through.
+    fn put_through(&mut self, rule: &Rule) {
+        for stand in stands(rule).iter().filter(|_| rule.enabled && rule.action == Action::Accept) {
+            let guard = loopback(stand, true).filter(|_| !names_loopback(rule));
+            let accepts = |line: &Line| line.outcome == Outcome::Verdict(Verdict::Accept);
+            for (door, _) in self.doors.iter().filter(|(_, hook)| *hook == stand.hook) {
+                for line in lines(rule).iter().filter(|line| accepts(line)) {
+                    let rank = self.view.rank(*door).unwrap_or(0);
+                    self.view.put(door.table, door.chain, rank, through(line, guard.clone()));
+                }
+            }
+        }
+    }
+
+    /// Takes out what a rule that goes let through doors.
+    fn take_through(&mut self, id: &str) {
+        for (table, chain) in self.doors.iter().map(|(door, _)| (door.table, door.chain)) {
+            for line in self.view.order(table, chain) {
+                let at = At { table, chain, line };
+                let own = |line: &Line| is_through(line) && line.comment.as_deref() == Some(id);
+                if self.view.line(at).is_some_and(own) {
+                    self.view.take(at);
+                }
+            }
+        }
     }
 
     /// Makes a change to what is there.
@@ -113,11 +144,15 @@ impl<'a> Placing<'a> {
                 Err(_) => self.missing(&change.target),
             },
             _ if own.is_empty() => self.missing(&change.target),
-            (ChangeOp::Replace, Some(rule)) => self.replace(own, rule),
+            (ChangeOp::Replace, Some(rule)) => {
+                self.take_through(&change.target);
+                self.replace(own, rule)
+            }
             (ChangeOp::Remove | ChangeOp::Disable, _) => {
                 for stood in &own {
                     self.view.take(stood.at);
                 }
+                self.take_through(&change.target);
                 Made { gone: own, ..Made::default() }
             }
         }
@@ -147,6 +182,7 @@ impl<'a> Placing<'a> {
             .is_some_and(|stand| gone.iter().all(|stood| self.view.named(self.table, stand.name) == Some(stood.base)));
         let new = match ranks.first() {
             Some((first, rank)) if same && rule.enabled && rule.position == Position::Auto => {
+                self.put_through(rule);
                 let (base, at) = (first.base, first.at);
                 let lines = lines(rule).into_iter().enumerate();
                 lines.map(|(n, line)| Stood { at: self.view.put(at.table, at.chain, rank + n, line), base }).collect()

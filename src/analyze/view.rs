@@ -6,6 +6,7 @@
 use super::near::{Near, Sieve};
 use super::words;
 use crate::record::Place;
+use crate::rule::door::{doors, is_through, taken};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, Table, TableFamily};
 use crate::rule::way::Changes;
@@ -141,6 +142,26 @@ impl<'a> View<'a> {
     /// What rules of it change about packets.
     pub(super) fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// What keeps AFO from marking what it accepts, in the ruleset as it is.
+    pub(super) fn bit_is_taken(&self) -> Option<String> {
+        taken(self.there)
+    }
+
+    /// The doors through which AFO's accepts go, each with its hook; none where their bit is taken.
+    pub(super) fn doors(&self) -> Vec<(At, Hook)> {
+        let found = doors(self.there);
+        if found.is_empty() || self.bit_is_taken().is_some() { Vec::new() } else { found }
+    }
+
+    /// Whether a door lets something of a rule through.
+    pub(super) fn lets_through(&self, id: &str) -> bool {
+        let chains = self.doors().into_iter().map(|(door, _)| (door.table, door.chain));
+        let own = |line: &Line| is_through(line) && line.comment.as_deref() == Some(id);
+        chains.into_iter().any(|(table, chain)| {
+            self.order(table, chain).into_iter().any(|line| self.line(At { table, chain, line }).is_some_and(own))
+        })
     }
 
     /// The number of AFO's table, there or not.

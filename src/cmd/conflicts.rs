@@ -18,6 +18,10 @@ use std::path::PathBuf;
 /// A rule is judged for what it sees, behind what translates destinations; `effect` tells packets as they are sent. Where all that are sent
 /// to where a rule asks for are led elsewhere before it sees them, it is ineffective.
 ///
+/// An allow is ineffective too where a later chain of another program drops what it accepts. One rule, put there once by hand, makes all of
+/// AFO's allows true: `meta mark & 0x10000000 == 0x10000000 accept`. It accepts nothing by itself; where it stands afo-deploy marks what it
+/// accepts, and clears the mark of all else. It is not used where another rule, or a routing rule, looks at that bit.
+///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-conflicts
 ///   $ afo-conflicts --ruleset rules.nft < proposals      against a file: nft JSON or text, iptables-save

@@ -283,6 +283,7 @@ impl Walk<'_> {
     fn alter(&mut self, change: &Alteration) {
         match change {
             Alteration::Mark(mark) => self.mark = Some(*mark),
+            Alteration::MarkBits { kept, set } => self.mark = self.mark.map(|mark| mark & kept | set),
             Alteration::EarlyMark => self.mark = None,
             Alteration::Field(name) if name == "meta mark" => self.mark = None,
             Alteration::Field(_) | Alteration::Untracked | Alteration::Effect(_) => {}

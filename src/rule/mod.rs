@@ -3,6 +3,7 @@
 //! Every field is typed, so that a rule that was read holds no value that a packet cannot have and no text that could
 //! leave its place in a backend's language. Nothing here knows a backend.
 
+pub mod door;
 pub mod evaluate;
 mod fields;
 mod id;

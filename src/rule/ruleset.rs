@@ -234,6 +234,8 @@ pub enum Alteration {
     Mark(u32),
     /// `meta mark set` before a condition of the same rule: it may be set by a rule that does not match.
     EarlyMark,
+    /// `meta mark set` to itself with some bits kept and others set.
+    MarkBits { kept: u32, set: u32 },
     /// Any other field, by the text of the left-hand side.
     Field(String),
     /// The connection is not tracked.
@@ -247,7 +249,7 @@ impl Alteration {
     /// The text of the field that it changes.
     pub fn field(&self) -> String {
         match self {
-            Self::Mark(_) | Self::EarlyMark => "meta mark".to_owned(),
+            Self::Mark(_) | Self::EarlyMark | Self::MarkBits { .. } => "meta mark".to_owned(),
             Self::Field(name) | Self::Effect(name) => name.clone(),
             Self::Untracked => "ct state".to_owned(),
         }

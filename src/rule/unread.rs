@@ -40,6 +40,11 @@ impl Unread {
     }
 }
 
+/// The bit of the packet mark that an unread condition is about.
+pub(super) fn bit_of(unread: &Unread) -> Option<u32> {
+    Unread::bit(unread.asked().0).filter(|(field, _)| *field == Wide::Mark).map(|(_, bit)| bit)
+}
+
 fn mark_name(field: Wide) -> &'static str {
     if field == Wide::ConnectionMark { "ct mark" } else { "meta mark" }
 }

@@ -7,6 +7,8 @@ use crate::analyze::program::{Act, lay_out_near};
 use crate::analyze::search::{Limits, Reach, reach};
 use crate::analyze::view::View;
 use crate::packet::Cell;
+use crate::record::{Conflict, ConflictType};
+use crate::rule::door::DOOR;
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::At;
 use crate::rule::{Action, Rule};
@@ -36,6 +38,21 @@ impl Judge<'_> {
         self.found.advice.insert(format!(
             "rule {id} opens nothing by itself; tried: with the same accept before `{places}` everything that reaches it goes through"
         ));
+    }
+
+    /// The one rule that would make all of AFO's accepts true where another program's chain drops what one accepts.
+    pub(super) fn advise_door(&mut self, rule: &Rule) {
+        let drops = |item: &Conflict| item.kind == ConflictType::Ineffective && item.rule.as_ref() == Some(&rule.id);
+        if rule.action != Action::Accept || !self.found.items.iter().any(drops) {
+            return;
+        }
+        let words = match self.after.bit_is_taken() {
+            None => format!(
+                "put once before what drops, `meta mark & {DOOR:#x} == {DOOR:#x} accept` lets through what AFO accepts, and nothing else"
+            ),
+            Some(by) => format!("the mark {DOOR:#x} cannot let through what AFO accepts: `{by}` uses it"),
+        };
+        self.found.advice.insert(words);
     }
 
     /// What surely drops some of what a rule accepts.

@@ -98,6 +98,7 @@ impl<'a> Judge<'a> {
         if let Err(why) = self.on_routes(rule, places) {
             self.found.items.push(not_laid(rule, &why));
         }
+        self.advise_door(rule);
         let changed = places.iter().find_map(|stood| self.after.altering(stood.at.table));
         if let (Action::Accept, Some(by)) = (rule.action, changed) {
             let found = item(rule, ConflictType::Unknown, past_changes(&self.after.decider(By::Line(by))));
@@ -327,7 +328,9 @@ impl<'a> Judge<'a> {
             return Some(self.ineffective(rule, stopped, !through && maybe.is_empty()));
         }
         let words = "nothing drops these packets: they are accepted without this rule too".to_owned();
-        (same && through).then(|| item(rule, ConflictType::Redundant, words))
+        // What a door lets through is let through for the rule.
+        let same = same && through && !self.after.lets_through(rule.id.as_str());
+        same.then(|| item(rule, ConflictType::Redundant, words))
     }
 
     fn unknown(&self, rule: &Rule, way: &Way, part: &Part) -> Conflict {

@@ -26,6 +26,7 @@ use super::placing::Placing;
 use super::view::{Known, View};
 use crate::record::{Change, Conflict, ConflictType, Conflicts, Effect};
 use crate::rule::Rule;
+use crate::rule::door::{doors, opened};
 use crate::rule::ruleset::Ruleset;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -68,6 +69,7 @@ pub struct Against<'a> {
 impl<'a> Against<'a> {
     /// A ruleset, lent or given.
     pub fn new(live: Cow<'a, Ruleset>) -> Self {
+        let live = if doors(&live).is_empty() { live } else { Cow::Owned(opened(live.into_owned())) };
         let known = Known::of(&live);
         Self { live, known }
     }

@@ -105,7 +105,10 @@ impl Judge<'_> {
         }
         let (classes, more) = pieces.classes(terms, (Some(live), after), &|_| None);
         for class in classes.iter().filter(|class| class.verdict == "unknown") {
-            changed.undecided(class.text.ends_with("accepted"), class.text.clone());
+            match class.text.ends_with("translated otherwise") {
+                true => changed.perhaps_translated(class.text.clone()),
+                false => changed.undecided(class.text.ends_with("accepted"), class.text.clone()),
+            }
         }
         let more = (more > 0).then(|| format!("{more} smaller classes are not listed"));
         open.into_iter().chain(more).for_each(|words| changed.undecided(false, words));

@@ -115,8 +115,16 @@ impl Judge<'_> {
         let Some((_, by)) = found.stopped.first().filter(|_| rule.action.leads()) else { return };
         let (id, to) = (&rule.id, landing(rule));
         let direction = ways(rule).first().copied().unwrap_or(rule.direction);
+        let own = match by {
+            By::Line(At { table, .. }) | By::Policy(table, _) => *table == self.after.own_table(),
+            By::Nothing => false,
+        };
+        let how = match own {
+            true => "with a rule of",
+            false => "before it in that chain, because an accept of AFO's own ends only AFO's chain:",
+        };
         self.found.advice.insert(format!(
-            "rule {id} leads packets to where `{}` drops them: accept them there too, with a rule of direction {direction}{to}",
+            "rule {id} leads packets to where `{}` drops them: accept them there too, {how} direction {direction}{to}",
             decider(after, *by)
         ));
     }

@@ -128,7 +128,8 @@ impl Judge<'_> {
             let example = familiar.or(found.stopped.first()).map(|(_, _, point)| point.packet.to_string());
             return Some(ineffective(rule, with, example, !found.through && found.maybe.is_none()));
         }
-        let same = found.through && posts.iter_mut().all(passes_anyhow);
+        let own = self.after.lets_through(rule.id.as_str());
+        let same = found.through && !own && posts.iter_mut().all(passes_anyhow);
         let words = "nothing drops these packets: they are accepted without this rule too".to_owned();
         same.then(|| item(rule, ConflictType::Redundant, words))
     }

@@ -104,6 +104,11 @@ pub enum Statement {
         set: String,
         key: Key,
     },
+    /// Sets a bit of the packet mark, or clears it, and leaves the others.
+    MarkBit {
+        bit: u32,
+        set: bool,
+    },
     Counter,
     Log {
         prefix: Option<LogPrefix>,

@@ -99,3 +99,45 @@ fn iptables_drops_inside_the_hours_and_not_outside() {
         }
     });
 }
+
+/// What holds in local time is written again when the clocks there change.
+#[test]
+fn hours_follow_the_clocks_of_their_zone() {
+    in_namespace(|host| {
+        let state = std::env::temp_dir().join(format!("afo-hours-{}", std::process::id()));
+        std::fs::create_dir_all(&state).expect("a directory");
+        let deploy = |zone: &str| {
+            let mut command = host.afo("afo-deploy");
+            command.env("AFO_STATE", state.join("state.db")).env("TZ", zone);
+            command
+        };
+        let line = json!({
+            "kind": "proposal", "v": 1, "id": "0192f0c1-7b3a-7000-8000-00000000000a", "ts": "2026-01-02T03:04:05Z", "ok": true,
+            "origin": { "by": "user" }, "explanation": "x",
+            "rules": [{ "id": "r1", "action": "drop", "direction": "forward", "protocol": ["tcp"],
+                        "schedule": { "from": "09:00", "to": "17:00" } }],
+        });
+        let mut waiting = deploy("Asia/Kolkata");
+        let line = format!("{line}\n");
+        let done = std::thread::spawn(move || super::feed(waiting.arg("--confirm=300"), line.as_bytes()));
+        let confirms = || deploy("Asia/Kolkata").arg("confirm").output().is_ok_and(|out| out.status.success());
+        super::eventually("the change is confirmed", confirms);
+        let out = done.join().expect("it ends");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let hours = || host.sh("TZ=UTC nft list ruleset | grep -o 'meta hour [^ ]*'").trim().to_owned();
+        assert_eq!(hours(), r#"meta hour "03:30"-"11:29:59""#);
+        let recovered = || {
+            let out = deploy("Asia/Tokyo").arg("recover").output().expect("it runs");
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            String::from_utf8(out.stderr).expect("words")
+        };
+        let said = recovered();
+        assert!(
+            said.contains("the clocks of rules with hours have changed (minutes ahead of UTC: local 540)"),
+            "{said}"
+        );
+        assert_eq!(hours(), r#"meta hour "00:00"-"07:59:59""#);
+        assert_eq!(recovered(), "", "once");
+        std::fs::remove_dir_all(&state).expect("it can be removed");
+    });
+}

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod deploy;
 mod deploy_iptables;
+mod door;
 mod elements;
 mod evaluator;
 mod export;

@@ -422,7 +422,7 @@ impl<'a> Walk<'a> {
         self.refuse(at, line, why);
         for change in &line.alters {
             match change {
-                Alteration::Mark(_) | Alteration::EarlyMark => self.here.marked = true,
+                Alteration::Mark(_) | Alteration::EarlyMark | Alteration::MarkBits { .. } => self.here.marked = true,
                 Alteration::Field(name) if name == "meta mark" => self.here.marked = true,
                 Alteration::Field(name) if name.starts_with("meta ") || name.starts_with("ct ") => {}
                 Alteration::Effect(_) => {}

@@ -41,7 +41,8 @@ pub(super) fn read(body: Node<'_>, family: TableFamily, sets: &Sets<'_>) -> Line
 
 /// Whether it sets the mark of the packet, to whatever.
 fn marks(change: &Alteration) -> bool {
-    matches!(change, Alteration::Mark(_)) || *change == Alteration::Field("meta mark".to_owned())
+    matches!(change, Alteration::Mark(_) | Alteration::MarkBits { .. })
+        || *change == Alteration::Field("meta mark".to_owned())
 }
 
 /// What can be rejected in this way; nft leaves the test for it out of its listing.
@@ -184,6 +185,10 @@ pub(super) fn verdict(kind: &str, body: Node<'_>) -> Option<Verdict> {
 fn mangle(line: &mut Line, body: Node<'_>) {
     let name = body.get("key").map(words::expression).unwrap_or_default();
     let number = body.get("value").and_then(Node::as_u64).and_then(|n| u32::try_from(n).ok());
+    if let Some(change) = mark_bits(body).filter(|_| name == "meta mark") {
+        line.alters.push(change);
+        return;
+    }
     let plain = body.get("value").is_some_and(Node::is_plain);
     // Only what has such a header can be changed there; of what is no header, the rule goes on (nft_ct_set_eval).
     let header = body.get("key").filter(|key| key.single().is_some_and(|(kind, _)| !matches!(kind, "meta" | "ct")));
@@ -199,6 +204,19 @@ fn mangle(line: &mut Line, body: Node<'_>) {
         Some(mark) => Alteration::Mark(mark),
         None => Alteration::Field(name),
     });
+}
+
+/// What `meta mark set meta mark | N` or `& N` does.
+fn mark_bits(body: Node<'_>) -> Option<Alteration> {
+    let (op, sides) = body.get("value")?.single()?;
+    let own = sides.item(0)?.single().filter(|(kind, meta)| *kind == "meta" && meta.text("key") == Some("mark"));
+    let number = sides.item(1).filter(|_| own.is_some() && sides.item(2).is_none())?.as_u64()?;
+    let number = u32::try_from(number).ok()?;
+    match op {
+        "|" => Some(Alteration::MarkBits { kept: u32::MAX, set: number }),
+        "&" => Some(Alteration::MarkBits { kept: number, set: 0 }),
+        _ => None,
+    }
 }
 
 /// Whether an expression is a field of a transport header.

@@ -6,6 +6,7 @@ use super::{alone, live};
 use crate::backend::nftables::native::Hook;
 use crate::backend::nftables::read::read_value;
 use crate::backend::nftables::write::TABLE;
+use crate::rule::door::opened;
 use crate::rule::ruleset::{Chain, Ruleset, Table, TableFamily};
 
 /// `live` with `policy` in place of what AFO's table holds of policy. Bans stay, and so does everybody else's; nothing where a command
@@ -25,7 +26,7 @@ pub fn with_policy(live: &Ruleset, policy: &Policy) -> Option<Ruleset> {
             None => ruleset.tables.push(own),
         }
     }
-    Some(ruleset)
+    Some(opened(ruleset))
 }
 
 fn is_own(table: &Table) -> bool {

@@ -6,6 +6,8 @@ use crate::backend::nftables::lower::{Lowered, Refused, lower};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
 use crate::packet::InterfacePattern;
 use crate::record::Placement;
+use crate::rule::door::{DOOR, doors, taken};
+use crate::rule::ruleset::Ruleset;
 use crate::rule::{Id, RejectWith, Rule};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Policy {
     rules: Vec<Lowered>,
     placed: Vec<Placement>,
+    /// Whether what is accepted carries a mark, by which a door of another program's chain lets it through.
+    marks: bool,
 }
 
 impl Policy {
@@ -39,7 +43,21 @@ impl Policy {
             return Err(refused);
         }
         let placed = order.iter().filter_map(|rule| Some(placement(rule, lowered.get(&rule.id)?))).collect();
-        Ok(Self { rules: order.into_iter().filter_map(|rule| lowered.remove(&rule.id)).collect(), placed })
+        let rules = order.into_iter().filter_map(|rule| lowered.remove(&rule.id)).collect();
+        Ok(Self { rules, placed, marks: false })
+    }
+
+    /// The same policy with a mark on what it accepts, for a ruleset that has a door; as it is where there is none or its bit is taken.
+    #[must_use]
+    pub fn for_doors(mut self, ruleset: &Ruleset) -> Self {
+        let doors = doors(ruleset);
+        self.marks = !doors.is_empty() && taken(ruleset).is_none();
+        self
+    }
+
+    /// Whether what is accepted carries a mark.
+    pub fn marks(&self) -> bool {
+        self.marks
     }
 
     /// Where each rule stands, and why there.
@@ -95,6 +113,10 @@ impl Policy {
         let of_hook: Vec<&Lowered> = self.rules.iter().filter(|rule| rule.hook == hook).collect();
         let named = of_hook.iter().any(|rule| rule.names_loopback);
         let mut out = Vec::new();
+        let marks = self.marks && matches!(hook, Hook::Input | Hook::Forward | Hook::Output);
+        if marks {
+            out.push(super::mine(chain, vec![Statement::MarkBit { bit: DOOR, set: false }]));
+        }
         if let (false, Some(lo)) = (named, loopback(hook, false)) {
             out.push(super::mine(chain, vec![lo, Statement::Return]));
         }
@@ -102,6 +124,7 @@ impl Policy {
             let guard = loopback(hook, true).filter(|_| named && !rule.names_loopback);
             for line in &rule.lines {
                 let tail = line.iter().map(|statement| held_back(statement, armed));
+                let tail = tail.flat_map(|statement| marked(statement, marks));
                 let statements = guard.iter().cloned().chain(tail).collect();
                 out.push(Command::Rule { chain: chain.to_owned(), statements, comment: rule.rule.clone() });
             }
@@ -115,6 +138,11 @@ fn held_back(statement: &Statement, armed: bool) -> Statement {
         Statement::Reject(RejectWith::TcpReset) if armed => Statement::Drop,
         other => other.clone(),
     }
+}
+
+fn marked(statement: Statement, marks: bool) -> impl Iterator<Item = Statement> {
+    let mark = (marks && statement == Statement::Accept).then_some(Statement::MarkBit { bit: DOOR, set: true });
+    mark.into_iter().chain([statement])
 }
 
 /// The match of loopback where a hook can see it: by index where it ends the chain, by name where it guards a rule.

@@ -262,6 +262,11 @@ fn statement(of: &Statement) -> Option<Value> {
         }
         Statement::Limit(name) => return Some(json!({ "limit": name })),
         Statement::Update { set, key, rate } => return Some(update(set, key, rate.as_ref())),
+        Statement::MarkBit { bit, set } => {
+            let mark = json!({ "meta": { "key": "mark" } });
+            let value = if *set { json!({ "|": [mark, bit] }) } else { json!({ "&": [mark, !bit] }) };
+            return Some(json!({ "mangle": { "key": mark, "value": value } }));
+        }
         Statement::Record { .. } => return None,
         Statement::Counter => S::Counter(Counter::Anonymous(Some(AnonymousCounter::default()))),
         Statement::Log { prefix, level: at } => {

@@ -150,6 +150,8 @@ impl Display for Statement {
             Self::Update { set, key, rate: Some(rate) } => write!(f, "update @{set} {{ {key} limit {rate} }}"),
             Self::Update { set, key, rate: None } => write!(f, "update @{set} {{ {key} }}"),
             Self::Record { set, key } => write!(f, "add @{set} {{ {key} }}"),
+            Self::MarkBit { bit, set: true } => write!(f, "meta mark set meta mark | {bit:#x}"),
+            Self::MarkBit { bit, set: false } => write!(f, "meta mark set meta mark & {:#x}", !bit),
             Self::Counter => f.write_str("counter"),
             Self::Log { prefix, level } => {
                 f.write_str("log")?;

@@ -7,17 +7,24 @@ use crate::backend::nftables::{
 };
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
+use crate::cmd::ruleset::live_ruleset;
 use crate::deploy::{Index, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
+use crate::rule::door::DOOR;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
 use crate::sys::elements::BatchError;
 use crate::sys::nft::{self, NftError};
+use crate::sys::process::run;
 use crate::sys::tables;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The list of routing rules is short.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How often blocks are tried by the short way.
 const TRIES: usize = 3;
@@ -77,7 +84,47 @@ fn ordered(rules: &[Rule]) -> Result<Policy, String> {
 
 /// What the state holds was lowered before, so a refusal of it means that the state is of another program version.
 fn lowered(rules: &[Rule]) -> Result<Policy, Failure> {
-    ordered(rules).map_err(|words| Failure::new(Exit::No, words))
+    let policy = ordered(rules).map_err(|words| Failure::new(Exit::No, words))?;
+    // Only another program's table has a door.
+    if tables::all().is_ok_and(|all| all.iter().all(is_own)) {
+        return Ok(policy);
+    }
+    let policy = policy.for_doors(&live_ruleset()?);
+    match routed_by(DOOR).filter(|_| policy.marks()) {
+        Some(rule) => {
+            let words =
+                format!("what AFO accepts cannot be marked with {DOOR:#x}: the routing rule `{rule}` looks at it");
+            Err(Failure::refused(words).hint("take the rule out that accepts this mark, or the routing rule"))
+        }
+        None => Ok(policy),
+    }
+}
+
+fn is_own(table: &tables::Table) -> bool {
+    table.family == "inet" && table.name == "afo"
+}
+
+/// The routing rule that looks at a bit of the mark, where there is one (ip-rule(8)).
+fn routed_by(bit: u32) -> Option<String> {
+    let list = |family: &str| run("ip", &[family, "rule", "show"], b"", LIMIT).ok();
+    let all: Vec<String> = ["-4", "-6"]
+        .iter()
+        .filter_map(|family| list(family))
+        .map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
+        .collect();
+    all.iter().flat_map(|text| text.lines()).find(|line| looks_at(line, bit)).map(in_line)
+}
+
+fn in_line(rule: &str) -> String {
+    rule.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a routing rule asks for a bit of the mark: `fwmark 0x1` for all bits, `fwmark 0x1/0xff` for some.
+fn looks_at(rule: &str, bit: u32) -> bool {
+    let mut words = rule.split_whitespace().skip_while(|word| *word != "fwmark");
+    let Some(asked) = words.nth(1) else { return false };
+    let mask = asked.split_once('/').map(|(_, mask)| mask.trim_start_matches("0x"));
+    mask.is_none_or(|mask| u32::from_str_radix(mask, 16).is_ok_and(|mask| mask & bit != 0))
 }
 
 impl Backend for Nftables {
@@ -122,7 +169,7 @@ impl Backend for Nftables {
     }
 
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {
-        with_policy(live, &ordered(policy)?)
+        with_policy(live, &ordered(policy)?.for_doors(live))
             .ok_or_else(|| "the policy cannot be judged: a rule of it cannot be read back".to_owned())
     }
 
@@ -217,9 +264,8 @@ impl Backend for Nftables {
 
     fn flush(&self) -> Result<(), Failure> {
         // A host without nft may have nothing of AFO there either.
-        let there = |table: &tables::Table| table.family == "inet" && table.name == "afo";
         match tables::all() {
-            Ok(all) if !all.iter().any(there) => Ok(()),
+            Ok(all) if !all.iter().any(is_own) => Ok(()),
             _ => self.load(&remove().to_string()),
         }
     }
@@ -242,6 +288,13 @@ fn packets_by_comment(listing: &Value) -> BTreeMap<String, u64> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn routing_rules_that_look_at_a_bit() {
+        let looks = |rule: &str| looks_at(rule, DOOR);
+        assert!(looks("100: from all fwmark 0x1 lookup 7") && looks("100: from all fwmark 0x1/0xff000000 lookup 7"));
+        assert!(!looks("100: from all fwmark 0x1/0xff lookup 7") && !looks("0: from all lookup local"));
+    }
 
     #[test]
     fn counters_of_one_rule_are_added_up() {
