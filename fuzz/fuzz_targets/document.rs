@@ -6,7 +6,7 @@ use afo::backend::document::statements;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for name in ["aws", "azure", "gcp"] {
+    for name in ["aws", "azure", "gcp", "pfsense"] {
         let document = Document::named(name).expect("a kind of document");
         let Ok(ruleset) = document.read(text) else { continue };
         assert_eq!(statements(&ruleset).len(), ruleset.lines().count());

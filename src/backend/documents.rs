@@ -1,7 +1,7 @@
 //! Which documents of firewalls elsewhere can be read, and which one a text is.
 
 use super::document::ReadError;
-use super::{aws, azure, gcp};
+use super::{aws, azure, gcp, pfsense};
 use crate::rule::ruleset::Ruleset;
 use serde_json::Value;
 
@@ -15,10 +15,11 @@ pub struct Document {
 }
 
 /// Every kind.
-pub static DOCUMENTS: [Document; 3] = [
+pub static DOCUMENTS: [Document; 4] = [
     Document { name: "aws", is: aws::is_document, read: aws::read },
     Document { name: "azure", is: azure::is_document, read: azure::read },
     Document { name: "gcp", is: gcp::is_document, read: gcp::read },
+    Document { name: "pfsense", is: |value| value.as_str().is_some_and(pfsense::is_document), read: pfsense::read },
 ];
 
 impl Document {
@@ -27,8 +28,11 @@ impl Document {
         DOCUMENTS.iter().find(|document| document.name == name)
     }
 
-    /// The kind that a text is, with its JSON.
+    /// The kind that a text is, with its JSON; what is none is a text in that.
     pub fn of(text: &str) -> Option<(&'static Self, Value)> {
+        if pfsense::is_document(text) {
+            return Self::named("pfsense").map(|document| (document, Value::String(text.to_owned())));
+        }
         // A listing of nft is tens of megabytes long and says at its beginning what it is.
         let head: String = text.trim_start().chars().take(200).collect();
         if !head.starts_with(['{', '[']) || head.contains("\"nftables\"") {
@@ -36,6 +40,14 @@ impl Document {
         }
         let value: Value = serde_json::from_str(text).ok()?;
         DOCUMENTS.iter().find(|document| (document.is)(&value)).map(|document| (document, value))
+    }
+
+    /// As [`read`](Self::read) for what [`of`](Self::of) gave.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_value(&self, value: &Value) -> Result<Ruleset, ReadError> {
+        value.as_str().map_or_else(|| self.read(&value.to_string()), |text| self.read(text))
     }
 
     /// Reads a document of this kind.
@@ -63,6 +75,8 @@ mod tests {
             (r#"{"nftables":[]}"#, None),
             (r#"{"a":1}"#, None),
             ("[]", None),
+            ("<?xml version=\"1.0\"?>\n<pfsense><filter/></pfsense>", Some("pfsense")),
+            ("<opnsense/>", None),
             ("*filter", None),
         ] {
             assert_eq!(kind(text), name, "{text}");

@@ -12,6 +12,7 @@ pub mod iptables;
 mod meaning;
 pub mod nftables;
 pub mod opnsense;
+pub mod pfsense;
 
 pub use choice::chosen;
 pub use contract::{Backend, Capability, Extent, Native};
@@ -19,7 +20,7 @@ pub use documents::{DOCUMENTS, Document};
 pub use meaning::Refused;
 
 /// The backends that AFO writes for.
-pub static BACKENDS: [&dyn Backend; 7] = [
+pub static BACKENDS: [&dyn Backend; 8] = [
     &nftables::Nftables,
     &iptables::Iptables::V4,
     &iptables::Iptables::V6,
@@ -27,6 +28,7 @@ pub static BACKENDS: [&dyn Backend; 7] = [
     &azure::Azure,
     &gcp::Gcp,
     &opnsense::Opnsense::UNKNOWN,
+    &pfsense::Pfsense,
 ];
 
 /// The backend of a name.

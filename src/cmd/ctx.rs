@@ -47,10 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-ctx", version, verbatim_doc_comment)]
 pub struct Args {
-    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document of AWS, Azure or GCP
+    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document of AWS, Azure, GCP or pfSense
     ///
     /// Such a document is what `aws ec2 describe-security-groups`, `az network nsg show` or `list`, or `gcloud compute firewall-rules list
-    /// --format=json` prints; it is told by what it holds.
+    /// --format=json` prints, or the config.xml of pfSense; it is told by what it holds.
     #[arg(long, value_name = "FILE", conflicts_with = "no_ruleset")]
     pub ruleset: Option<PathBuf>,
     /// Leave the rules out and start no process
@@ -103,7 +103,7 @@ fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
         other => {
             let document =
                 Document::named(other).ok_or_else(|| format!("rules of {other} are not read as AFO's rules"))?;
-            let read = document.read(&ruleset.native.to_string()).map_err(|e| e.to_string())?;
+            let read = document.read_value(&ruleset.native).map_err(|e| e.to_string())?;
             Ok(import_ruleset(&read, &statements(&read)))
         }
     }

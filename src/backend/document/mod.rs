@@ -1,4 +1,4 @@
-//! What the documents of firewalls elsewhere (AWS, Azure, GCP) have in common: JSON with places for errors, stateful chains of rules, and
+//! What the documents of firewalls elsewhere (AWS, Azure, GCP, pfSense) have in common: JSON with places for errors, stateful chains of rules, and
 //! AFO's rules as plain products of the few fields that such documents know.
 //!
 //! The packets are those of one machine behind the firewall: what comes to it is input, what it sends output. Answers to what was let
