@@ -78,7 +78,7 @@ impl Api {
                 "the user of the key needs the privileges `Firewall: Rules: Edit` and `Firewall: Alias: Edit`"
             }
             HttpError::Refused { status: 404, .. } => {
-                "this version of OPNsense has no such request; 24.1 and later have it"
+                "this version of OPNsense has no such request; look at opnsense.url, or update it"
             }
             HttpError::Untrusted(_) => {
                 "set opnsense.ca to the certificate of its authority, or its own (System: Trust)"
