@@ -4,13 +4,14 @@
 //! what a change of rules can cut.
 
 use super::context::sockets;
-use super::netlink::{self, Message, attributes};
+use super::netlink::{self, Message, attribute, attributes};
 use crate::packet::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const GET: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
+const DELETE: u16 = 1 << 8 | 2; // IPCTNL_MSG_CT_DELETE
 const ORIGINAL: u16 = 1; // CTA_TUPLE_ORIG
 const REPLY: u16 = 2; // CTA_TUPLE_REPLY
 const STATUS: u16 = 3; // CTA_STATUS
@@ -31,8 +32,8 @@ pub struct Connection {
     pub source: SocketAddr,
     /// Who answers, as the filter sees it: behind a translation of the destination.
     pub destination: SocketAddr,
-    /// The port that was asked for: before a translation.
-    pub asked: u16,
+    /// Who was asked: before a translation of the destination.
+    pub asked: SocketAddr,
     /// Whether it ends at this host.
     pub own: bool,
     /// Whether it stands, and is not at its end.
@@ -70,6 +71,31 @@ pub fn open() -> io::Result<Open> {
     Ok(Open { connections: all.into_values().collect(), tracked, whole })
 }
 
+/// Has the kernel forget a connection, so that its next packet is judged as the first of a new one; false where it knows none like it.
+///
+/// # Errors
+/// When the kernel refuses; it needs CAP_NET_ADMIN.
+pub fn forget(connection: &Connection) -> io::Result<bool> {
+    let (from, to) = (connection.source, connection.asked);
+    let (family, kinds) = if from.is_ipv4() { (2, [1, 2]) } else { (10, [3, 4]) };
+    let bytes = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let nested = |kind: u16, inner: &[u8]| attribute(kind | 0x8000, inner); // NLA_F_NESTED
+    let addresses = [attribute(kinds[0], &bytes(from.ip())), attribute(kinds[1], &bytes(to.ip()))].concat();
+    let mut protocol = attribute(1, &[connection.protocol.0]);
+    protocol.extend(attribute(2, &from.port().to_be_bytes()));
+    protocol.extend(attribute(3, &to.port().to_be_bytes()));
+    let tuple = nested(ORIGINAL, &[nested(1, &addresses), nested(2, &protocol)].concat());
+    let socket = netlink::open(Some(rustix::net::netlink::NETFILTER))?;
+    match netlink::ask(&socket, DELETE, 0, &[&[family, 0, 0, 0][..], &tuple].concat()) {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(2) => Ok(false), // ENOENT
+        Err(e) => Err(e),
+    }
+}
+
 /// Those that the kernel tracks, and whether that is all of them. A kernel without tracking has none.
 fn tracked() -> io::Result<(Vec<Connection>, bool)> {
     let mut found = Vec::new();
@@ -100,7 +126,7 @@ fn own() -> io::Result<Vec<Connection>> {
             protocol: s.protocol,
             source,
             destination,
-            asked: destination.port(),
+            asked: destination,
             own: true,
             stands: s.is_established(),
         }
@@ -127,7 +153,7 @@ fn entry(message: Message<'_>) -> Option<Connection> {
         protocol: original.protocol,
         source: original.from,
         destination: reply.from,
-        asked: original.to.port(),
+        asked: original.to,
         own: false,
         stands: original.protocol != Protocol::TCP || state == Some(ESTABLISHED),
     })
@@ -189,7 +215,6 @@ fn number(bytes: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::netlink::attribute;
     use super::*;
     use proptest::prelude::*;
     use std::net::{TcpListener, TcpStream};
@@ -221,7 +246,7 @@ mod tests {
     fn an_entry_is_seen_as_the_filter_sees_it() {
         let found = read(SEEN_REPLY | ASSURED).expect("established");
         assert_eq!(
-            (found.source.to_string(), found.destination.to_string(), found.asked),
+            (found.source.to_string(), found.destination.to_string(), found.asked.port()),
             ("192.0.2.7:40000".into(), "198.51.100.10:8080".into(), 80)
         );
         assert!(found.stands && !found.own);

@@ -93,7 +93,7 @@ impl Arrivals {
     pub fn from(&mut self, peer: &AddressSpec, port: u16, limit: Duration) -> Result<(), String> {
         let end = clock::since_boot() + limit;
         let fits = |c: &Connection| {
-            let there = c.asked == port || c.destination.port() == port;
+            let there = c.asked.port() == port || c.destination.port() == port;
             c.protocol == Protocol::TCP && there && peer.contains(c.source.ip()) && (c.own || self.tracked)
         };
         loop {

@@ -4,6 +4,7 @@
 //! The kernel's own switch counts no time that the machine sleeps, and not every backend has one. The watchdog counts CLOCK_BOOTTIME, which
 //! goes on; it never confirms anything.
 
+use super::ending::Known;
 use super::recover::{Done, recover};
 use super::site::Site;
 use super::transaction::{is_over, reread, settle, take_back};
@@ -65,8 +66,11 @@ pub fn guard(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
             if !closes_windows(&site, &row) {
                 site.of(&row)?.observe()?;
             }
+            let known = if begins_flows(&site, &row) { Known::now() } else { None };
             ready().map_err(|e| Failure::refused(format!("cannot say that the watchdog is ready: {e}")))?;
-            window(&mut site, row, &watch)
+            let exit = window(&mut site, row, &watch)?;
+            known.map_or(Ok(()), |known| cut(&site, id, &known))?;
+            Ok(exit)
         }
         None => {
             // Started by hand there is nobody to be told.
@@ -74,6 +78,21 @@ pub fn guard(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
             service(shell, &mut site, &watch)
         }
     }
+}
+
+/// Whether connections may begin in a window that its backend does not end with it.
+fn begins_flows(site: &Site, row: &DeploymentRow) -> bool {
+    site.of(row).is_ok_and(|backend| backend.is_of_this_kernel() && !backend.cuts_flows())
+}
+
+/// Ends the connections that began in a window that was taken back and that nothing lets begin any more.
+fn cut(site: &Site, id: &Id, known: &Known) -> Result<(), Failure> {
+    let row = reread(site, id)?;
+    if row.status == Status::RolledBack {
+        let count = known.end_others(site, site.of(&row)?)?;
+        tracing::info!(deployment = %id, count, "ended the connections that only its window let in");
+    }
+    Ok(())
 }
 
 struct Watch {

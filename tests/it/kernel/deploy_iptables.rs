@@ -184,6 +184,26 @@ fn a_host_without_nft_is_a_host_of_iptables() {
     });
 }
 
+/// The window has no set of its own here: who watched it knows which connections there were before.
+#[test]
+fn a_connection_that_only_the_window_let_in_does_not_outlive_it() {
+    in_namespace(|host| {
+        let site = Site::new(host, "nft");
+        host.sh("iptables -I INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT");
+        super::watchdog::echo(7779);
+        let address = at(7779);
+        let connect = move || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(1)).ok();
+        assert!(site.peer.inside(connect).is_none());
+        let mut lapsing = site.start(4, &ALLOW.replace("7778", "7779"));
+        let mut inside = site.peer.inside(connect).expect("open inside the window");
+        assert!(super::watchdog::answers(&mut inside));
+        assert_eq!(lapsing.wait().expect("ended").code(), Some(4));
+        eventually("it ends with the window", || !super::watchdog::answers(&mut inside));
+        assert!(site.peer.inside(connect).is_none());
+        site.recovers();
+    });
+}
+
 #[test]
 fn half_a_change_is_put_back() {
     in_namespace(|host| {

@@ -228,7 +228,7 @@ fn what_is_confirmed_comes_back_at_boot_before_the_state_is_there() {
 }
 
 /// A server that says back what it hears.
-fn echo(port: u16) {
+pub(super) fn echo(port: u16) {
     let listener = TcpListener::bind(SocketAddr::from((OWN, port))).expect("bound");
     let serve = |mut stream: TcpStream| {
         let mut byte = [0];
@@ -239,7 +239,7 @@ fn echo(port: u16) {
     });
 }
 
-fn answers(stream: &mut TcpStream) -> bool {
+pub(super) fn answers(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
     stream.write_all(b"x").is_ok() && stream.read_exact(&mut [0]).is_ok()
 }

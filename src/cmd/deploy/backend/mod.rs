@@ -76,6 +76,11 @@ pub trait Backend: Debug + Sync {
         true
     }
 
+    /// Whether what it takes back takes with it the connections that began in the window.
+    fn cuts_flows(&self) -> bool {
+        false
+    }
+
     /// What recovery needs to know of the kernel, asked afresh each time.
     ///
     /// # Errors

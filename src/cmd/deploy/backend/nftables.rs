@@ -132,6 +132,10 @@ impl Backend for Nftables {
         "nftables"
     }
 
+    fn cuts_flows(&self) -> bool {
+        true
+    }
+
     fn observe(&self) -> Result<Kernel, Failure> {
         let live = look()?;
         let armed = window_open(&live)?;
