@@ -1,4 +1,4 @@
-use super::{Admission, Judged};
+use super::{Admission, Judged, NotTimed};
 use crate::packet::Malformed;
 use crate::record::Risk;
 use std::fmt;
@@ -64,18 +64,18 @@ pub struct Verdict {
 
 /// What is done with a proposal that no person brought: acted upon is only a timed block of risk green or blue, at the level `auto`, inside the caps.
 ///
-/// `timed` says that it is a timed block. A tripped breaker makes every level `alert`.
-pub fn decide(level: Autonomy, judged: &Judged, timed: bool, admission: &Admission) -> Verdict {
+/// `timed` is why it is no timed block, where it is none. A tripped breaker makes every level `alert`.
+pub fn decide(level: Autonomy, judged: &Judged, timed: Result<(), &NotTimed>, admission: &Admission) -> Verdict {
     let verdict = |decision, reason: String| Verdict { decision, reason };
     if let Admission::Tripped { reason, .. } | Admission::Paused { reason, .. } = admission {
         return verdict(Decision::Alert, reason.clone());
     }
-    match (level, judged.risk) {
-        (Autonomy::Alert, _) => verdict(Decision::Alert, "the autonomy level is alert".into()),
-        (_, Risk::Red) => verdict(Decision::Queue, format!("risk red: {}", judged.reasons.join("; "))),
-        (Autonomy::Propose, _) => verdict(Decision::Queue, "the autonomy level is propose".into()),
-        (Autonomy::Auto, _) if !timed => verdict(Decision::Queue, "it is no timed block".into()),
-        (Autonomy::Auto, _) => verdict(Decision::Act, judged.reasons.join("; ")),
+    match (level, judged.risk, timed) {
+        (Autonomy::Alert, ..) => verdict(Decision::Alert, "the autonomy level is alert".into()),
+        (_, Risk::Red, _) => verdict(Decision::Queue, format!("risk red: {}", judged.reasons.join("; "))),
+        (Autonomy::Propose, ..) => verdict(Decision::Queue, "the autonomy level is propose".into()),
+        (Autonomy::Auto, _, Err(why)) => verdict(Decision::Queue, format!("it is no timed block: {why}")),
+        (Autonomy::Auto, _, Ok(())) => verdict(Decision::Act, judged.reasons.join("; ")),
     }
 }
 
@@ -98,10 +98,10 @@ mod tests {
             (A::Propose, Risk::Red, true, D::Queue, "risk red: why"),
             (A::Auto, Risk::Blue, true, D::Act, "why"),
             (A::Auto, Risk::Green, true, D::Act, "why"),
-            (A::Auto, Risk::Green, false, D::Queue, "it is no timed block"),
+            (A::Auto, Risk::Green, false, D::Queue, "it is no timed block: it holds no rules"),
             (A::Auto, Risk::Red, true, D::Queue, "risk red: why"),
         ] {
-            let verdict = decide(level, &judged(risk), timed, &open);
+            let verdict = decide(level, &judged(risk), if timed { Ok(()) } else { Err(&NotTimed::Empty) }, &open);
             assert_eq!((verdict.decision, verdict.reason.as_str()), (decision, reason), "{level} {risk:?} {timed}");
         }
     }
@@ -110,7 +110,7 @@ mod tests {
     fn a_tripped_breaker_leaves_alerts_only() {
         let paused = Admission::Paused { until: jiff::Timestamp::MAX, reason: "too many".into() };
         for level in Autonomy::ALL {
-            let verdict = decide(level, &judged(Risk::Green), true, &paused);
+            let verdict = decide(level, &judged(Risk::Green), Ok(()), &paused);
             assert_eq!(verdict, Verdict { decision: Decision::Alert, reason: "too many".into() });
         }
     }

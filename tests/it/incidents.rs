@@ -280,8 +280,7 @@ fn answers(id: &str, rules: &str) -> String {
 #[test]
 fn what_was_on_trial_when_its_process_died_goes() {
     in_namespace(|host| {
-        let deaths = [(1, false, "/bin/true"), (1, true, "/bin/true"), (2, false, "/bin/true"), (2, true, "/bin/true")];
-        for (n, after, heartbeat) in deaths.into_iter().chain([(2, false, "/bin/false"), (2, true, "/bin/false")]) {
+        for (n, after, heartbeat) in [(1, false, "/bin/true"), (1, true, "/bin/true"), (1, true, "/bin/false")] {
             let site = Site::new(host);
             let config = site.heartbeat(heartbeat);
             site.killed_at(n, after, &["--autonomy", "auto", "--config", &config], &answers("p1", BAN));

@@ -118,7 +118,7 @@ mod tests {
             (&json!(["22", "80-90"]), &json!("*"))
         );
         let model = super::super::Azure.model(&native).expect("a ruleset");
-        assert_eq!(model.lines().count(), 5 + 2 + 6);
+        assert_eq!(model.lines().count(), 5 + 2 + 6 + 2, "written, loopback, by default, answers");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl<'a> Desk<'a> {
             never: &self.site.never,
             admission: &admission,
         };
-        let verdict = decide(level, &judge(&facts), timed.is_ok(), &admission);
+        let verdict = decide(level, &judge(&facts), timed.as_ref().map(drop), &admission);
         match verdict.decision {
             Decision::Act => match learns_until(&mut self.site, self.args.dry_run)? {
                 Some(end) => {
