@@ -82,8 +82,9 @@ impl Server {
             .timeout_global(Some(patience.reply))
             .build()
             .new_agent();
-        let authorization = format!("Basic {}", base64(format!("{}:{}", user.0, user.1).as_bytes()));
-        let secrets = vec![user.0.to_owned(), user.1.to_owned()];
+        let encoded = base64(format!("{}:{}", user.0, user.1).as_bytes());
+        let authorization = format!("Basic {encoded}");
+        let secrets = vec![encoded, user.0.to_owned(), user.1.to_owned()];
         Ok(Self { url: url.to_owned(), agent, authorization, secrets })
     }
 

@@ -281,12 +281,17 @@ impl<'a> Desk<'a> {
             kept.iter().for_each(|row| out.record(&row.record()));
             return Ok(());
         }
-        let rows = blocks::withdraw(&mut self.site, batch, &results)?;
-        let named: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
-        let named = named.join(", ");
-        tracing::info!(deployments = %named, "taken back");
-        let cause = format!("the heartbeat failed after deployment {named}");
+        let withdrawn = blocks::withdraw(&mut self.site, batch, &results);
+        let named =
+            |rows: &Vec<DeploymentRow>| rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>().join(", ");
+        let cause = match &withdrawn {
+            Ok(rows) => format!("the heartbeat failed after deployment {}", named(rows)),
+            Err(_) => "the heartbeat failed after blocks that could not be taken back".to_owned(),
+        };
+        // Whatever became of them: nothing is blocked any more for a while.
         let why = self.caps.trip(&mut self.site, &cause)?;
+        let rows = withdrawn.map_err(|failed| Failure { exit: Exit::Unknown, ..failed })?;
+        tracing::info!(deployments = %named(&rows), "taken back");
         rows.iter().for_each(|row| out.record(&row.record()));
         let run = rows.into_iter().find_map(|row| row.run);
         out.record(&Alert { level: Severity::Critical, message: why, assessment: None, run });

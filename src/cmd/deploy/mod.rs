@@ -173,19 +173,36 @@ fn told(shell: &Shell, task: fn(&mut Site) -> Result<recover::Done, Failure>) ->
     shell.close(&mut out)
 }
 
+/// Lets others go on for a moment.
+fn pause<T>() -> Option<T> {
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    None
+}
+
 /// The panic button: AFO's table goes as a whole. The state learns of it where it can be opened, and names another backend where there is one.
 fn flush(shell: &Shell) -> Result<Exit, Failure> {
     // Of this host AFO goes without a configuration; what is elsewhere only the configuration knows. What one of them refuses stops no other.
     let remote = config(shell).ok().and_then(|config| backend::remote(shell, &config));
-    let flushed: Vec<_> = backend::ALL.into_iter().chain(remote).map(|backend| backend.flush()).collect();
-    flushed.into_iter().collect::<Result<(), Failure>>()?;
-    let journalled = Site::open(shell).and_then(|mut site| {
-        let known = backend::ALL.iter().copied().chain(remote).any(|own| own.name() == site.backend.name());
-        if !known {
+    let site = Site::open(shell);
+    // Who is at work meanwhile would put it back; a panic does not wait for who stays.
+    let turn = |site: &Site| (0..20).find_map(|_| site.try_hold().ok().flatten().or_else(pause));
+    let _hold = site.as_ref().ok().and_then(turn);
+    let all: Vec<_> = backend::ALL.into_iter().chain(remote).collect();
+    let mut kept = Vec::new();
+    for backend in &all {
+        kept.extend(backend.flush().err().map(|failed| (backend.name(), failed)));
+    }
+    let journalled = site.and_then(|mut site| {
+        if !all.iter().any(|own| own.name() == site.backend.name()) {
             site.backend.flush()?;
         }
-        undo::forget(&mut site)
+        // What is still there is still in the journal.
+        if kept.iter().any(|(name, _)| *name == site.backend.name()) { Ok(()) } else { undo::forget(&mut site) }
     });
+    if let Some((_, failed)) = kept.pop() {
+        let exit = if kept.len() + 1 == all.len() { failed.exit } else { Exit::Unknown };
+        return Err(Failure { exit, ..failed });
+    }
     if let Err(failure) = journalled {
         shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
     }

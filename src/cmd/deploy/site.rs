@@ -134,6 +134,10 @@ impl Site {
                 Failure::new(Exit::No, words).hint("take it out first: afo-deploy rollback, afo-deploy flush-afo")
             );
         }
+        if let Some(open) = self.state.unfinished().map_err(failure)?.iter().find(|row| row.backend != wanted.name()) {
+            let words = format!("deployment {} in {} has not ended", open.id, open.backend);
+            return Err(Failure::new(Exit::No, words).hint("confirm it, or wait for its end: afo-deploy status"));
+        }
         self.take(wanted);
         Ok(())
     }

@@ -176,7 +176,7 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     }
     let backend = site.of(&row)?;
     let observed = backend.observe()?;
-    if observed.window != row.generation_new || !observed.armed || is_over(site, &row)? {
+    if observed.window != row.generation_new || !observed.armed || !observed.whole || is_over(site, &row)? {
         return Err(too_late(&settle(site, &row)?));
     }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
@@ -188,7 +188,10 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     }
     site.backend = backend;
     boot::keep(site, &row.policy_after, row.generation_new.unwrap_or_default());
-    complete(site, &row, by, heartbeat)
+    complete(site, &row, by, heartbeat).map_err(|failed| {
+        let words = format!("it is confirmed and holds, and the journal does not say so: {}", failed.message);
+        Failure::new(Exit::Unknown, words).hint("afo-deploy recover completes the journal")
+    })
 }
 
 fn too_late(row: &DeploymentRow) -> Failure {

@@ -152,6 +152,10 @@ impl Backend for External {
         false
     }
 
+    fn closes_windows(&self) -> bool {
+        false
+    }
+
     fn observe(&self) -> Result<Kernel, Failure> {
         let (listed, mark) = self.look()?;
         let Some(mark) = mark else { return Ok(Kernel::default()) };
