@@ -35,6 +35,15 @@ impl Failure {
         self
     }
 
+    /// The same, where something was changed before: an exit that says "nothing changed" would be a lie.
+    #[must_use]
+    pub fn after_change(self) -> Self {
+        match self.exit {
+            Exit::No | Exit::Undecided | Exit::Refused => Self { exit: Exit::Unknown, ..self },
+            _ => self,
+        }
+    }
+
     /// Says of which run it is, unless that is said already.
     #[must_use]
     pub fn of_run(mut self, run: Option<String>) -> Self {

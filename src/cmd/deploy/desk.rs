@@ -24,6 +24,14 @@ const PROOFS: usize = 3;
 /// How often a failing heartbeat is asked before blocks are taken back.
 const BEATS: usize = 3;
 
+/// What is said of a refusal behind blocks that were made or ended.
+const BLOCKS_STAY: &str = "the blocks of this batch are done and stay; nothing else was changed";
+
+/// What becomes of a window that could not be ended.
+const BY_THE_KERNEL: &str =
+    "the kernel takes the change back by itself when its window is over; then: afo-deploy recover";
+const BY_THE_WATCHDOG: &str = "its watchdog takes the change back when its window is over; then: afo-deploy recover";
+
 /// Why what was approved is not done any more.
 const CHANGED: &str = "the rules of this host have changed since it was approved";
 
@@ -290,7 +298,7 @@ impl<'a> Desk<'a> {
         };
         // Whatever became of them: nothing is blocked any more for a while.
         let why = self.caps.trip(&mut self.site, &cause)?;
-        let rows = withdrawn.map_err(|failed| Failure { exit: Exit::Unknown, ..failed })?;
+        let rows = withdrawn.map_err(Failure::after_change)?;
         tracing::info!(deployments = %named(&rows), "taken back");
         rows.iter().for_each(|row| out.record(&row.record()));
         let run = rows.into_iter().find_map(|row| row.run);
@@ -301,6 +309,16 @@ impl<'a> Desk<'a> {
 
     /// Journals a refusal and puts it out.
     pub fn refuse(&mut self, proposals: &[Proposal], why: &str, out: &mut Out) -> Result<(), Failure> {
+        self.refuse_as(proposals, why, ("nothing was changed", Exit::No), out)
+    }
+
+    fn refuse_as(
+        &mut self,
+        proposals: &[Proposal],
+        why: &str,
+        (hint, exit): (&str, Exit),
+        out: &mut Out,
+    ) -> Result<(), Failure> {
         let mut row = DeploymentRow::new(clock::new_id(), self.site.backend.name(), clock::now(), &self.site.actor);
         row.run = proposals.iter().find_map(|p| p.run.clone());
         row.proposals = proposals.iter().map(|p| p.id.clone()).collect();
@@ -313,9 +331,9 @@ impl<'a> Desk<'a> {
             change.deployment(&row).map_err(failure)?;
             change.commit().map_err(failure)?;
         }
-        self.shell.complain(&format!("refused: {why}"), Some("nothing was changed"));
+        self.shell.complain(&format!("refused: {why}"), Some(hint));
         out.record(&row.record());
-        out.ends(Exit::No);
+        out.ends(exit);
         Ok(())
     }
 
@@ -343,17 +361,21 @@ impl<'a> Desk<'a> {
         }
         let blocks = self.blocks(&plan, proposals, out)?;
         let done = match () {
-            () if !plan.split.changes_policy() => Ok(()),
-            () if self.args.dry_run => self.show(&plan, &id, proposals, out),
-            () if !plan.changes_policy() => self.again(&plan, out),
+            () if !plan.split.changes_policy() => Ok(None),
+            () if self.args.dry_run => self.show(&plan, &id, proposals, out).map(|()| None),
+            () if !plan.changes_policy() => self.again(&plan, out).map(|()| None),
             () => self.window(&plan, &id, proposals, (&mut terminal, hold, base.is_some() && !blocks), out),
         };
-        // Blocks that were changed stay so: an exit that says "nothing was changed" would be a lie.
-        done.map_err(|failure| if blocks { Failure { exit: Exit::Unknown, ..failure } } else { failure })
+        // Blocks that were changed stay so.
+        match done.map_err(|failure| if blocks { failure.after_change() } else { failure })? {
+            Some(why) if blocks => self.refuse_as(proposals, &why, (BLOCKS_STAY, Exit::Unknown), out),
+            Some(why) => self.refuse(proposals, &why, out),
+            None => Ok(()),
+        }
     }
 
-    /// Arms the change, waits for its window to end, and does what ended it. Others may change the firewall while it waits. What is `bound` to
-    /// the rules that it was approved for is not proven anew for others.
+    /// Arms the change, waits for its window to end, and does what ended it; or why it is refused now. Others may change the firewall while it
+    /// waits. What is `bound` to the rules that it was approved for is not proven anew for others.
     fn window(
         &mut self,
         plan: &Plan,
@@ -361,30 +383,33 @@ impl<'a> Desk<'a> {
         proposals: &[Proposal],
         (terminal, hold, bound): (&mut Terminal, Option<Hold>, bool),
         out: &mut Out,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Refused>, Failure> {
         let before = self.site.backend.changes()?;
         let proven = match Some(self.site.backend.base()?) == plan.base {
             true => None,
-            false if bound => return self.refuse(proposals, CHANGED, out),
+            false if bound => return Ok(Some(CHANGED.to_owned())),
             false => Some(self.proven(proposals, id)?),
         };
         let plan = match &proven {
-            Some(Err(why)) => return self.refuse(proposals, why, out),
+            Some(Err(why)) => return Ok(Some(why.clone())),
             Some(Ok(proven)) => proven,
             None => plan,
         };
         let (row, signals) = self.arm(plan, id, (proposals, hold.as_ref()), out)?;
-        if let Some(why) = self.overtaken(plan, before)? {
-            drop(hold);
-            return self.end(&row, End::TakeBack(why), out);
-        }
+        let overtaken = self.overtaken(plan, before);
         drop(hold);
-        let end = wait(&self.site, id, self.seconds(), terminal, &signals);
-        self.end(&row, end, out).map_err(|failure| match failure.exit {
-            Exit::Refused | Exit::Undecided => Failure { exit: Exit::Unknown, ..failure }
-                .hint("the kernel takes the change back by itself when its window is over; then: afo-deploy recover"),
+        let end = match overtaken {
+            Ok(Some(why)) => End::TakeBack(why),
+            // What was armed and cannot be judged is not what was proven.
+            Err(failed) => End::TakeBack(failed.message),
+            Ok(None) => wait(&self.site, id, self.seconds(), terminal, &signals),
+        };
+        let left = if self.site.backend.closes_windows() { BY_THE_KERNEL } else { BY_THE_WATCHDOG };
+        let ended = self.end(&row, end, out).map_err(|failure| match failure.exit {
+            Exit::Refused | Exit::Undecided => failure.after_change().hint(left),
             _ => failure,
-        })
+        });
+        ended.map(|()| None)
     }
 
     /// Why a change that was just armed would not have been: another program changed the rules between the proof and the kernel.
@@ -408,7 +433,8 @@ impl<'a> Desk<'a> {
             self.block(&[proposals], None, out)?;
         }
         if !plan.split.lifted.is_empty() {
-            self.lift(&plan.split.lifted, out)?;
+            let lifted = self.lift(&plan.split.lifted, out);
+            lifted.map_err(|failure| if plan.split.bans.is_empty() { failure } else { failure.after_change() })?;
         }
         Ok(!self.args.dry_run)
     }

@@ -187,15 +187,12 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
     // Who is at work meanwhile would put it back; a panic does not wait for who stays.
     let turn = |site: &Site| (0..20).find_map(|_| site.try_hold().ok().flatten().or_else(pause));
     let _hold = site.as_ref().ok().and_then(turn);
-    let all: Vec<_> = backend::ALL.into_iter().chain(remote).collect();
+    let all = undo::everywhere(site.as_ref().ok(), remote);
     let mut kept = Vec::new();
     for backend in &all {
         kept.extend(backend.flush().err().map(|failed| (backend.name(), failed)));
     }
     let journalled = site.and_then(|mut site| {
-        if !all.iter().any(|own| own.name() == site.backend.name()) {
-            site.backend.flush()?;
-        }
         // What is still there is still in the journal.
         if kept.iter().any(|(name, _)| *name == site.backend.name()) { Ok(()) } else { undo::forget(&mut site) }
     });

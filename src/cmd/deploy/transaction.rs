@@ -108,7 +108,8 @@ pub fn is_over(site: &Site, row: &DeploymentRow) -> Result<bool, Failure> {
 /// Arms a journalled deployment in the kernel and journals that; the row as it is then.
 ///
 /// # Errors
-/// When the state cannot be written, or the kernel refuses; nothing is different then.
+/// When the state cannot be written, or the kernel refuses: nothing is different then. Exit 5 where it may be: the row stays begun, and the
+/// watchdog takes back what holds.
 pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     step(site, &row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch")?;
     let backend = site.of(row)?;
@@ -118,11 +119,16 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
             return Err(failed);
         }
         // Who was killed after the kernel had answered, or got no answer in time, does not know what became of it.
-        if backend.observe().is_ok_and(|kernel| kernel.window == row.generation_new) {
+        let kernel = backend.observe().map_err(|error| unseen(&failed, &error))?;
+        if kernel.window == row.generation_new {
             backend.take_back(Some(&rules(&row.policy_before))).map_err(|error| stays(&failed, &error))?;
         }
         return Err(fail(site, &row.id, failed));
     }
+    journal_window(site, row).map_err(Failure::after_change)
+}
+
+fn journal_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
     let now = clock::now();
     let seconds = i64::try_from(row.window_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
     let confirm_by = now.checked_add(SignedDuration::from_secs(seconds)).ok();
@@ -141,6 +147,12 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
 fn stays(failed: &Failure, error: &Failure) -> Failure {
     Failure::new(Exit::Unknown, format!("{failed}; it holds all the same, and cannot be taken back: {error}"))
         .hint("afo-deploy recover")
+}
+
+/// What was refused may hold all the same: the journal is left to recovery.
+fn unseen(failed: &Failure, error: &Failure) -> Failure {
+    Failure::new(Exit::Unknown, format!("{failed}; whether it holds all the same is not known: {error}"))
+        .hint("its watchdog takes it back; by hand: afo-deploy recover")
 }
 
 /// Journals that a deployment did not reach the kernel; the failure to be told.

@@ -1,5 +1,6 @@
 //! Ending a deployment from another shell: confirm, take back, forget.
 
+use super::backend::{self, Backend};
 use super::protect::endangered;
 use super::recover::recover;
 use super::site::{Site, failure};
@@ -107,6 +108,20 @@ fn rolled_back(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     change.transition(&row.id, row.status, Status::RolledBack, &Outcome::default(), words).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
+}
+
+/// Every packet filter in which something of AFO may be: this host's, the configured one, that of the policy, and those of windows that are
+/// open.
+pub fn everywhere(site: Option<&Site>, configured: Option<&'static dyn Backend>) -> Vec<&'static dyn Backend> {
+    let open = site.map_or_else(Vec::new, |site| site.state.unfinished().unwrap_or_default());
+    let open = open.iter().filter_map(|row| site?.of(row).ok());
+    let mut found: Vec<&'static dyn Backend> = Vec::new();
+    for backend in backend::ALL.into_iter().chain(configured).chain(site.map(|site| site.backend)).chain(open) {
+        if found.iter().all(|known| known.name() != backend.name()) {
+            found.push(backend);
+        }
+    }
+    found
 }
 
 /// Tells the state that nothing of AFO is in the kernel any more, so that nothing is put back either.

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// When a firewall is asked again that did not answer.
 const LATER: Duration = Duration::from_secs(2);
 
-/// For how long the journal is tried before a window that is over is ended without it.
+/// For how long the journal is tried before a window that is over, or that nobody goes on with, is ended without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the watchdog of deployment `id` and waits until it watches.
@@ -136,12 +136,13 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
         let applied = row.status == Status::Applied;
         let over = applied && (told || is_over(site, &row).unwrap_or(false));
         let gone = applied && std::mem::take(&mut news) && has_gone(site, &row);
-        if !over && !gone && !is_orphan(site, &row) {
+        let orphan = is_orphan(site, &row);
+        if !over && !gone && !orphan {
             continue;
         }
         if let Err(failed) = end(site, &row.id, told) {
             let since = *failing.get_or_insert_with(clock::since_boot);
-            if over && clock::since_boot().saturating_sub(since) > PATIENCE {
+            if (over || orphan) && clock::since_boot().saturating_sub(since) > PATIENCE {
                 match without_journal(site, &row) {
                     Ok(exit) => return Ok(exit),
                     Err(_) if closes_windows(site, &row) => return Err(failed),
@@ -184,7 +185,7 @@ fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
     recover(site).map(drop)
 }
 
-/// The window is over and the journal cannot be written: the kernel goes back all the same, and recovery tells the journal. Where the journal is
+/// The window is over, or nobody goes on with it, and the journal cannot be written: the kernel goes back all the same, and recovery tells the journal. Where the journal is
 /// another one meanwhile, an open window may be of another deployment and is left to the kernel.
 fn without_journal(site: &mut Site, row: &DeploymentRow) -> Result<Exit, Failure> {
     let (backend, kernel) = (site.of(row)?, site.of(row)?.observe()?);

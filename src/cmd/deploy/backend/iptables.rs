@@ -18,6 +18,7 @@ use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::iptables::{self as programs, RestoreError, SaveError, Variant};
+use crate::sys::process::NotRun;
 use crate::sys::{clock, nft};
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
@@ -330,15 +331,18 @@ impl Backend for Iptables {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        let there =
-            |name, program| programs::table(name, is_v6(program), false).is_ok_and(|dump| dump.contains("AFO-"));
+        // Where AFO never was, what iptables cannot say does not stand in the way; but who gave no answer in time did not say so.
+        let there = |name, program| match programs::table(name, is_v6(program), false) {
+            Ok(dump) => Ok(dump.contains("AFO-")),
+            Err(error @ SaveError::NotRun(NotRun::TimedOut(..))) => Err(unsaid(&error)),
+            Err(_) => Ok(false),
+        };
         for program in present() {
-            // Where AFO never was, what iptables cannot say does not stand in the way.
-            if there("mangle", program) {
+            if there("mangle", program)? {
                 let dump = programs::table("mangle", is_v6(program), false).map_err(|e| unsaid(&e))?;
                 load(&LiveBlocks::read(&dump).map_err(Failure::refused)?.remove(program))?;
             }
-            if there("filter", program) {
+            if there("filter", program)? {
                 load(&look(program)?.remove(program))?;
             }
         }
