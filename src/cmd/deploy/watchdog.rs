@@ -138,13 +138,15 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
         let gone = applied && std::mem::take(&mut news) && has_gone(site, &row);
         let orphan = is_orphan(site, &row);
         if !over && !gone && !orphan {
+            failing = None;
             continue;
         }
         if let Err(failed) = end(site, &row.id, told) {
             let since = *failing.get_or_insert_with(clock::since_boot);
             if (over || orphan) && clock::since_boot().saturating_sub(since) > PATIENCE {
                 match without_journal(site, &row) {
-                    Ok(exit) => return Ok(exit),
+                    Ok(Some(exit)) => return Ok(exit),
+                    Ok(None) => {}
                     Err(_) if closes_windows(site, &row) => return Err(failed),
                     Err(_) => {}
                 }
@@ -167,9 +169,10 @@ fn has_gone(site: &Site, row: &DeploymentRow) -> bool {
     site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| kernel.window != row.generation_new)
 }
 
-/// Whether the process that was arming it died before it could say so: what is begun while nobody holds the lock, nobody goes on with.
+/// Whether the process that was arming it died before it could say so: what is begun while nobody holds the lock, nobody goes on with, nor
+/// where there is no lock any more.
 fn is_orphan(site: &Site, row: &DeploymentRow) -> bool {
-    row.status == Status::Pending && site.try_hold().is_ok_and(|hold| hold.is_some())
+    row.status == Status::Pending && site.try_hold().map_or(true, |hold| hold.is_some())
 }
 
 fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
@@ -185,15 +188,19 @@ fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
     recover(site).map(drop)
 }
 
-/// The window is over, or nobody goes on with it, and the journal cannot be written: the kernel goes back all the same, and recovery tells the journal. Where the journal is
-/// another one meanwhile, an open window may be of another deployment and is left to the kernel.
-fn without_journal(site: &mut Site, row: &DeploymentRow) -> Result<Exit, Failure> {
+/// The window is over, or nobody goes on with it, and the journal cannot be written: the kernel goes back all the same, and recovery tells
+/// the journal. Where the journal is gone or another one meanwhile, an open window may be of another deployment: nothing is done until the
+/// kernel has ended it.
+fn without_journal(site: &mut Site, row: &DeploymentRow) -> Result<Option<Exit>, Failure> {
     let (backend, kernel) = (site.of(row)?, site.of(row)?.observe()?);
     let foreign = matches!(site.state.begin(clock::now(), &site.actor), Err(StateError::Gone { .. }));
-    if kernel.window == row.generation_new && !(foreign && kernel.armed) {
+    if kernel.window == row.generation_new {
+        if foreign && kernel.armed {
+            return Ok(None);
+        }
         backend.take_back(None)?;
     }
-    Ok(Exit::PutBack)
+    Ok(Some(Exit::PutBack))
 }
 
 /// Puts back what another program flushed, as soon as the kernel tells of it, until a signal comes.

@@ -372,3 +372,23 @@ fn an_nft_that_hangs_keeps_others_away_until_it_has_ended() {
         site.is_settled();
     });
 }
+
+#[test]
+fn a_window_whose_journal_and_process_are_gone_is_taken_back() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let real = host.sh("command -v nft").trim().to_owned();
+        let place = site.state().parent().expect("a folder").to_owned();
+        let text = format!(
+            "#!/bin/bash\n{real} \"$@\"; code=$?\n[ \"$1\" = -f ] && rm -rf {} && kill -KILL $PPID\nexit $code\n",
+            place.display()
+        );
+        let bin = super::deploy::program(site.dir.path(), "nft", &text);
+        let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
+        let out = feed(site.afo("afo-deploy", &["--confirm=8"]).env("PATH", path), &proposal("p1", DROP_7777));
+        assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
+        eventually("its watchdog ends", || watchdogs(&site).is_empty());
+        let left = host.sh("nft list ruleset");
+        assert!(!left.contains("7777") && !left.contains("armed"), "{left}");
+    });
+}
