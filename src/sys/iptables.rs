@@ -106,18 +106,20 @@ pub fn has_family(v6: bool) -> bool {
     !v6 || Path::new("/proc/sys/net/ipv6").exists()
 }
 
-/// What the program of a family prints of one of its tables, with the counters of each rule where they are asked for. A table that the
-/// legacy kind does not have yet is empty: to ask for it would make it.
+/// What the program of a family prints of some of its tables, with the counters of each rule where they are asked for. Only tables that the
+/// kernel has are asked for: to ask the legacy kind for one makes it.
 ///
 /// # Errors
 /// When it is missing or fails.
-pub fn table(name: &str, v6: bool, counters: bool) -> Result<String, SaveError> {
-    let there = legacy_tables(v6).is_ok_and(|tables| tables.iter().any(|table| table == name));
-    if !there && kind(v6)?.1 == Variant::Legacy {
-        return Ok(String::new());
-    }
-    let arguments: &[&str] = if counters { &["-c", "-t", name] } else { &["-t", name] };
-    said(if v6 { "ip6tables-save" } else { "iptables-save" }, arguments)
+pub fn tables(names: &[&str], v6: bool, counters: bool) -> Result<String, SaveError> {
+    let arguments: &[&str] = if counters { &["-c"] } else { &[] };
+    let whole = said(if v6 { "ip6tables-save" } else { "iptables-save" }, arguments)?;
+    let mut wanted = true;
+    let kept = whole.lines().filter(|line| {
+        wanted = line.strip_prefix('*').map_or(wanted, |table| names.contains(&table));
+        wanted || line.starts_with('#')
+    });
+    Ok(kept.flat_map(|line| [line, "\n"]).collect())
 }
 
 /// Whether ipset is installed.

@@ -15,4 +15,4 @@ pub use model::{decides, with_policy, without_own};
 pub use read::{ReadError, is_dump, lines_of, read};
 pub use statement::{Statements, statements};
 pub use write::block;
-pub use write::{Iptables, Live, Policy, Window};
+pub use write::{Iptables, Live, POLICY, Policy, Window};

@@ -2,12 +2,12 @@
 //! judging a policy before it is in the kernel; nothing here is loaded.
 
 use super::merge::LEGACY;
-use super::write::{Iptables, Live, Policy};
+use super::write::{Iptables, Live, POLICY, Policy};
 use crate::backend::Refused;
 use crate::rule::Rule;
-use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, Verdict};
+use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily, Verdict};
 
-/// `live` with a policy in place of what AFO has in the filter tables of one kind of iptables. Everybody else's stays.
+/// `live` with a policy in place of what AFO has of policy in the tables of one kind of iptables. Everybody else's stays.
 ///
 /// # Errors
 /// Every reason why the policy cannot be had.
@@ -17,17 +17,27 @@ pub fn with_policy(live: &Ruleset, rules: &[Rule], legacy: bool) -> Result<Rules
     for program in [Iptables::V4, Iptables::V6] {
         let text = policy.install(program, &Live::default());
         match super::read(&text) {
-            Ok(own) => own.tables.into_iter().for_each(|table| put(&mut ruleset, table, legacy)),
+            Ok(own) => put_all(&mut ruleset, own.tables, program.tables(), legacy),
             Err(why) => ruleset.unread.push(format!("AFO's own text, line {why}")),
         }
     }
     Ok(ruleset)
 }
 
-fn put(ruleset: &mut Ruleset, mut own: Table, legacy: bool) {
-    if legacy {
-        own.name.push_str(LEGACY);
+/// Puts a family's tables of a policy in place of those that hold one.
+fn put_all(ruleset: &mut Ruleset, own: Vec<Table>, family: TableFamily, legacy: bool) {
+    let suffix = if legacy { LEGACY } else { "" };
+    let named = |table: Table| Table { name: format!("{}{suffix}", table.name), ..table };
+    let own: Vec<Table> = own.into_iter().map(named).collect();
+    for name in POLICY.map(|name| format!("{name}{suffix}")) {
+        let there = ruleset.tables.iter_mut().find(|there| there.family == family && there.name == name);
+        let unused = own.iter().all(|table| table.name != name);
+        there.into_iter().filter(|_| unused).for_each(take_out);
     }
+    own.into_iter().for_each(|table| put(ruleset, table));
+}
+
+fn put(ruleset: &mut Ruleset, own: Table) {
     let Some(there) = ruleset.tables.iter_mut().find(|table| table.family == own.family && table.name == own.name)
     else {
         ruleset.tables.push(own);
@@ -73,7 +83,6 @@ pub fn decides(chain: &Chain, line: &Line) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::ruleset::TableFamily;
     use serde_json::json;
 
     fn rules(id: &str) -> Vec<Rule> {

@@ -49,7 +49,9 @@ pub(in crate::backend) fn refuse(
 
 /// The refusal of a rule of which no packet is left: the field that most likely emptied it.
 pub(in crate::backend) fn empty(rule: &Rule, cause: &str) -> Refused {
+    let led_to = rule.nat.as_ref().and_then(|nat| nat.address);
     let (field, value) = match () {
+        () if led_to.is_some() => ("nat", led_to.map(|address| address.to_string()).unwrap_or_default()),
         () if !rule.source_address.is_any() => ("source_address", rule.source_address.to_string()),
         () if !rule.destination_address.is_any() => ("destination_address", rule.destination_address.to_string()),
         () => ("protocol", rule.protocol.to_string()),

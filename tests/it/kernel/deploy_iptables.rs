@@ -20,15 +20,15 @@ const DROP: &str = r#"{"id":"r1","action":"drop","direction":"input","protocol":
 const ALLOW: &str =
     r#"{"id":"r2","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["7778"]}"#;
 
-struct Site<'a> {
-    host: &'a Host,
+pub(super) struct Site<'a> {
+    pub(super) host: &'a Host,
     peer: Peer,
     dir: TempDir,
 }
 
 impl<'a> Site<'a> {
     /// A host whose `iptables` is of a kind, with another program's rules and a neighbour that reaches a server on port 7777 through them.
-    fn new(host: &'a Host, kind: &str) -> Self {
+    pub(super) fn new(host: &'a Host, kind: &str) -> Self {
         host.sh(&format!(
             "cp -a /etc/alternatives /run/alternatives
              for p in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
@@ -56,16 +56,20 @@ impl<'a> Site<'a> {
         command
     }
 
-    fn deploy(&self, arguments: &[&str], input: &str) -> Output {
+    pub(super) fn deploy(&self, arguments: &[&str], input: &str) -> Output {
         feed(&mut self.command("afo-deploy", arguments), input.as_bytes())
     }
 
     /// afo-deploy, left running inside its window.
-    fn start(&self, seconds: u32, rules: &str) -> Child {
+    pub(super) fn start(&self, seconds: u32, rules: &str) -> Child {
+        self.begin(seconds, &proposal(rules))
+    }
+
+    pub(super) fn begin(&self, seconds: u32, proposal: &str) -> Child {
         let mut command = self.command("afo-deploy", &["--backend", "iptables", &format!("--confirm={seconds}")]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("afo-deploy");
         let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(proposal(rules).as_bytes()).expect("written");
+        stdin.write_all(proposal.as_bytes()).expect("written");
         drop(stdin);
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut first = String::new();
@@ -75,20 +79,20 @@ impl<'a> Site<'a> {
         child
     }
 
-    fn confirm(&self, mut waiting: Child) {
+    pub(super) fn confirm(&self, mut waiting: Child) {
         let out = self.deploy(&["confirm"], "");
         assert!(out.status.success(), "{}", words(&out));
         assert!(waiting.wait().expect("ended").success());
     }
 
     /// The rules of both families as the programs save them, without counters and the time.
-    fn saved(&self) -> String {
+    pub(super) fn saved(&self) -> String {
         let text = self.host.sh("iptables-save; ip6tables-save");
         let kept = text.lines().filter(|line| !line.starts_with('#'));
         kept.map(|line| line.split(" [").next().unwrap_or(line).to_owned() + "\n").collect()
     }
 
-    fn recovers(&self) {
+    pub(super) fn recovers(&self) {
         let out = self.deploy(&["recover"], "");
         assert!(out.status.success(), "{}", words(&out));
         let verified = feed(&mut self.command("afo-log", &["verify"]), b"");
@@ -109,7 +113,7 @@ fn proposal(rules: &str) -> String {
     )
 }
 
-fn words(out: &Output) -> String {
+pub(super) fn words(out: &Output) -> String {
     format!("{:?}\n{}{}", out.status, String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 

@@ -27,6 +27,7 @@ mod iptables;
 mod iptables_packets;
 mod lockout;
 mod nat;
+mod nat_iptables;
 mod nftables;
 mod oracle;
 mod placing;

@@ -17,7 +17,7 @@ fn policy(rules: &Value) -> Policy {
 }
 
 /// What translates in a ruleset: conditions and landing of each rule.
-fn translating(ruleset: &Ruleset) -> Vec<(String, String)> {
+pub(super) fn translating(ruleset: &Ruleset) -> Vec<(String, String)> {
     let lines = ruleset.lines().filter_map(|(_, line)| match &line.outcome {
         Outcome::Verdict(Verdict::Translate(to)) => {
             Some((format!("{:?}", line.conditions), format!("{:?}", to.landing())))
@@ -28,7 +28,7 @@ fn translating(ruleset: &Ruleset) -> Vec<(String, String)> {
 }
 
 /// Every form of a translation.
-fn forms() -> Vec<Value> {
+pub(super) fn forms() -> Vec<Value> {
     let rule = |action: &str, direction: &str, more: Value| {
         let mut all = json!({ "id": "r1", "action": action, "direction": direction });
         all.as_object_mut().expect("fields").extend(more.as_object().cloned().expect("fields"));
@@ -155,14 +155,14 @@ fn packets_are_led_where_the_rule_says() {
 }
 
 /// The address that a listener sees a connection come from, and one byte that went through.
-fn seen_from(listener: &TcpListener) -> Option<SocketAddr> {
+pub(super) fn seen_from(listener: &TcpListener) -> Option<SocketAddr> {
     let (mut stream, from) = listener.accept().ok()?;
     stream.write_all(b"x").ok()?;
     Some(from)
 }
 
 /// Whether a connection is made and answered within a second.
-fn answered(to: SocketAddr) -> bool {
+pub(super) fn answered(to: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect_timeout(&to, Duration::from_secs(1)) else { return false };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
     stream.read_exact(&mut [0]).is_ok()

@@ -5,6 +5,8 @@
 
 use super::ask::{Ask, Bucket, What, unit};
 use super::check::seconds;
+use super::split::ported;
+use crate::backend::meaning::To;
 use crate::packet::{Family, Protocol};
 use crate::rule::{Action, Log, LogLevel, LogPrefix, Over, RateLimit, RejectWith, Rule, Scope};
 use sha2::{Digest, Sha256};
@@ -24,14 +26,45 @@ pub(super) enum Target {
     Reject(RejectWith, Family),
     Log { prefix: Option<LogPrefix>, level: Option<LogLevel> },
     Chain(String),
+    Translate(Turn),
+}
+
+/// A translation of addresses and ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// The target's name, and its option for an address.
+    target: (&'static str, &'static str),
+    to: To,
+    family: Family,
+    /// The protocols whose ports are translated.
+    ported: Vec<Protocol>,
 }
 
 impl Target {
-    /// What the target wants its line to ask beside what it asks already.
-    pub(super) fn wants(&self, asked: &[Ask]) -> Option<Ask> {
-        let Self::Reject(RejectWith::TcpReset, family) = self else { return None };
-        let tcp = Ask::that(What::Protocol(Protocol::TCP, *family));
-        (!asked.contains(&tcp)).then_some(tcp)
+    /// What the target wants its line to ask beside what it asks already: one of these, each in a line of its own.
+    pub(super) fn wants(&self, asked: &[Ask]) -> Vec<Ask> {
+        let (protocols, family): (&[Protocol], _) = match self {
+            Self::Reject(RejectWith::TcpReset, family) => (&[Protocol::TCP], *family),
+            Self::Translate(turn) => (&turn.ported, turn.family),
+            _ => return Vec::new(),
+        };
+        let all: Vec<Ask> = protocols.iter().map(|protocol| Ask::that(What::Protocol(*protocol, family))).collect();
+        if all.iter().any(|ask| asked.contains(ask)) { Vec::new() } else { all }
+    }
+}
+
+impl Turn {
+    fn of(rule: &Rule, family: Family) -> Option<Self> {
+        let target = match rule.action {
+            Action::Dnat => ("DNAT", "--to-destination"),
+            Action::Snat => ("SNAT", "--to-source"),
+            Action::Masquerade => ("MASQUERADE", ""),
+            Action::Redirect => ("REDIRECT", ""),
+            Action::Accept | Action::Drop | Action::Reject | Action::Log => return None,
+        };
+        let to = To::of(rule);
+        let ported = if to.ports.is_some() { ported(rule).into_iter().collect() } else { Vec::new() };
+        Some(Self { target, to, family, ported })
     }
 }
 
@@ -54,7 +87,7 @@ impl Act {
             Action::Accept => Some(Target::Accept),
             Action::Drop => Some(Target::Drop),
             Action::Reject => Some(reject()),
-            _ => None,
+            _ => Turn::of(rule, family).map(Target::Translate),
         };
         let over = rule.rate_limit.filter(|_| rule.action == Action::Accept).map(|limit| match limit.over {
             Over::Drop => Target::Drop,
@@ -97,6 +130,25 @@ impl Display for Target {
                 level.map_or(Ok(()), |level| write!(f, " --log-level {}", level as u8))
             }
             Self::Chain(name) => f.write_str(name),
+            Self::Translate(turn) => write!(f, "{turn}"),
+        }
+    }
+}
+
+impl Display for Turn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (name, option) = self.target;
+        let span = |first: String, last: String| if first == last { first } else { format!("{first}-{last}") };
+        let addresses = self.to.addresses.map(|(first, last)| span(first.to_string(), last.to_string()));
+        let ports = self.to.ports.map(|(first, last)| span(first.to_string(), last.to_string()));
+        match (option, addresses, ports) {
+            ("", _, None) => f.write_str(name),
+            ("", _, Some(ports)) => write!(f, "{name} --to-ports {ports}"),
+            (_, addresses, None) => write!(f, "{name} {option} {}", addresses.unwrap_or_default()),
+            (_, Some(addresses), Some(ports)) if self.family == Family::Ipv6 => {
+                write!(f, "{name} {option} [{addresses}]:{ports}")
+            }
+            (_, addresses, Some(ports)) => write!(f, "{name} {option} {}:{ports}", addresses.unwrap_or_default()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::backend::Refused;
 use crate::backend::meaning::{contradictions, refuse};
 use crate::packet::{Family, InterfacePattern, Protocol};
-use crate::rule::{Action, Per, Rule, TcpFlag};
+use crate::rule::{Per, Rule, TcpFlag};
 
 /// What a log prefix may have (`struct ipt_log_info`, linux/netfilter/xt_LOG.h).
 const PREFIX: usize = 29;
@@ -33,10 +33,12 @@ fn vlan(rule: &Rule) -> Option<Refused> {
     (!rule.vlan.is_any()).then(|| refuse(rule, "vlan", &rule.vlan, why))
 }
 
+/// xtables' NAT targets know these (`portok`, extensions/libxt_NAT.c).
 fn translation(rule: &Rule) -> Option<Refused> {
-    let nat = matches!(rule.action, Action::Dnat | Action::Snat | Action::Masquerade | Action::Redirect);
-    let why = "address translation is not written for iptables; accept, drop, reject and log are";
-    nat.then(|| refuse(rule, "action", rule.action, why))
+    let port = rule.nat.as_ref()?.port?;
+    let strange = rule.protocol.items().contains(&Protocol::UDPLITE);
+    let why = "iptables translates ports of tcp, udp, sctp and dccp; leave udplite out, or use --backend nftables";
+    strange.then(|| refuse(rule, "nat", port, why))
 }
 
 fn lifetime(rule: &Rule) -> Option<Refused> {

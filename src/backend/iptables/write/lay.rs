@@ -5,15 +5,16 @@
 
 use super::act::{Act, Target};
 use super::ask::{Ask, What};
-use super::chain;
+use super::hook::{Hook, Table};
 use super::split::{All, Dim, parts};
 use crate::backend::Refused;
-use crate::packet::{Family, InterfacePattern};
-use crate::rule::{Direction, Id, Rule};
+use crate::packet::Family;
+use crate::rule::{Id, Rule};
 
 /// A line of a chain.
 #[derive(Debug)]
 struct Line {
+    table: Table,
     chain: String,
     asks: All,
     target: Target,
@@ -24,9 +25,11 @@ struct Line {
 #[derive(Debug)]
 pub(super) struct Sheet {
     generation: u64,
-    chains: Vec<String>,
+    chains: Vec<(Table, String)>,
     lines: Vec<Line>,
-    used: Vec<Direction>,
+    used: Vec<Hook>,
+    /// The table of the last rule that has lines.
+    table: Table,
     /// How many rules have lines, and how many chains the last of them has.
     rules: usize,
     own: usize,
@@ -34,7 +37,8 @@ pub(super) struct Sheet {
 
 impl Sheet {
     pub(super) fn new(generation: u64) -> Self {
-        Self { generation, chains: Vec::new(), lines: Vec::new(), used: Vec::new(), rules: 0, own: 0 }
+        let (chains, lines, used) = (Vec::new(), Vec::new(), Vec::new());
+        Self { generation, chains, lines, used, table: Table::Filter, rules: 0, own: 0 }
     }
 
     /// Whether no rule has a line.
@@ -54,11 +58,12 @@ impl Sheet {
         };
         self.rules += 1;
         self.own = 0;
-        if !self.used.contains(&rule.direction) {
-            self.used.push(rule.direction);
+        let hook = Hook::of(rule);
+        if !self.used.contains(&hook) {
+            self.used.push(hook);
         }
-        let at = generation(self.generation, rule.direction);
-        self.place(&rule.id, &at, parts, &Act::of(rule, family));
+        self.table = hook.table();
+        self.place(&rule.id, &hook.generation(self.generation), parts, &Act::of(rule, family));
         Ok(true)
     }
 
@@ -120,54 +125,46 @@ impl Sheet {
     fn chain(&mut self) -> String {
         self.own += 1;
         let name = format!("AFO-g{}-r{}-{}", self.generation, self.rules, self.own);
-        self.chains.push(name.clone());
+        self.chains.push((self.table, name.clone()));
         name
     }
 
-    fn line(&mut self, rule: &Id, chain: &str, mut asks: All, target: Target) {
-        asks.extend(target.wants(&asks));
-        asks.sort();
-        self.lines.push(Line { chain: chain.to_owned(), asks, target, rule: rule.clone() });
+    fn line(&mut self, rule: &Id, chain: &str, asks: All, target: Target) {
+        let wanted = target.wants(&asks);
+        let ways = if wanted.is_empty() { vec![None] } else { wanted.into_iter().map(Some).collect() };
+        for also in ways {
+            let mut asks: All = asks.iter().cloned().chain(also).collect();
+            asks.sort();
+            let (table, chain, target) = (self.table, chain.to_owned(), target.clone());
+            self.lines.push(Line { table, chain, asks, target, rule: rule.clone() });
+        }
     }
 
-    /// The directions that rules are for, in their order.
-    pub(super) fn used(&self) -> Vec<Direction> {
-        Direction::ALL.iter().copied().filter(|way| self.used.contains(way)).collect()
+    /// The hooks of a table that rules are for, in their order.
+    pub(super) fn used(&self, table: Table) -> Vec<Hook> {
+        table.hooks().iter().copied().filter(|hook| self.used.contains(hook)).collect()
     }
 
-    /// The chains of the generation.
-    pub(super) fn declared(&self, ways: &[Direction]) -> Vec<String> {
-        let generations = ways.iter().map(|way| generation(self.generation, *way));
-        generations.chain(self.chains.iter().cloned()).collect()
+    /// The chains of the generation in a table.
+    pub(super) fn declared(&self, table: Table, hooks: &[Hook]) -> Vec<String> {
+        let generations = hooks.iter().map(|hook| hook.generation(self.generation));
+        let own = self.chains.iter().filter(|(at, _)| *at == table);
+        generations.chain(own.map(|(_, name)| name.clone())).collect()
     }
 
-    /// The lines of the generation, and whose rule's each is. `named` are the directions whose rules leave loopback alone by themselves.
-    pub(super) fn lines(&self, ways: &[Direction], named: &[Direction]) -> Vec<(Option<Id>, String)> {
-        let spared = ways.iter().filter(|way| !named.contains(way)).filter_map(|way| {
-            let own = generation(self.generation, *way);
-            Some((None, format!("-A {own} {} {MINE} -j RETURN", loopback(*way)?)))
+    /// The lines of the generation in a table, and whose rule's each is. `named` are the hooks whose rules leave loopback alone by themselves.
+    pub(super) fn lines(&self, table: Table, hooks: &[Hook], named: &[Hook]) -> Vec<(Option<Id>, String)> {
+        let spared = hooks.iter().filter(|hook| !named.contains(hook)).filter_map(|hook| {
+            let own = hook.generation(self.generation);
+            Some((None, format!("-A {own} {} {MINE} -j RETURN", hook.loopback()?)))
         });
-        spared.chain(self.lines.iter().map(|line| (Some(line.rule.clone()), line.to_text()))).collect()
+        let own = self.lines.iter().filter(|line| line.table == table);
+        spared.chain(own.map(|line| (Some(line.rule.clone()), line.to_text()))).collect()
     }
 }
 
 /// The comment of a line of the scheme itself.
 pub(super) const MINE: &str = "-m comment --comment afo";
-
-/// The chain of a generation.
-pub(super) fn generation(number: u64, direction: Direction) -> String {
-    format!("AFO-g{number}-{}", chain(direction).1)
-}
-
-/// The match of loopback where a direction can see it.
-fn loopback(direction: Direction) -> Option<Ask> {
-    let lo: InterfacePattern = "lo".parse().ok()?;
-    match direction {
-        Direction::Input => Some(Ask::that(What::In(lo))),
-        Direction::Output => Some(Ask::that(What::Out(lo))),
-        Direction::Forward => None,
-    }
-}
 
 impl Line {
     fn to_text(&self) -> String {

@@ -1,13 +1,15 @@
 //! AFO's rules as text for iptables-restore and ip6tables-restore, to be loaded with `--noflush`.
 //!
 //! A chain of AFO's stands first in each built-in chain that rules are for and leads to the chain of a generation, which holds the
-//! rules. Nothing else of the table is named: its policies, its other chains and rules stay what they are. What iptables cannot do
+//! rules. Nothing else of the tables is named: their policies, their other chains and rules stay what they are. What iptables cannot do
 //! exactly is refused; nothing is left out in silence.
 
 mod act;
 mod ask;
 pub mod block;
 mod check;
+mod held;
+mod hook;
 mod lay;
 mod restore;
 mod scheme;
@@ -15,6 +17,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+use self::hook::{Hook, Table};
 use self::lay::{MINE, Sheet};
 use self::restore::Restore;
 use super::read;
@@ -23,7 +26,7 @@ use crate::backend::{Backend, Capability, Extent, Native, Refused};
 use crate::packet::Family;
 use crate::record::Placement;
 use crate::rule::ruleset::{Ruleset, TableFamily};
-use crate::rule::{Direction, Rule};
+use crate::rule::{Id, Rule};
 pub use scheme::{Live, Policy, Window};
 use std::collections::BTreeMap;
 
@@ -34,11 +37,11 @@ pub enum Iptables {
     V6,
 }
 
-const V4: [Capability; 20] = capabilities(Capability::Ipv4);
-const V6: [Capability; 20] = capabilities(Capability::Ipv6);
+const V4: [Capability; 21] = capabilities(Capability::Ipv4);
+const V6: [Capability; 21] = capabilities(Capability::Ipv6);
 
 /// What the program of a family can.
-const fn capabilities(family: Capability) -> [Capability; 20] {
+const fn capabilities(family: Capability) -> [Capability; 21] {
     use Capability as C;
     [
         family,
@@ -60,6 +63,7 @@ const fn capabilities(family: Capability) -> [Capability; 20] {
         C::Rate,
         C::RatePerSource,
         C::Hours,
+        C::Nat,
         C::Switch,
     ]
 }
@@ -110,24 +114,18 @@ impl Backend for Iptables {
     }
 }
 
-/// The chain of AFO's that the built-in one of a direction leads to, and that one.
-pub(super) fn chain(direction: Direction) -> (&'static str, &'static str) {
-    match direction {
-        Direction::Input => ("AFO-INPUT", "INPUT"),
-        Direction::Forward => ("AFO-FORWARD", "FORWARD"),
-        Direction::Output => ("AFO-OUTPUT", "OUTPUT"),
-    }
-}
-
 /// The generation that a text for an empty host is.
 const FIRST: u64 = 1;
+
+/// The tables that hold policy.
+pub const POLICY: [&str; 2] = ["filter", "nat"];
 
 /// Rules laid out for one program.
 #[derive(Debug)]
 pub(super) struct Laid {
     sheet: Sheet,
-    /// The directions in which a rule names loopback.
-    named: Vec<Direction>,
+    /// Where a rule names loopback.
+    named: Vec<Hook>,
     placement: Vec<Placement>,
     /// Those that have nothing of the program's family.
     unseen: Vec<Refused>,
@@ -137,17 +135,17 @@ pub(super) struct Laid {
 fn laid(program: Iptables, order: &[&Rule], generation: u64) -> Result<Laid, Vec<Refused>> {
     let mut sheet = Sheet::new(generation);
     let (mut placement, mut nothing) = (Vec::new(), Vec::new());
-    let named = Direction::ALL.iter().copied().filter(|way| order.iter().any(|rule| names_it(rule, *way)));
-    let named: Vec<Direction> = named.collect();
+    let hooks = Table::ALL.iter().flat_map(|table| table.hooks()).copied();
+    let named: Vec<Hook> = hooks.filter(|hook| order.iter().any(|rule| names_it(rule, *hook))).collect();
     for rule in order {
         let laid = match rule.enabled {
-            true => sheet.rule(rule, program.family(), named.contains(&rule.direction))?,
+            true => sheet.rule(rule, program.family(), named.contains(&Hook::of(rule)))?,
             false => false,
         };
         let (place, why) = match () {
             () if !rule.enabled => ("nowhere".to_owned(), "it is disabled".to_owned()),
             () if !laid => ("nowhere".to_owned(), unseen(program)),
-            () => (chain(rule.direction).0.to_owned(), why_there(rule)),
+            () => (place(Hook::of(rule)), why_there(rule)),
         };
         if rule.enabled && !laid {
             nothing.push(empty(rule, &unseen(program)));
@@ -163,27 +161,37 @@ fn written(program: Iptables, order: &[&Rule]) -> Result<Native, Vec<Refused>> {
     if laid.sheet.is_empty() && !laid.unseen.is_empty() {
         return Err(laid.unseen);
     }
-    let ways = laid.sheet.used();
-    let mut restore = Restore::new(program);
-    for way in &ways {
-        restore.declare(chain(*way).0);
-    }
-    laid.sheet.declared(&ways).iter().for_each(|name| restore.declare(name));
-    for way in &ways {
-        let head = chain(*way).0;
-        restore.line(format!("-A {head} {MINE} -j {}", lay::generation(FIRST, *way)));
-    }
-    let mut lines = BTreeMap::new();
-    for (rule, line) in laid.sheet.lines(&ways, &laid.named) {
-        let at = restore.line(line);
-        lines.extend(rule.map(|id| (at, id)));
-    }
-    for way in &ways {
-        let (head, built_in) = chain(*way);
-        restore.line(format!("-I {built_in} {MINE} -j {head}"));
+    let (mut restore, mut lines) = (Restore::new(program), BTreeMap::new());
+    for table in Table::ALL.into_iter().filter(|table| !laid.sheet.used(*table).is_empty()) {
+        write(&laid, table, &mut restore, &mut lines);
     }
     let elsewhere = elsewhere(program, order);
     Ok(Native { text: restore.text(), json: None, placement: laid.placement, lines, elsewhere })
+}
+
+/// The chain of AFO's that a rule stands behind, with its table where that is not the filter table.
+fn place(hook: Hook) -> String {
+    let head = hook.chain().0;
+    if hook.table() == Table::Filter { head.to_owned() } else { format!("{} {head}", hook.table().name()) }
+}
+
+/// One table of a text for an empty host; the numbers of the lines that are of rules go `into`.
+fn write(laid: &Laid, table: Table, restore: &mut Restore, into: &mut BTreeMap<usize, Id>) {
+    let hooks = laid.sheet.used(table);
+    restore.table(table.name());
+    hooks.iter().for_each(|hook| restore.declare(hook.chain().0));
+    laid.sheet.declared(table, &hooks).iter().for_each(|name| restore.declare(name));
+    for hook in &hooks {
+        restore.line(format!("-A {} {MINE} -j {}", hook.chain().0, hook.generation(FIRST)));
+    }
+    for (rule, line) in laid.sheet.lines(table, &hooks, &laid.named) {
+        let at = restore.line(line);
+        into.extend(rule.map(|id| (at, id)));
+    }
+    for hook in &hooks {
+        let (head, built_in) = hook.chain();
+        restore.line(format!("-I {built_in} {MINE} -j {head}"));
+    }
 }
 
 /// What the other program has of the rules.
@@ -194,9 +202,9 @@ fn elsewhere(program: Iptables, order: &[&Rule]) -> Vec<String> {
     order.iter().any(|rule| seen(&rule)).then(words).into_iter().collect()
 }
 
-/// Whether a rule makes the chain of a direction see loopback, which it leaves alone otherwise.
-fn names_it(rule: &Rule, direction: Direction) -> bool {
-    rule.enabled && rule.direction == direction && direction != Direction::Forward && names_loopback(rule)
+/// Whether a rule makes AFO's chain of a hook see loopback, which it leaves alone otherwise.
+fn names_it(rule: &Rule, hook: Hook) -> bool {
+    rule.enabled && Hook::of(rule) == hook && hook.loopback().is_some() && names_loopback(rule)
 }
 
 fn unseen(program: Iptables) -> String {

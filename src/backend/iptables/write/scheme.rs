@@ -1,19 +1,20 @@
-//! AFO in the filter table of one family: generations of policy behind a switch that the kernel turns off by itself.
+//! AFO in the filter and nat tables of one family: generations of policy behind a switch that the kernel turns off by itself.
 //!
-//! The head chain of a direction leads to the generation that holds. Inside a window a line before it leads to the new one, and asks
+//! The head chain of a hook leads to the generation that holds. Inside a window a line before it leads to the new one, and asks
 //! what time it is (xt_time): when the window is over it matches no more, whichever process has died. It has a beginning too, so that a
-//! clock that is set back ends the window rather than drawing it out. Nothing of another program's is named but the one jump.
+//! clock that is set back ends the window rather than drawing it out. Nothing of another program's is named but the one jump. The nat
+//! table is touched where a rule translates, and left without a trace of AFO where none does any more.
 
-use super::lay::{MINE, generation};
+use super::held::{Count, Held, Led};
+use super::hook::{Hook, Table};
 use super::restore::Restore;
-use super::{Iptables, Laid, chain, check, laid};
+use super::{Iptables, Laid, check, laid};
 use crate::backend::Refused;
 use crate::backend::iptables::read;
 use crate::backend::meaning::{empty, ordered, twice};
 use crate::record::Timestamp;
-use crate::rule::ruleset::{Line, Outcome, Ruleset, Verdict};
-use crate::rule::{Direction, Rule};
-use std::collections::BTreeSet;
+use crate::rule::Rule;
+use crate::rule::ruleset::Ruleset;
 
 /// When a window is open; whole seconds, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +23,11 @@ pub struct Window {
     pub to: Timestamp,
 }
 
-/// How xt_time and iptables-save write a time.
-const TIME: &str = "%Y-%m-%dT%H:%M:%S";
-
-/// What of AFO is in a family's filter table.
+/// What of AFO's policy is in a family's tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
-    /// AFO's chains with their lines, in the order of the dump.
-    chains: Vec<(String, Vec<String>)>,
-    /// Built-in chains that lead to AFO's.
-    jumps: Vec<Direction>,
+    filter: Held,
+    nat: Held,
     /// The generation that holds without a window.
     pub settled: Option<u64>,
     /// The one that is armed, its window open or over.
@@ -39,66 +35,72 @@ pub struct Live {
 }
 
 impl Live {
-    /// Reads what `iptables-save` or `ip6tables-save` prints of the filter table.
+    /// Reads what `iptables-save` or `ip6tables-save` prints of the filter and the nat table.
     ///
     /// # Errors
     /// When it cannot be read, or the heads lead to different generations.
     pub fn read(dump: &str) -> Result<Self, String> {
         let ruleset = dumped(dump, "filter")?;
         let mut live = Self::default();
-        let Some(table) = ruleset.tables.iter().find(|table| table.name == "filter") else { return Ok(live) };
-        for found in &table.chains {
-            let way = Direction::ALL.iter().copied().find(|way| found.name == chain(*way).1);
-            if let Some(way) = way
-                && found.lines.iter().any(|line| is_jump(line, way))
-            {
-                live.jumps.push(way);
+        for table in Table::ALL {
+            if let Some(found) = ruleset.tables.iter().find(|found| found.name == table.name()) {
+                *live.of_mut(table) = Held::read(table, found)?;
             }
-            if found.name.starts_with("AFO-") {
-                live.chains.push((found.name.clone(), found.lines.iter().map(|line| line.text.clone()).collect()));
-            }
-            if Direction::ALL.iter().any(|way| found.name == chain(*way).0) {
-                found.lines.iter().try_for_each(|line| live.choice(line))?;
-            }
+        }
+        let pending = live.filter.pending.or(live.nat.pending);
+        live.pending = pending.map(|(led, window)| (led.number, window));
+        live.settled = live.filter.settled.map(|led| led.number);
+        // A confirmation that was cut short between the tables: the older one holds.
+        if live.pending.map(|(number, _)| number) == live.settled {
+            live.settled = live.settled.and_then(|number| live.before(number));
         }
         Ok(live)
     }
 
-    /// Whether anything of AFO is there.
-    pub fn is_there(&self) -> bool {
-        !self.chains.is_empty() || !self.jumps.is_empty()
+    fn of(&self, table: Table) -> &Held {
+        if table == Table::Filter { &self.filter } else { &self.nat }
     }
 
-    /// Whether every built-in chain leads to AFO's, and AFO's to a generation.
+    fn of_mut(&mut self, table: Table) -> &mut Held {
+        if table == Table::Filter { &mut self.filter } else { &mut self.nat }
+    }
+
+    /// Whether anything of AFO is there.
+    pub fn is_there(&self) -> bool {
+        self.filter.is_there() || self.nat.is_there()
+    }
+
+    /// Whether every built-in chain leads to AFO's, AFO's to a generation, and that has all its lines.
     pub fn is_whole(&self) -> bool {
-        self.jumps.len() == Direction::ALL.len() && (self.settled.is_some() || self.pending.is_some())
+        let joined = self.filter.jumps.len() == Table::Filter.hooks().len();
+        let complete = |number| {
+            let said = self.led(number).count;
+            said.is_none_or(|count| count == self.counted(number))
+                && Table::ALL.iter().all(|table| table.hooks().iter().all(|hook| self.of(*table).leads(*hook, number)))
+        };
+        let settled = self.settled.map_or(self.pending.is_some(), complete);
+        joined && settled && self.nat.settled.is_none_or(|led| Some(led.number) == self.settled)
     }
 
     /// The highest generation that is there in any form.
     pub fn highest(&self) -> u64 {
-        self.chains.iter().filter_map(|(name, _)| number(name)).max().unwrap_or(0)
+        self.filter.numbers().chain(self.nat.numbers()).max().unwrap_or(0)
     }
 
-    /// A line of a head that leads to a generation.
-    fn choice(&mut self, line: &Line) -> Result<(), String> {
-        let (Outcome::Verdict(Verdict::Jump(to) | Verdict::Goto(to)), text) = (&line.outcome, &line.text) else {
-            return Ok(());
-        };
-        let Some(found) = number(to) else { return Ok(()) };
-        let other = match window(text) {
-            Some(window) => self.pending.replace((found, window)).map(|(number, _)| number),
-            None => self.settled.replace(found),
-        };
-        match other {
-            Some(other) if other != found => Err(format!(
-                "AFO's chains lead to generation {found} and to {other}; `afo-deploy flush-afo` begins anew"
-            )),
-            _ => Ok(()),
-        }
+    /// The newest generation that is older than one.
+    fn before(&self, number: u64) -> Option<u64> {
+        self.filter.numbers().filter(|other| *other < number).max()
     }
 
-    fn names(&self) -> BTreeSet<&str> {
-        self.chains.iter().map(|(name, _)| name.as_str()).collect()
+    fn counted(&self, generation: u64) -> Count {
+        Count { filter: self.filter.lines_of(generation), nat: self.nat.lines_of(generation) }
+    }
+
+    /// A generation with what is said of it, else with what is there of it.
+    fn led(&self, number: u64) -> Led {
+        let said = [self.filter.settled, self.filter.pending.map(|(led, _)| led)];
+        let said = said.into_iter().flatten().find(|led| led.number == number);
+        said.unwrap_or_else(|| Led { number, count: Some(self.counted(number)) })
     }
 }
 
@@ -112,24 +114,6 @@ pub(super) fn dumped(dump: &str, table: &str) -> Result<Ruleset, String> {
         Some(words) => Err(format!("iptables cannot say what the table holds: {}", words.escape_debug())),
         None => Ok(ruleset),
     }
-}
-
-fn is_jump(line: &Line, way: Direction) -> bool {
-    matches!(&line.outcome, Outcome::Verdict(Verdict::Jump(to)) if to == chain(way).0)
-}
-
-/// The generation that a chain belongs to.
-fn number(name: &str) -> Option<u64> {
-    let (digits, _) = name.strip_prefix("AFO-g")?.split_once('-')?;
-    digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn window(text: &str) -> Option<Window> {
-    let after = |option: &str| {
-        let mut words = text.split_whitespace().skip_while(|word| *word != option);
-        format!("{}Z", words.nth(1)?).parse::<Timestamp>().ok()
-    };
-    Some(Window { from: after("--datestart")?, to: after("--datestop")? })
 }
 
 /// A policy laid out for both programs.
@@ -182,62 +166,101 @@ impl Policy {
         &self.laid[usize::from(program == Iptables::V6)]
     }
 
+    /// The hooks that the policy has chains at: all of the filter table, and those where something is translated.
+    fn hooks(&self, program: Iptables, table: Table) -> Vec<Hook> {
+        match table {
+            Table::Filter => table.hooks().to_vec(),
+            Table::Nat => self.for_program(program).sheet.used(table),
+        }
+    }
+
+    fn led(&self, program: Iptables) -> Led {
+        let laid = self.for_program(program);
+        let lines = |table| laid.sheet.lines(table, &self.hooks(program, table), &laid.named).len();
+        Led { number: self.generation, count: Some(Count { filter: lines(Table::Filter), nat: lines(Table::Nat) }) }
+    }
+
     /// The text that arms the policy: it holds inside the window, what holds now again after it.
     pub fn arm(&self, program: Iptables, live: &Live, window: Window) -> String {
-        let time = |at: Timestamp| at.strftime(TIME).to_string();
-        let open = format!("-m time --datestart {} --datestop {}", time(window.from), time(window.to));
-        self.text(program, live, |way, restore| {
-            let head = chain(way).0;
-            restore.line(format!("-A {head} {open} {MINE} -g {}", generation(self.generation, way)));
-            restore.lead(way, live.settled);
-        })
+        let (new, mut restore) = (self.led(program), Restore::new(program));
+        for table in Table::ALL {
+            // Where something is translated now and nothing in the window, the window leads to an empty chain.
+            let mut hooks = self.hooks(program, table);
+            let there = |hook: &&Hook| !hooks.contains(hook) && live.of(table).has(hook.chain().0);
+            let more: Vec<Hook> = table.hooks().iter().filter(there).copied().collect();
+            self.chains(program, table, &hooks, &more, &mut restore);
+            hooks.extend(more);
+            for hook in &hooks {
+                restore.lead(*hook, new, Some(window));
+                live.lead(*hook, live.settled, &mut restore);
+            }
+            live.join(table, &hooks, &mut restore);
+        }
+        restore.text()
     }
 
     /// What takes the policy back where it was armed on what is there, for people to read.
     pub fn taken_back(&self, program: Iptables, live: &Live) -> String {
         let (mut armed, laid) = (live.clone(), self.for_program(program));
-        let heads = Direction::ALL
-            .iter()
-            .map(|way| chain(*way).0.to_owned())
-            .filter(|name| !live.names().contains(name.as_str()));
-        let new = heads.chain(laid.sheet.declared(Direction::ALL));
-        armed.chains.extend(new.map(|name| (name, Vec::new())));
-        armed.jumps = Direction::ALL.to_vec();
+        for table in Table::ALL {
+            let hooks = self.hooks(program, table);
+            let held = armed.of_mut(table);
+            let heads = hooks.iter().map(|hook| hook.chain().0.to_owned()).filter(|name| !held.has(name));
+            let new: Vec<String> = heads.chain(laid.sheet.declared(table, &hooks)).collect();
+            held.chains.extend(new.into_iter().map(|name| (name, Vec::new())));
+            held.jumps = table.hooks().iter().filter(|hook| held.has(hook.chain().0)).copied().collect();
+        }
         armed.revert(program, self.generation)
     }
 
     /// The text that puts the policy in place of what holds, at once; what it leaves behind goes afterwards.
     pub fn install(&self, program: Iptables, live: &Live) -> String {
-        let text = self.text(program, live, |way, restore| restore.lead(way, Some(self.generation)));
-        text + &sweep(program, live, Some(self.generation))
+        let (new, mut restore) = (self.led(program), Restore::new(program));
+        for table in Table::ALL {
+            let hooks = self.hooks(program, table);
+            self.chains(program, table, &hooks, &[], &mut restore);
+            hooks.iter().for_each(|hook| restore.lead(*hook, new, None));
+            live.join(table, &hooks, &mut restore);
+            let gone: Vec<Hook> = table.hooks().iter().filter(|hook| !hooks.contains(hook)).copied().collect();
+            live.leave(table, &gone, self.generation, &mut restore);
+        }
+        restore.text() + &sweep(program, live, Some(self.generation))
     }
 
-    fn text(&self, program: Iptables, live: &Live, lead: impl Fn(Direction, &mut Restore)) -> String {
-        let (laid, ways) = (self.for_program(program), Direction::ALL);
-        let mut restore = Restore::new(program);
-        ways.iter().for_each(|way| restore.declare(chain(*way).0));
-        laid.sheet.declared(ways).iter().for_each(|name| restore.declare(name));
-        for (_, line) in laid.sheet.lines(ways, &laid.named) {
+    /// Begins a table with heads and the generation's chains and lines; `more` are hooks at which it has an empty chain.
+    fn chains(&self, program: Iptables, table: Table, hooks: &[Hook], more: &[Hook], restore: &mut Restore) {
+        let laid = self.for_program(program);
+        restore.table(table.name());
+        hooks.iter().chain(more).for_each(|hook| restore.declare(hook.chain().0));
+        more.iter().for_each(|hook| restore.declare(&hook.generation(self.generation)));
+        laid.sheet.declared(table, hooks).iter().for_each(|name| restore.declare(name));
+        for (_, line) in laid.sheet.lines(table, hooks, &laid.named) {
             restore.line(line);
-        }
-        ways.iter().for_each(|way| lead(*way, &mut restore));
-        for way in ways.iter().filter(|way| !live.jumps.contains(way)) {
-            let (head, built_in) = chain(*way);
-            restore.line(format!("-I {built_in} {MINE} -j {head}"));
-        }
-        restore.text()
-    }
-}
-
-impl Restore {
-    fn lead(&mut self, way: Direction, to: Option<u64>) {
-        if let Some(number) = to {
-            self.line(format!("-A {} {MINE} -j {}", chain(way).0, generation(number, way)));
         }
     }
 }
 
 impl Live {
+    /// Has AFO's chain of a hook lead to a generation that is there.
+    fn lead(&self, hook: Hook, to: Option<u64>, restore: &mut Restore) {
+        let at = |number: &u64| hook.table() == Table::Filter || self.nat.has(&hook.generation(*number));
+        to.into_iter().filter(at).for_each(|number| restore.lead(hook, self.led(number), None));
+    }
+
+    /// Has built-in chains lead to AFO's where they do not.
+    fn join(&self, table: Table, hooks: &[Hook], restore: &mut Restore) {
+        hooks.iter().filter(|hook| !self.of(table).jumps.contains(hook)).for_each(|hook| restore.join(*hook));
+    }
+
+    /// Takes AFO out of hooks at which a generation has nothing.
+    fn leave(&self, table: Table, hooks: &[Hook], generation: u64, restore: &mut Restore) {
+        let held = self.of(table);
+        hooks.iter().filter(|hook| held.jumps.contains(hook)).for_each(|hook| restore.part(*hook));
+        let chains = hooks.iter().flat_map(|hook| [hook.chain().0.to_owned(), hook.generation(generation)]);
+        let there: Vec<String> = chains.filter(|name| held.has(name)).collect();
+        restore.delete(&there.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
     /// The text that makes what is armed what holds; nothing where nothing is armed.
     pub fn confirm(&self, program: Iptables) -> String {
         let Some((new, _)) = self.pending else { return String::new() };
@@ -246,8 +269,7 @@ impl Live {
 
     /// The text that takes generation `gone` out and leaves what held before it; nothing where it is not there.
     pub fn revert(&self, program: Iptables, gone: u64) -> String {
-        let before = self.chains.iter().filter_map(|(name, _)| number(name)).filter(|number| *number < gone).max();
-        match self.settled.filter(|settled| *settled != gone).or(before) {
+        match self.settled.filter(|settled| *settled != gone).or_else(|| self.before(gone)) {
             _ if self.highest() < gone => String::new(),
             Some(old) => self.lead_to(program, old) + &sweep(program, self, Some(old)),
             None => self.remove(program),
@@ -256,44 +278,43 @@ impl Live {
 
     fn lead_to(&self, program: Iptables, number: u64) -> String {
         let mut restore = Restore::new(program);
-        Direction::ALL.iter().for_each(|way| restore.declare(chain(*way).0));
-        Direction::ALL.iter().for_each(|way| restore.lead(*way, Some(number)));
+        for table in Table::ALL {
+            let empty = |hook: &Hook| self.of(table).is_empty_at(*hook, number);
+            let (kept, gone): (Vec<Hook>, Vec<Hook>) =
+                table.hooks().iter().partition(|hook| table == Table::Filter || !empty(hook));
+            restore.table(table.name());
+            kept.iter().for_each(|hook| restore.declare(hook.chain().0));
+            kept.iter().for_each(|hook| self.lead(*hook, Some(number), &mut restore));
+            if table == Table::Nat {
+                self.join(table, &kept, &mut restore);
+            }
+            self.leave(table, &gone, number, &mut restore);
+        }
         restore.text()
     }
 
     /// The text that takes all of AFO out.
     pub fn remove(&self, program: Iptables) -> String {
-        let mut restore = Restore::new(program);
-        for way in &self.jumps {
-            let (head, built_in) = chain(*way);
-            restore.line(format!("-D {built_in} {MINE} -j {head}"));
-        }
-        restore.delete(&self.names().into_iter().collect::<Vec<_>>());
-        restore.text()
+        self.each_table(program, |table, restore| self.of(table).remove(restore))
     }
 
     /// AFO's own chains as text that puts them back where they are not.
     pub fn backup(&self, program: Iptables) -> String {
-        self.back_from(program, &Self { jumps: Vec::new(), ..self.clone() })
+        let jumpless = |held: &Held| Held { jumps: Vec::new(), ..held.clone() };
+        self.back_from(program, &Self { filter: jumpless(&self.filter), nat: jumpless(&self.nat), ..self.clone() })
     }
 
     /// The text that puts AFO's own chains back as they are here, where `now` is what is there.
     pub fn back_from(&self, program: Iptables, now: &Self) -> String {
+        self.each_table(program, |table, restore| self.of(table).back_from(table, now.of(table), restore))
+    }
+
+    fn each_table(&self, program: Iptables, write: impl Fn(Table, &mut Restore)) -> String {
         let mut restore = Restore::new(program);
-        self.chains.iter().for_each(|(name, _)| restore.declare(name));
-        for (name, line) in self.chains.iter().flat_map(|(name, lines)| lines.iter().map(move |line| (name, line))) {
-            restore.line(format!("-A {name} {line}"));
+        for table in Table::ALL {
+            restore.table(table.name());
+            write(table, &mut restore);
         }
-        for way in Direction::ALL {
-            let (head, built_in) = chain(*way);
-            let (wanted, there) = (self.jumps.contains(way), now.jumps.contains(way));
-            if wanted != there {
-                let command = if wanted { "-I" } else { "-D" };
-                restore.line(format!("{command} {built_in} {MINE} -j {head}"));
-            }
-        }
-        let own = self.names();
-        restore.delete(&now.names().into_iter().filter(|name| !own.contains(name)).collect::<Vec<_>>());
         restore.text()
     }
 }
@@ -301,8 +322,10 @@ impl Live {
 /// Deletes generations other than `kept`.
 fn sweep(program: Iptables, live: &Live, kept: Option<u64>) -> String {
     let mut restore = Restore::afterwards(program);
-    let stale = |name: &&str| number(name).is_some_and(|number| Some(number) != kept);
-    restore.delete(&live.names().into_iter().filter(stale).collect::<Vec<_>>());
+    for table in Table::ALL {
+        restore.table(table.name());
+        restore.delete(&live.of(table).stale(kept));
+    }
     restore.text()
 }
 
@@ -333,16 +356,15 @@ mod tests {
         assert_eq!((first.settled, first.pending, first.highest()), (Some(1), None, 1));
         let open = window("05", "35");
         let text = Policy::of(&rules("23"), 2).expect("a policy").arm(v4, &first, open);
-        assert!(text.contains("-A AFO-INPUT -m time --datestart 2026-01-02T03:04:05 --datestop 2026-01-02T03:04:35 -m comment --comment afo -g AFO-g2-INPUT\n-A AFO-INPUT -m comment --comment afo -j AFO-g1-INPUT\n"), "{text}");
+        assert!(text.contains("-A AFO-INPUT -m time --datestart 2026-01-02T03:04:05 --datestop 2026-01-02T03:04:35 -m comment --comment afo-3-0 -g AFO-g2-INPUT\n-A AFO-INPUT -m comment --comment afo-3-0 -j AFO-g1-INPUT\n"), "{text}");
         assert!(!text.contains("-I INPUT"), "the jump is there");
-        let armed = Live {
-            chains: [first.chains.clone(), after(&text.replace("-j AFO-g1", "-j AFO-g2")).chains].concat(),
-            ..first.clone()
-        };
-        let armed = Live { pending: Some((2, open)), ..armed };
+        let mut armed = after(&text.replace("-j AFO-g1", "-j AFO-g2"));
+        armed.filter.chains = [first.filter.chains.clone(), armed.filter.chains].concat();
+        armed.filter.settled = first.filter.settled;
+        let armed = Live { settled: Some(1), pending: Some((2, open)), ..armed };
         let confirmed = armed.confirm(v4);
         assert!(
-            confirmed.contains("-A AFO-INPUT -m comment --comment afo -j AFO-g2-INPUT")
+            confirmed.contains("-A AFO-INPUT -m comment --comment afo-3-0 -j AFO-g2-INPUT")
                 && confirmed.contains("# afterwards, for iptables-restore"),
             "{confirmed}"
         );
@@ -371,6 +393,57 @@ mod tests {
         assert_eq!(empty.back_from(v6, &armed), reverted);
         assert_eq!(armed.back_from(v6, &armed).matches("-I ").count(), 0);
         assert_eq!(armed.backup(v6).matches("-I ").count(), 3);
+    }
+
+    const WEB: &str = r#"[{"id": "n", "action": "dnat", "direction": "forward", "protocol": ["tcp"], "destination_port": ["80"], "nat": {"address": "10.0.0.5"}}]"#;
+
+    #[test]
+    fn the_nat_table_is_left_without_a_trace() {
+        let (v4, v6, none) = (Iptables::V4, Iptables::V6, Live::default());
+        let led = Policy::of(&serde_json::from_str::<Vec<Rule>>(WEB).expect("rules"), 1).expect("a policy");
+        let text = led.install(v4, &none);
+        assert!(text.contains("-A AFO-INPUT -m comment --comment afo-2-1 -j AFO-g1-INPUT\n"), "{text}");
+        assert!(text.contains("*nat\n:AFO-PREROUTING - [0:0]\n:AFO-g1-PREROUTING - [0:0]\n"), "{text}");
+        assert!(!led.install(v6, &none).contains("*nat"), "the address is of IPv4");
+        let live = after(&text);
+        assert!(live.is_whole());
+        // A window in which nothing is translated leads to an empty chain, and takes all of it away once it is confirmed.
+        let bare = Policy::of(&rules("22"), 2).expect("a policy");
+        let armed = bare.arm(v4, &live, window("05", "35"));
+        assert!(
+            armed.contains(":AFO-g2-PREROUTING - [0:0]")
+                && armed.contains(
+                    "-g AFO-g2-PREROUTING\n-A AFO-PREROUTING -m comment --comment afo-2-1 -j AFO-g1-PREROUTING"
+                ),
+            "{armed}"
+        );
+        let installed = bare.install(v4, &live);
+        for gone in
+            ["-D PREROUTING -m comment --comment afo -j AFO-PREROUTING", "-X AFO-PREROUTING", "-X AFO-g1-PREROUTING"]
+        {
+            assert!(installed.contains(gone), "{gone}: {installed}");
+        }
+        assert_eq!(live.remove(v4).matches("-X ").count(), 8);
+    }
+
+    #[test]
+    fn what_somebody_emptied_is_not_whole() {
+        let led = Policy::of(&serde_json::from_str::<Vec<Rule>>(WEB).expect("rules"), 1).expect("a policy");
+        let text = led.install(Iptables::V4, &Live::default());
+        for lost in [
+            "-A AFO-g1-INPUT -i lo -m comment --comment afo -j RETURN\n",
+            "-A AFO-g1-PREROUTING -p tcp -m tcp --dport 80 -m comment --comment n -j DNAT --to-destination 10.0.0.5\n",
+            "-I PREROUTING -m comment --comment afo -j AFO-PREROUTING\n",
+            "-I FORWARD -m comment --comment afo -j AFO-FORWARD\n",
+            "-A AFO-PREROUTING -m comment --comment afo-2-1 -j AFO-g1-PREROUTING\n",
+            "-A AFO-OUTPUT -m comment --comment afo-2-1 -j AFO-g1-OUTPUT\n",
+        ] {
+            assert!(text.contains(lost), "{lost}: {text}");
+            assert!(!after(&text.replace(lost, "")).is_whole(), "{lost}");
+        }
+        let (filter, _) = text.split_once("*nat").expect("two tables");
+        assert!(!after(filter).is_whole(), "the nat table is gone");
+        assert!(after(&text.replace("afo-2-1", "afo")).is_whole(), "what another version wrote says no numbers");
     }
 
     #[test]

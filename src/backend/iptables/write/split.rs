@@ -2,10 +2,11 @@
 //! alternatives or of exceptions.
 
 use super::ask::{Ask, End, What, mark};
+use super::hook::Hook;
 use crate::backend::Refused;
-use crate::backend::meaning::{Part, icmp_of, merged, necessary, part, spares, taken};
+use crate::backend::meaning::{Part, To, icmp_of, merged, necessary, part, spares, taken};
 use crate::packet::{AddressSpec, Family, IcmpType, InterfacePattern, PortRange, Protocol};
-use crate::rule::{Direction, FamilyMatch, Hours, OneOf, Rule};
+use crate::rule::{FamilyMatch, Hours, OneOf, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ports that one match takes; a range counts twice (XT_MULTI_PORTS, linux/netfilter/xt_multiport.h).
@@ -30,10 +31,11 @@ pub(super) enum Dim {
 /// When the rule asks for ICMP that must not be taken.
 pub(super) fn parts(rule: &Rule, family: Family, guarded: bool) -> Result<Option<Vec<Dim>>, Refused> {
     let other = if family == Family::Ipv4 { FamilyMatch::Ipv6 } else { FamilyMatch::Ipv4 };
-    if rule.family == other {
+    if rule.family == other || To::of(rule).family().is_some_and(|to| to != family) {
         return Ok(None);
     }
-    let (input, output) = (rule.direction == Direction::Input, rule.direction == Direction::Output);
+    let hook = Hook::of(rule);
+    let (input, output) = (hook == Hook::Input, matches!(hook, Hook::Output | Hook::DstnatOutput | Hook::Srcnat));
     let mut parts: Vec<Dim> = Vec::new();
     parts.extend(interfaces(&rule.interface_in, guarded && input, What::In));
     parts.extend(interfaces(&rule.interface_out, guarded && output, What::Out));
@@ -169,16 +171,20 @@ fn icmp_types(rule: &Rule, family: Family) -> Result<Option<Vec<Dim>>, Refused> 
     Ok(Some(vec![Dim::Any(all.map(|(kind, code)| icmp(family, kind, code)).collect())]))
 }
 
-/// Ports by protocol, those without a protocol TCP's and UDP's. A protocol and its ports stand in one line.
-fn ports(rule: &Rule, family: Family) -> Vec<All> {
+/// The protocols whose ports a rule means: those listed, else TCP's and UDP's.
+pub(super) fn ported(rule: &Rule) -> BTreeSet<Protocol> {
     let listed: BTreeSet<Protocol> = rule.protocol.items().iter().copied().collect();
-    let numbers = match listed.is_empty() {
+    match listed.is_empty() {
         true if rule.tcp_flags.is_some() => BTreeSet::from([Protocol::TCP]),
         true => BTreeSet::from([Protocol::TCP, Protocol::UDP]),
         false => listed,
-    };
+    }
+}
+
+/// Ports by protocol. A protocol and its ports stand in one line.
+fn ports(rule: &Rule, family: Family) -> Vec<All> {
     let mut out = Vec::new();
-    for protocol in numbers {
+    for protocol in ported(rule) {
         for from in port_matches(protocol, End::Source, &rule.source_port) {
             for to in port_matches(protocol, End::Destination, &rule.destination_port) {
                 out.push([one(What::Protocol(protocol, family)), from.clone(), to, flags(rule)].concat());

@@ -151,6 +151,79 @@ fn a_rate_is_asked_once_for_each_packet() {
 }
 
 #[test]
+fn translations_stand_in_the_nat_table() {
+    let web = json!({"action": "dnat", "direction": "forward", "protocol": ["tcp"], "destination_port": ["80"], "nat": {"address": "10.0.0.5", "port": "8080"}});
+    let native = Iptables::V4.render(&[rule(web.clone())], Extent::Host).expect("rendered");
+    let want = "# for iptables-restore --noflush
+*nat
+:AFO-PREROUTING - [0:0]
+:AFO-g1-PREROUTING - [0:0]
+-A AFO-PREROUTING -m comment --comment afo -j AFO-g1-PREROUTING
+-A AFO-g1-PREROUTING -p tcp -m tcp --dport 80 -m comment --comment r -j DNAT --to-destination 10.0.0.5:8080
+-I PREROUTING -m comment --comment afo -j AFO-PREROUTING
+COMMIT
+";
+    assert_eq!(native.text, want);
+    assert_eq!((native.placement[0].place.as_str(), native.elsewhere.len()), ("nat AFO-PREROUTING", 0));
+    let allow = rule(json!({"id": "a", "action": "accept", "direction": "forward", "protocol": ["tcp"]}));
+    let both = Iptables::V4.render(&[allow, rule(web)], Extent::Host).expect("rendered");
+    let lines: Vec<&str> = both.lines.keys().map(|at| both.text.lines().nth(at - 1).expect("a line")).collect();
+    assert_eq!(
+        lines,
+        [
+            "-A AFO-g1-FORWARD -p tcp -m comment --comment a -j ACCEPT",
+            "-A AFO-g1-PREROUTING -p tcp -m tcp --dport 80 -m comment --comment r -j DNAT --to-destination 10.0.0.5:8080"
+        ]
+    );
+}
+
+#[test]
+fn a_translated_port_is_of_a_protocol() {
+    let (v4, v6) = (Iptables::V4, Iptables::V6);
+    for (program, fields, want) in [
+        (
+            v4,
+            json!({"action": "redirect", "direction": "output", "protocol": ["tcp", "udp"], "source_address": ["192.0.2.1", "192.0.2.3"], "nat": {"port": "53"}}),
+            vec![
+                "-A OUTPUT -s 192.0.2.1/32 -j r1-1",
+                "-A OUTPUT -s 192.0.2.3/32 -j r1-1",
+                "-A r1-1 -p tcp -j REDIRECT --to-ports 53",
+                "-A r1-1 -p udp -j REDIRECT --to-ports 53",
+            ],
+        ),
+        (
+            v4,
+            json!({"action": "dnat", "protocol": ["udp", "tcp"], "source_mac": ["52:54:00:12:34:56", "52:54:00:12:34:57"], "nat": {"port": "8080-8089"}}),
+            vec![
+                "-A PREROUTING -p tcp -j r1-1",
+                "-A PREROUTING -p udp -j r1-1",
+                "-A r1-1 -p tcp -m mac --mac-source 52:54:00:12:34:56 -j DNAT --to-destination :8080-8089",
+                "-A r1-1 -p udp -m mac --mac-source 52:54:00:12:34:56 -j DNAT --to-destination :8080-8089",
+                "-A r1-1 -p tcp -m mac --mac-source 52:54:00:12:34:57 -j DNAT --to-destination :8080-8089",
+                "-A r1-1 -p udp -m mac --mac-source 52:54:00:12:34:57 -j DNAT --to-destination :8080-8089",
+            ],
+        ),
+        (
+            v6,
+            json!({"action": "snat", "direction": "forward", "interface_out": ["wan0"], "protocol": ["sctp"], "nat": {"address": "2001:db8::1-2001:db8::3", "port": "1000-2000"}}),
+            vec!["-A POSTROUTING -o wan0 -p 132 -j SNAT --to-source [2001:db8::1-2001:db8::3]:1000-2000"],
+        ),
+        (
+            v6,
+            json!({"action": "dnat", "log": {}, "nat": {"address": "2001:db8::1"}}),
+            vec!["-A PREROUTING -j LOG", "-A PREROUTING -j DNAT --to-destination 2001:db8::1"],
+        ),
+        (
+            v4,
+            json!({"action": "masquerade", "direction": "forward", "interface_out": ["lo", "wan0"]}),
+            vec!["-A POSTROUTING -o lo -j MASQUERADE", "-A POSTROUTING -o wan0 -j MASQUERADE"],
+        ),
+    ] {
+        assert_eq!(lines(program, fields.clone()), want, "{fields}");
+    }
+}
+
+#[test]
 fn what_iptables_cannot_is_refused_with_the_reason() {
     for (fields, words) in [
         (
@@ -177,8 +250,12 @@ fn what_iptables_cannot_is_refused_with_the_reason() {
         ),
         (json!({"vlan": ["20"]}), "rule r: vlan"),
         (
-            json!({"action": "masquerade", "direction": "forward"}),
-            "rule r: action `masquerade`: address translation is not written for iptables; accept, drop, reject and log are",
+            json!({"action": "dnat", "protocol": ["tcp", "udplite"], "nat": {"port": "80"}}),
+            "rule r: nat `80`: iptables translates ports of tcp, udp, sctp and dccp; leave udplite out, or use --backend nftables",
+        ),
+        (
+            json!({"action": "snat", "direction": "output", "nat": {"address": "2001:db8::1"}}),
+            "rule r: nat `2001:db8::1`: no packet of IPv4 can match; what is of IPv6 is for --backend ip6tables",
         ),
         (
             json!({"rate_limit": {"count": 1, "per": "day"}}),

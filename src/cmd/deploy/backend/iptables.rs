@@ -1,13 +1,13 @@
-//! iptables and ip6tables together: AFO's chains in the filter tables of both, looked at afresh each time.
+//! iptables and ip6tables together: AFO's chains in the filter and nat tables of both, looked at afresh each time.
 //!
-//! Each program takes its text as a whole or not at all; where the second one refuses, what the first one did is put back. The window is
+//! Each program takes each table of its text as a whole or not at all; where one refuses, what was done before it is put back. The window is
 //! the kernel's own: the line that leads to the new generation asks what time it is. Blocks for a time are elements of ipsets.
 //! What the two have no means for (cutting flows that began in a window) is said in afo-deploy(1), never promised.
 
 use super::judge::judged;
 use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::iptables::block::{self, LiveBlocks};
-use crate::backend::iptables::{Iptables as Program, Live, Policy, Window, decides, with_policy};
+use crate::backend::iptables::{Iptables as Program, Live, POLICY, Policy, Window, decides, with_policy};
 use crate::backend::nftables::{Ban, Block, lower};
 use crate::backend::{Backend as _, Refused};
 use crate::cli::{Exit, Failure};
@@ -24,7 +24,7 @@ use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// The filter tables of both families.
+/// The tables of both families.
 #[derive(Debug)]
 pub struct Iptables;
 
@@ -43,13 +43,13 @@ fn present() -> Vec<Program> {
 }
 
 fn look(program: Program) -> Result<Live, Failure> {
-    let dump = programs::table("filter", is_v6(program), false).map_err(|e| unsaid(&e))?;
+    let dump = programs::tables(&POLICY, is_v6(program), false).map_err(|e| unsaid(&e))?;
     Live::read(&dump).map_err(Failure::refused)
 }
 
 fn look_at_blocks() -> Result<Vec<(Program, LiveBlocks)>, Failure> {
     let look = |program: Program| {
-        let dump = programs::table("mangle", is_v6(program), false).map_err(|e| unsaid(&e))?;
+        let dump = programs::tables(&["mangle"], is_v6(program), false).map_err(|e| unsaid(&e))?;
         Ok((program, LiveBlocks::read(&dump).map_err(Failure::refused)?))
     };
     present().into_iter().map(look).collect()
@@ -144,8 +144,9 @@ fn no_ipset() -> Failure {
 /// Puts AFO's chains back as they were; whether that was possible.
 fn put_back(before: &[(Program, Live)]) -> Result<(), Failure> {
     for (program, then) in before {
-        let text = then.back_from(*program, &look(*program)?);
-        if !text.is_empty() {
+        let now = look(*program)?;
+        let text = then.back_from(*program, &now);
+        if now != *then && !text.is_empty() {
             programs::load(is_v6(*program), &text).map_err(|e| raw::refused(&e))?;
         }
     }
@@ -157,8 +158,8 @@ fn load(text: &str) -> Result<(), Failure> {
     let mut done = Vec::new();
     for (program, _, part) in now {
         // What looks sets up may stay: it decides nothing by itself.
-        let policy = program.filter(|_| part.contains("\n*filter\n"));
-        let before = policy.map(look).transpose()?;
+        let policy = program.filter(|_| POLICY.iter().any(|table| part.contains(&format!("\n*{table}\n"))));
+        done.extend(policy.map(|program| Ok((program, look(program)?))).transpose()?);
         if let Err(failed) = load_part(program, &part) {
             return Err(match put_back(&done) {
                 Ok(()) => failed,
@@ -168,7 +169,6 @@ fn load(text: &str) -> Result<(), Failure> {
                 }
             });
         }
-        done.extend(policy.zip(before));
     }
     for (program, _, part) in after {
         // Chains that nothing leads to any more: the next change takes them away.
@@ -325,24 +325,24 @@ impl Backend for Iptables {
     fn counters(&self) -> Result<BTreeMap<String, u64>, Failure> {
         let mut counters = BTreeMap::new();
         for program in present() {
-            count(&programs::table("filter", is_v6(program), true).map_err(|e| unsaid(&e))?, &mut counters);
+            count(&programs::tables(&POLICY, is_v6(program), true).map_err(|e| unsaid(&e))?, &mut counters);
         }
         Ok(counters)
     }
 
     fn flush(&self) -> Result<(), Failure> {
         // Where AFO never was, what iptables cannot say does not stand in the way; but who gave no answer in time did not say so.
-        let there = |name, program| match programs::table(name, is_v6(program), false) {
+        let there = |names: &[&str], program| match programs::tables(names, is_v6(program), false) {
             Ok(dump) => Ok(dump.contains("AFO-")),
             Err(error @ SaveError::NotRun(NotRun::TimedOut(..))) => Err(unsaid(&error)),
             Err(_) => Ok(false),
         };
         for program in present() {
-            if there("mangle", program)? {
-                let dump = programs::table("mangle", is_v6(program), false).map_err(|e| unsaid(&e))?;
+            if there(&["mangle"], program)? {
+                let dump = programs::tables(&["mangle"], is_v6(program), false).map_err(|e| unsaid(&e))?;
                 load(&LiveBlocks::read(&dump).map_err(Failure::refused)?.remove(program))?;
             }
-            if there("filter", program)? {
+            if there(&POLICY, program)? {
                 load(&look(program)?.remove(program))?;
             }
         }
@@ -370,7 +370,7 @@ fn count(dump: &str, into: &mut BTreeMap<String, u64>) {
         let packets = line.split(':').next().and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(0);
         let counters = match target.trim_matches('"') {
             "LOG" => &mut logged,
-            "ACCEPT" | "DROP" | "REJECT" => &mut decided,
+            "ACCEPT" | "DROP" | "REJECT" | "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" => &mut decided,
             _ => continue,
         };
         *counters.entry(id.trim_matches('"').to_owned()).or_default() += packets;
