@@ -23,7 +23,7 @@ _afo__render() {
 
     case "${cmd}" in
         afo__render)
-            opts="-v -q -h -V --backend --native --to --json --format --config --state --verbose --quiet --log-format --help --version"
+            opts="-v -q -h -V --backend --native --to --target --json --format --config --state --verbose --quiet --log-format --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,7 +34,11 @@ _afo__render() {
                     return 0
                     ;;
                 --to)
-                    COMPREPLY=($(compgen -W "rules" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "rules commands" -- "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --format)

@@ -1,5 +1,7 @@
-complete -c afo-render -l backend -d 'The firewall whose language is written: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME' -r
-complete -c afo-render -l to -d 'Print the rules in another form instead of records: `rules`, one line for each' -r -f -a "rules\t'One canonical line for each rule, which parses back'"
+complete -c afo-render -l backend -d 'The firewall whose language is written: nftables, iptables, ip6tables, opnsense, aws, azure, gcp, pfsense, or the NAME of a program afo-backend-NAME' -r
+complete -c afo-render -l to -d 'Print the rules in another form instead of records: `rules`, one line for each; or for AWS, Azure and GCP `commands`, a script for `sh` that makes them with aws, az or gcloud' -r -f -a "rules\t'One canonical line for each rule, which parses back'
+commands\t'The commands of a cloud\'s program, all proposals in one'"
+complete -c afo-render -l target -d 'Where the commands make the rules: for AWS the id or the name of a security group (default afo), for Azure RESOURCES/GROUP (afo/afo), for GCP NETWORK or PROJECT/NETWORK (default)' -r
 complete -c afo-render -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
 complete -c afo-render -l config -d 'Read the configuration from FILE' -r -F

@@ -1,61 +1,36 @@
 //! Which documents of firewalls elsewhere can be read, and which one a text is.
 
-use super::document::ReadError;
+use super::document::{Document, program};
 use super::{aws, azure, gcp, pfsense};
-use crate::rule::ruleset::Ruleset;
+use crate::backend::Backend;
 use serde_json::Value;
 
-/// A kind of document in which a firewall elsewhere keeps its rules.
-#[derive(Debug)]
-pub struct Document {
-    /// The name of its backend.
-    pub name: &'static str,
-    is: fn(&Value) -> bool,
-    read: fn(&str) -> Result<Ruleset, ReadError>,
-}
-
 /// Every kind.
-pub static DOCUMENTS: [Document; 4] = [
-    Document { name: "aws", is: aws::is_document, read: aws::read },
-    Document { name: "azure", is: azure::is_document, read: azure::read },
-    Document { name: "gcp", is: gcp::is_document, read: gcp::read },
-    Document { name: "pfsense", is: |value| value.as_str().is_some_and(pfsense::is_document), read: pfsense::read },
-];
+pub static DOCUMENTS: [&Document; 4] = [&aws::AWS, &azure::AZURE, &gcp::GCP, &pfsense::PFSENSE];
 
 impl Document {
     /// The kind of a backend's name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        DOCUMENTS.iter().find(|document| document.name == name)
+        DOCUMENTS.into_iter().find(|document| document.name() == name)
     }
 
-    /// The kind that a text is, with its JSON; what is none is a text in that.
+    /// The kind that a text is, with its JSON; what is none, as commands are, is a text in that.
     pub fn of(text: &str) -> Option<(&'static Self, Value)> {
+        let told = |document: &'static Self| (document, Value::String(text.to_owned()));
         if pfsense::is_document(text) {
-            return Self::named("pfsense").map(|document| (document, Value::String(text.to_owned())));
+            return Self::named("pfsense").map(told);
         }
         // A listing of nft is tens of megabytes long and says at its beginning what it is.
         let head: String = text.trim_start().chars().take(200).collect();
-        if !head.starts_with(['{', '[']) || head.contains("\"nftables\"") {
+        if !head.starts_with(['{', '[']) {
+            let program = program(text)?;
+            return DOCUMENTS.into_iter().find(|document| document.is_commanded(program)).map(told);
+        }
+        if head.contains("\"nftables\"") {
             return None;
         }
         let value: Value = serde_json::from_str(text).ok()?;
-        DOCUMENTS.iter().find(|document| (document.is)(&value)).map(|document| (document, value))
-    }
-
-    /// As [`read`](Self::read) for what [`of`](Self::of) gave.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_value(&self, value: &Value) -> Result<Ruleset, ReadError> {
-        value.as_str().map_or_else(|| self.read(&value.to_string()), |text| self.read(text))
-    }
-
-    /// Reads a document of this kind.
-    ///
-    /// # Errors
-    /// When it is none, with the place of what is wrong.
-    pub fn read(&self, text: &str) -> Result<Ruleset, ReadError> {
-        (self.read)(text)
+        DOCUMENTS.into_iter().find(|document| (document.is)(&value)).map(|document| (document, value))
     }
 }
 
@@ -65,7 +40,7 @@ mod tests {
 
     #[test]
     fn each_document_is_told_by_what_it_holds() {
-        let kind = |text: &str| Document::of(text).map(|(document, _)| document.name);
+        let kind = |text: &str| Document::of(text).map(|(document, _)| document.name());
         for (text, name) in [
             (r#"{"SecurityGroups":[]}"#, Some("aws")),
             (r#"{"name":"n","securityRules":[]}"#, Some("azure")),
@@ -77,10 +52,16 @@ mod tests {
             ("[]", None),
             ("<?xml version=\"1.0\"?>\n<pfsense><filter/></pfsense>", Some("pfsense")),
             ("<opnsense/>", None),
+            ("#!/bin/sh\nset -e\n\n# rules\naws ec2 authorize-security-group-ingress", Some("aws")),
+            ("az network nsg rule create", Some("azure")),
+            ("  gcloud compute firewall-rules create a", Some("gcp")),
+            ("echo aws", None),
             ("*filter", None),
         ] {
             assert_eq!(kind(text), name, "{text}");
         }
-        assert!(DOCUMENTS.iter().all(|own| Document::named(own.name).is_some_and(|found| found.name == own.name)));
+        assert!(
+            DOCUMENTS.iter().all(|own| Document::named(own.name()).is_some_and(|found| found.name() == own.name()))
+        );
     }
 }

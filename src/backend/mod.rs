@@ -16,7 +16,8 @@ pub mod pfsense;
 
 pub use choice::chosen;
 pub use contract::{Backend, Capability, Extent, Native};
-pub use documents::{DOCUMENTS, Document};
+pub use document::Document;
+pub use documents::DOCUMENTS;
 pub use meaning::Refused;
 
 /// The backends that AFO writes for.
@@ -24,11 +25,11 @@ pub static BACKENDS: [&dyn Backend; 8] = [
     &nftables::Nftables,
     &iptables::Iptables::V4,
     &iptables::Iptables::V6,
-    &aws::Aws,
-    &azure::Azure,
-    &gcp::Gcp,
+    &aws::AWS,
+    &azure::AZURE,
+    &gcp::GCP,
     &opnsense::Opnsense::UNKNOWN,
-    &pfsense::Pfsense,
+    &pfsense::PFSENSE,
 ];
 
 /// The backend of a name.

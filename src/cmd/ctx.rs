@@ -47,10 +47,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-ctx", version, verbatim_doc_comment)]
 pub struct Args {
-    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document of AWS, Azure, GCP or pfSense
+    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document or commands of AWS, Azure, GCP or pfSense
     ///
     /// Such a document is what `aws ec2 describe-security-groups`, `az network nsg show` or `list`, or `gcloud compute firewall-rules list
-    /// --format=json` prints, or the config.xml of pfSense; it is told by what it holds.
+    /// --format=json` prints, or the config.xml of pfSense; it is told by what it holds. A script of `aws ec2 authorize-security-group-ingress`
+    /// and `-egress`, `az network nsg rule create` or `gcloud compute firewall-rules create` is read as the rules that it makes, and no others.
     #[arg(long, value_name = "FILE", conflicts_with = "no_ruleset")]
     pub ruleset: Option<PathBuf>,
     /// Leave the rules out and start no process

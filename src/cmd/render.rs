@@ -3,7 +3,7 @@
 use super::hours::in_utc;
 use super::{config, external, opnsense};
 use crate::backend::external::is_name;
-use crate::backend::{self, Backend, Extent, Native, Refused};
+use crate::backend::{self, Backend, Document, Extent, Native, Refused};
 use crate::cli::config::Config;
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble, for_terminal};
 use crate::record::{Proposal, Refusal, Rendered, enrich, parse};
@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --native
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --backend iptables --native
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-render --to rules
+///   $ echo "allow ssh from 203.0.113.0/24" | afo-gen | afo-render --backend aws --to commands --target sg-0a1b2c3d
 ///
 /// Exit status:
 ///   0  all rendered
@@ -38,16 +39,22 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-render", version, verbatim_doc_comment)]
 pub struct Args {
-    /// The firewall whose language is written: nftables, iptables, ip6tables, opnsense, or the NAME of a program afo-backend-NAME
+    /// The firewall whose language is written: nftables, iptables, ip6tables, opnsense, aws, azure, gcp, pfsense, or the NAME of a program
+    /// afo-backend-NAME
     #[arg(long, value_name = "BACKEND", default_value = "nftables")]
     pub backend: String,
     /// Print the backend's text instead of records, for an empty host: all proposals in one, for `nft -f -` or
     /// `iptables-restore --noflush`
     #[arg(long)]
     pub native: bool,
-    /// Print the rules in another form instead of records: `rules`, one line for each
+    /// Print the rules in another form instead of records: `rules`, one line for each; or for AWS, Azure and GCP `commands`, a script
+    /// for `sh` that makes them with aws, az or gcloud
     #[arg(long, value_name = "FORM", conflicts_with = "native")]
     pub to: Option<Form>,
+    /// Where the commands make the rules: for AWS the id or the name of a security group (default afo), for Azure RESOURCES/GROUP
+    /// (afo/afo), for GCP NETWORK or PROJECT/NETWORK (default)
+    #[arg(long, value_name = "NAME", requires = "to")]
+    pub target: Option<String>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -57,6 +64,8 @@ pub struct Args {
 pub enum Form {
     /// One canonical line for each rule, which parses back
     Rules,
+    /// The commands of a cloud's program, all proposals in one
+    Commands,
 }
 
 impl Command for Args {
@@ -69,11 +78,30 @@ impl Command for Args {
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
         let backend = known_backend(&self.backend, &config(shell)?)?;
         match (self.native, self.to) {
-            (true, _) => shell.filter_into(&mut Text { shell, backend, rules: Vec::new() }, &mut text_out(shell)),
+            (true, _) => shell.filter_into(&mut Text::native(shell, backend), &mut text_out(shell)),
+            (_, Some(Form::Commands)) => {
+                let document = commanded(backend)?;
+                let text = &mut Text { commands: Some((document, self.target)), ..Text::native(shell, backend) };
+                shell.filter_into(text, &mut text_out(shell))
+            }
+            (_, Some(Form::Rules)) if self.target.is_some() => {
+                Err(Failure::undecided("--target is of commands; with `--to rules` there are none"))
+            }
             (_, Some(Form::Rules)) => shell.filter_into(&mut Lines, &mut text_out(shell)),
             _ => shell.filter(&mut Enriched { shell, backend }),
         }
     }
+}
+
+/// The kind of document of a backend whose rules commands can make.
+fn commanded(backend: &dyn Backend) -> Result<&'static Document, Failure> {
+    let document = Document::named(backend.name()).filter(|document| document.has_commands());
+    document.ok_or_else(|| {
+        let names = backend::DOCUMENTS.into_iter().filter(|document| document.has_commands()).map(Backend::name);
+        let names = names.collect::<Vec<_>>().join(", ");
+        Failure::undecided(format!("rules of {} are not made by commands; those of {names} are", backend.name()))
+            .hint("its own text is what --native prints")
+    })
 }
 
 /// An output that carries no records, whatever it is.
@@ -184,6 +212,24 @@ struct Text<'a> {
     shell: &'a Shell,
     backend: &'static dyn Backend,
     rules: Vec<Rule>,
+    /// The kind of document whose commands are printed instead, and where they make the rules.
+    commands: Option<(&'static Document, Option<String>)>,
+}
+
+impl<'a> Text<'a> {
+    fn native(shell: &'a Shell, backend: &'static dyn Backend) -> Self {
+        Self { shell, backend, rules: Vec::new(), commands: None }
+    }
+
+    /// What is printed of a text.
+    fn form(&self, native: &Native) -> Result<String, Failure> {
+        let Some((document, target)) = &self.commands else { return Ok(native.text.clone()) };
+        let text = document
+            .commands(native, target.as_deref())
+            .map_err(|words| Failure::undecided(format!("--target: {words}")))?;
+        self.shell.note("the commands add these rules to what is there, and take nothing away");
+        Ok(text)
+    }
 }
 
 impl Stage for Text<'_> {
@@ -220,7 +266,7 @@ impl Stage for Text<'_> {
         match in_utc(&self.rules).and_then(|rules| self.backend.render(&rules, Extent::Host)) {
             Ok(native) => {
                 native.elsewhere.iter().for_each(|words| self.shell.note(words));
-                out.text(&native.text);
+                out.text(&self.form(&native)?);
             }
             Err(refused) => {
                 refused.iter().for_each(|why| self.shell.complain(&why.to_string(), None));

@@ -2,7 +2,7 @@
 
 use super::xtables;
 use crate::backend::nftables::Heads;
-use crate::backend::{Document, iptables, nftables, opnsense};
+use crate::backend::{Backend as _, Document, iptables, nftables, opnsense};
 use crate::cli::Failure;
 use crate::record::LiveRuleset;
 use crate::rule::ruleset::Ruleset;
@@ -122,7 +122,7 @@ pub fn ruleset_from(file: &Path) -> Result<LiveRuleset, Failure> {
         Written::Reply(text) => serde_json::from_str(&text)
             .map(|native| of("opnsense", native))
             .map_err(|e| Failure::undecided(format!("{}: {e}", file.display()))),
-        Written::Document(document, _, value) => Ok(of(document.name, value)),
+        Written::Document(document, _, value) => Ok(of(document.name(), value)),
     }
 }
 

@@ -153,7 +153,7 @@ fn documents() -> Vec<Backend> {
         program: None,
         chosen: None,
     };
-    backend::DOCUMENTS.iter().map(|document| one(document.name)).collect()
+    backend::DOCUMENTS.iter().map(|document| one(backend::Backend::name(*document))).collect()
 }
 
 /// The backends that are programs of their own, as each says what it can; and what those say that do not.

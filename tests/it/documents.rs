@@ -1,7 +1,9 @@
-//! Rules as documents of AWS, Azure and GCP: what is written is read back as what the rules say, for every packet there can be.
+//! Rules as documents of AWS, Azure and GCP, and as commands that make them: what is written is read back as what the rules say, for every
+//! packet there can be.
 
 use afo::analyze::{Budget, Wanted, diff};
-use afo::backend::{Backend, Extent, named};
+use afo::backend::document::quoted;
+use afo::backend::{Backend, Document, Extent, named};
 use afo::rule::ruleset::{Base, Hook, Ruleset};
 use afo::rule::{OneOf, Rule};
 use proptest::prelude::*;
@@ -98,6 +100,35 @@ fn accepting(icmp: bool) -> impl Strategy<Value = Vec<Rule>> {
     })
 }
 
+/// What a shell makes of a script: the words of each command that it runs, all programs in it replaced by one that prints them.
+fn run(script: &str) -> Vec<Vec<String>> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let spy = "spy() { printf '%s\\0' \"$@\"; printf '\\n\\0'; }\naws() { spy aws \"$@\"; }\naz() { spy az \"$@\"; }\ngcloud() { spy gcloud \"$@\"; }\n";
+    let mut shell = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+    let text = format!("{spy}{script}");
+    shell.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+    let told = shell.wait_with_output().expect("an end");
+    assert!(told.status.success(), "{script}");
+    let words = String::from_utf8(told.stdout).expect("UTF-8");
+    let mut commands = vec![Vec::new()];
+    for word in words.split_terminator('\0') {
+        match word {
+            "\n" => commands.push(Vec::new()),
+            word => commands.last_mut().expect("one").push(word.to_owned()),
+        }
+    }
+    commands.pop();
+    commands
+}
+
+/// The rules as commands, beside the document that says the same.
+fn commands(backend: &str, rules: &[Rule], target: Option<&str>) -> (String, String) {
+    let document = Document::named(backend).expect("a kind");
+    let native = document.render(rules, Extent::Rules).expect("rendered");
+    (document.commands(&native, target).expect("commands"), native.text)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -111,6 +142,53 @@ proptest! {
         for backend in ["azure", "gcp"] {
             prop_assert_eq!(differs(backend, &rules), None);
         }
+    }
+
+    #[test]
+    fn commands_make_the_document(rules in accepting(false)) {
+        for backend in ["aws", "azure", "gcp"] {
+            let (script, text) = commands(backend, &rules, None);
+            let document = Document::named(backend).expect("a kind");
+            let (made, said) = (document.read(&script), document.read(&text).expect("a document"));
+            // Of no rules there is no command.
+            prop_assert!(rules.is_empty() || made.is_ok_and(|made| made == said), "{}", script);
+        }
+    }
+
+    #[test]
+    fn no_name_becomes_another_word(name in "[a-z ._:/()#,@\\[\\]+=&;{}!$*-]{1,40}", rules in accepting(true)) {
+        let target = format!("x{name}");
+        let (script, _) = commands("aws", &rules, Some(&target));
+        for words in run(&script) {
+            let at = words.iter().position(|word| word == "--group-name").expect("a group");
+            prop_assert_eq!((&words[at + 1], words.len()), (&target, 7), "{}", script);
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_what_is_quoted(all in prop::collection::vec("(?s)[^\\x00]{0,16}", 1..5)) {
+        let line = all.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let heard = run(&format!("aws {line}\n"));
+        prop_assert_eq!(&heard[0][1..], &all[..]);
+    }
+}
+
+#[test]
+fn a_shell_runs_what_is_read() {
+    let rules = [rule(
+        "a",
+        json!({"protocol": ["tcp"], "destination_port": ["22", "80-90"], "source_address": ["203.0.113.0/24", "2001:db8::/32"]}),
+    )];
+    for (backend, program, target, count) in
+        [("aws", "aws", "sg-0a1b", 4), ("azure", "az", "office/web", 2), ("gcp", "gcloud", "prod/web", 2)]
+    {
+        let (script, _) = commands(backend, &rules, Some(target));
+        let heard = run(&script);
+        assert_eq!(heard.len(), count, "{script}");
+        assert!(
+            heard.iter().all(|words| words[0] == program && !words.iter().any(|word| word.contains('\''))),
+            "{heard:?}"
+        );
     }
 }
 

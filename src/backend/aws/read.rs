@@ -3,14 +3,14 @@
 //! Of a document with several groups it is not known which of them an interface has: what only some accept is unknown.
 
 use crate::backend::document::{
-    Node, ReadError, Side, cells, chain, icmp, line, only, ports, protocol_of, ruleset, steady, unread_line,
+    Node, ReadError, Side, cells, chain, icmp, json_of, line, only, ports, protocol_of, ruleset, steady, unread_line,
 };
 use crate::packet::{Protocol, Wide};
 use crate::rule::ruleset::{Chain, Condition, Line, Ruleset};
 use serde_json::Value;
 
 /// Whether a text is such a document.
-pub fn is_document(value: &Value) -> bool {
+pub(super) fn is_document(value: &Value) -> bool {
     value.get("SecurityGroups").is_some()
 }
 
@@ -18,12 +18,11 @@ pub fn is_document(value: &Value) -> bool {
 ///
 /// # Errors
 /// When it is none, with the place of what is wrong.
-pub fn read(text: &str) -> Result<Ruleset, ReadError> {
-    let wrong = |cause: String| ReadError { place: "the document".to_owned(), cause };
-    let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("not JSON: {e}")))?;
+pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
+    let value = json_of(text)?;
     let groups = Node::root(&value).list("SecurityGroups")?;
     if groups.is_empty() {
-        return Err(wrong("there are no security groups in it".to_owned()));
+        return Err(Node::root(&value).error("there are no security groups in it"));
     }
     let sides = [("ingress", "IpPermissions", Side::In), ("egress", "IpPermissionsEgress", Side::Out)];
     let chains = sides.into_iter().map(|(name, field, side)| group_chain(&groups, name, field, side));
@@ -136,8 +135,6 @@ fn others(permission: &Node, side: Side) -> Result<Vec<Other>, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Packet;
-    use crate::rule::evaluate::evaluate;
     use proptest::prelude::*;
 
     fn group(permissions: &str) -> String {
@@ -146,12 +143,8 @@ mod tests {
         )
     }
 
-    /// What becomes of a packet: with what is not understood false, and true.
     fn fates(document: &str, packet: &str) -> (bool, bool) {
-        let ruleset = read(document).expect(document);
-        let packet: Packet = packet.parse().expect(packet);
-        let with = |luck: bool| evaluate(&ruleset, &packet, &mut |_, _| luck).expect("a way").fate.passes();
-        (with(false), with(true))
+        crate::backend::document::fates(&super::super::AWS, document, packet)
     }
 
     #[test]

@@ -123,10 +123,10 @@ mod tests {
                 {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 90, "IpRanges": range},
             ])
         );
-        let model = super::super::Aws.model(&native).expect("a ruleset");
+        let model = super::super::AWS.model(&native).expect("a ruleset");
         let texts: Vec<&str> = model.lines().map(|(_, line)| line.text.as_str()).collect();
         assert!(texts.contains(&"afo allow tcp 22-22 from 203.0.113.4/30"), "{texts:?}");
-        assert!(super::super::Aws.render(&[], Extent::Rules).is_ok());
+        assert!(super::super::AWS.render(&[], Extent::Rules).is_ok());
     }
 
     #[test]

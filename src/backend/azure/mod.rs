@@ -3,19 +3,12 @@
 //! The lowest priority number decides, in each direction for itself; behind a group's own rules stand the default ones. A packet must pass
 //! every group on its way. Text in, text out; nothing here talks to Azure.
 
+mod commands;
 mod read;
 mod write;
 
-pub use read::{is_document, read};
-
-use crate::backend::document::Limits;
-use crate::backend::{Backend, Capability, Extent, Native, Refused};
-use crate::rule::Rule;
-use crate::rule::ruleset::Ruleset;
-
-/// A network security group.
-#[derive(Debug, Clone, Copy)]
-pub struct Azure;
+use super::document::{Commands, Document, Limits};
+use crate::backend::Capability;
 
 const CAPABILITIES: &[Capability] = {
     use Capability as C;
@@ -29,20 +22,11 @@ const LIMITS: Limits = Limits { name: "azure", capabilities: CAPABILITIES, near:
 const FIRST: i64 = 100;
 const LAST: i64 = 4096;
 
-impl Backend for Azure {
-    fn name(&self) -> &'static str {
-        LIMITS.name
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        CAPABILITIES
-    }
-
-    fn render(&self, rules: &[Rule], _: Extent) -> Result<Native, Vec<Refused>> {
-        write::written(rules)
-    }
-
-    fn model(&self, native: &Native) -> Result<Ruleset, String> {
-        read(&native.text).map_err(|e| e.to_string())
-    }
-}
+/// A network security group.
+pub static AZURE: Document = Document {
+    limits: LIMITS,
+    is: read::is_document,
+    read: read::read,
+    write: write::written,
+    commands: Some(Commands { program: "az", write: commands::written, read: commands::read }),
+};

@@ -4,7 +4,9 @@
 //! not hold. So may application security groups, and of several groups whether the machine is behind each.
 
 use super::{FIRST, LAST};
-use crate::backend::document::{Node, ReadError, Side, cells, chain, line, only, ports, protocol_of, ruleset, steady};
+use crate::backend::document::{
+    Node, ReadError, Side, cells, chain, json_of, line, only, ports, protocol_of, ruleset, steady,
+};
 use crate::packet::{Cell, PortRange, Wide};
 use crate::rule::ruleset::{Chain, Condition, Line, Ruleset};
 use ipnet::IpNet;
@@ -33,7 +35,7 @@ fn groups<'a>(root: &Node<'a>) -> Result<Vec<Node<'a>>, ReadError> {
 }
 
 /// Whether a text is such a document.
-pub fn is_document(value: &Value) -> bool {
+pub(super) fn is_document(value: &Value) -> bool {
     is_group(value)
         || value
             .as_array()
@@ -46,12 +48,11 @@ pub fn is_document(value: &Value) -> bool {
 ///
 /// # Errors
 /// When it is none, with the place of what is wrong.
-pub fn read(text: &str) -> Result<Ruleset, ReadError> {
-    let wrong = |cause: String| ReadError { place: "the document".to_owned(), cause };
-    let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("not JSON: {e}")))?;
+pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
+    let value = json_of(text)?;
     let groups = groups(&Node::root(&value))?;
     if groups.is_empty() {
-        return Err(wrong("there are no network security groups in it".to_owned()));
+        return Err(Node::root(&value).error("there are no network security groups in it"));
     }
     let several = groups.len() > 1;
     let tables = groups.iter().map(|group| {
@@ -73,7 +74,7 @@ fn chains(group: &Node, behind: Option<&Condition>) -> Result<Vec<Chain>, ReadEr
     };
     rules.extend(defaults.iter().map(Secured::read).collect::<Result<Vec<_>, _>>()?);
     rules.sort_by_key(|rule| rule.priority);
-    unique(&rules, group)?;
+    unique(&rules)?;
     let of = |side: Side, name: &str| {
         let own = rules.iter().filter(|rule| rule.side == side);
         let mut lines: Vec<Line> = own.flat_map(|rule| rule.lines.clone()).collect();
@@ -84,13 +85,16 @@ fn chains(group: &Node, behind: Option<&Condition>) -> Result<Vec<Chain>, ReadEr
     Ok(vec![of(Side::In, "Inbound"), of(Side::Out, "Outbound")])
 }
 
-fn unique(rules: &[Secured], group: &Node) -> Result<(), ReadError> {
+fn unique(rules: &[Secured]) -> Result<(), ReadError> {
     let twice = rules
         .iter()
         .enumerate()
         .find(|(n, rule)| rules[..*n].iter().any(|other| other.side == rule.side && other.priority == rule.priority));
     match twice {
-        Some((_, rule)) => Err(group.error(format!("two rules of one direction have the priority {}", rule.priority))),
+        Some((_, rule)) => {
+            let cause = format!("two rules of one direction have the priority {}", rule.priority);
+            Err(ReadError { place: rule.place.clone(), cause })
+        }
         None => Ok(()),
     }
 }
@@ -116,6 +120,7 @@ fn usual() -> Value {
 
 /// One rule of a group.
 struct Secured {
+    place: String,
     priority: i64,
     side: Side,
     lines: Vec<Line>,
@@ -184,7 +189,7 @@ impl Secured {
                 lines.push(line(&text, comment, conditions.collect(), accepts));
             }
         }
-        Ok(Self { priority, side, lines })
+        Ok(Self { place: rule.place.clone(), priority, side, lines })
     }
 }
 
@@ -253,15 +258,10 @@ fn ends(fields: &Node, side: &str, field: Wide) -> Result<Vec<Vec<Condition>>, R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Packet;
-    use crate::rule::evaluate::evaluate;
     use proptest::prelude::*;
 
     fn fates(document: &str, packet: &str) -> (bool, bool) {
-        let ruleset = read(document).expect(document);
-        let packet: Packet = packet.parse().expect(packet);
-        let with = |luck: bool| evaluate(&ruleset, &packet, &mut |_, _| luck).expect("a way").fate.passes();
-        (with(false), with(true))
+        crate::backend::document::fates(&super::super::AZURE, document, packet)
     }
 
     fn rule(name: &str, priority: i64, more: &str) -> String {
@@ -343,7 +343,7 @@ mod tests {
         let twice = group(&format!("{},{}", rule("a", 100, ALLOW), rule("b", 100, DENY)));
         assert_eq!(
             read(&twice).expect_err("twice").to_string(),
-            "the document: two rules of one direction have the priority 100"
+            "securityRules[1]: two rules of one direction have the priority 100"
         );
     }
 

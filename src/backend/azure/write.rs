@@ -2,7 +2,7 @@
 //! its name.
 
 use super::{FIRST, LAST, LIMITS};
-use crate::backend::document::{Product, products};
+use crate::backend::document::{Product, port_words, products};
 use crate::backend::meaning::refuse;
 use crate::backend::{Native, Refused};
 use crate::packet::{Family, Protocol};
@@ -59,7 +59,8 @@ fn name(protocol: Option<Protocol>) -> Option<&'static str> {
 
 fn object(rule: &Rule, product: &Product, direction: &str, number: i64) -> Value {
     let mut object = json!({
-        "name": format!("afo-{number}"),
+        // A group has each name once, and each number once for a direction.
+        "name": format!("afo-{}-{number}", if rule.direction == Direction::Input { "in" } else { "out" }),
         "description": format!("afo:{}", rule.id),
         "priority": number,
         "direction": direction,
@@ -71,10 +72,9 @@ fn object(rule: &Rule, product: &Product, direction: &str, number: i64) -> Value
         [] => vec![all.to_owned()],
         nets => nets.iter().map(ToString::to_string).collect(),
     };
-    let port = |(first, last): &(u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
     let spans = |spans: &[(u16, u16)]| match spans {
         [] => vec!["*".to_owned()],
-        spans => spans.iter().map(port).collect(),
+        spans => port_words(spans),
     };
     for (one, list, values) in [
         ("sourceAddressPrefix", "sourceAddressPrefixes", nets(&product.sources)),
@@ -117,7 +117,7 @@ mod tests {
             (&list[0]["destinationPortRanges"], &list[0]["sourcePortRange"]),
             (&json!(["22", "80-90"]), &json!("*"))
         );
-        let model = super::super::Azure.model(&native).expect("a ruleset");
+        let model = super::super::AZURE.model(&native).expect("a ruleset");
         assert_eq!(model.lines().count(), 5 + 2 + 6 + 2, "written, loopback, by default, answers");
     }
 

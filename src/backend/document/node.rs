@@ -13,6 +13,18 @@ pub struct ReadError {
     pub cause: String,
 }
 
+/// A text as JSON.
+///
+/// # Errors
+/// When it is none.
+pub(in crate::backend) fn json_of(text: &str) -> Result<Value, ReadError> {
+    serde_json::from_str(text).map_err(|e| whole(format!("not JSON: {e}")))
+}
+
+fn whole(cause: String) -> ReadError {
+    ReadError { place: "the document".to_owned(), cause }
+}
+
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(in crate::backend) struct Node<'a> {

@@ -35,6 +35,12 @@ pub(in crate::backend) struct Product {
     pub(in crate::backend) icmp: Option<IcmpType>,
 }
 
+/// Ranges of ports as such documents write them: `22`, `80-90`.
+pub(in crate::backend) fn port_words(ranges: &[(u16, u16)]) -> Vec<String> {
+    let word = |(first, last): &(u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    ranges.iter().map(word).collect()
+}
+
 /// The rules that are to be written, in their order, each with its products; one without any is there already.
 ///
 /// # Errors

@@ -3,19 +3,13 @@
 //! The lowest priority number decides; of one number a denial does. What nothing decides is denied on its way in and let through on its way
 //! out. Text in, text out; nothing here talks to Google.
 
+mod commands;
 mod read;
 mod write;
 
-pub use read::{is_document, read};
-
-use crate::backend::document::Limits;
-use crate::backend::{Backend, Capability, Extent, Native, Refused};
-use crate::rule::ruleset::Ruleset;
-use crate::rule::{Direction, Rule};
-
-/// The firewall rules of a network.
-#[derive(Debug, Clone, Copy)]
-pub struct Gcp;
+use super::document::{Commands, Document, Limits};
+use crate::backend::Capability;
+use crate::rule::Direction;
 
 const CAPABILITIES: &[Capability] = {
     use Capability as C;
@@ -24,20 +18,11 @@ const CAPABILITIES: &[Capability] = {
 
 const LIMITS: Limits = Limits { name: "gcp", capabilities: CAPABILITIES, near: true, denies: &[Direction::Input] };
 
-impl Backend for Gcp {
-    fn name(&self) -> &'static str {
-        LIMITS.name
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        CAPABILITIES
-    }
-
-    fn render(&self, rules: &[Rule], _: Extent) -> Result<Native, Vec<Refused>> {
-        write::written(rules)
-    }
-
-    fn model(&self, native: &Native) -> Result<Ruleset, String> {
-        read(&native.text).map_err(|e| e.to_string())
-    }
-}
+/// The firewall rules of a network.
+pub static GCP: Document = Document {
+    limits: LIMITS,
+    is: read::is_document,
+    read: read::read,
+    write: write::written,
+    commands: Some(Commands { program: "gcloud", write: commands::written, read: commands::read }),
+};

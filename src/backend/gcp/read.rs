@@ -3,7 +3,9 @@
 //! Which network the machine is in, and which tags and accounts it and others have, is not in the list: rules that ask for it may or may not
 //! hold.
 
-use crate::backend::document::{Node, ReadError, Side, cells, chain, line, only, ports, protocol_of, ruleset, steady};
+use crate::backend::document::{
+    Node, ReadError, Side, cells, chain, json_of, line, only, ports, protocol_of, ruleset, steady,
+};
 use crate::packet::{Cell, Wide};
 use crate::rule::ruleset::{Condition, Line, Ruleset};
 use ipnet::IpNet;
@@ -20,7 +22,7 @@ fn items(value: &Value) -> Option<&Vec<Value>> {
 }
 
 /// Whether a text is such a list.
-pub fn is_document(value: &Value) -> bool {
+pub(super) fn is_document(value: &Value) -> bool {
     let of_compute = |kind: &Value| kind.as_str().is_some_and(|kind| kind.starts_with("compute#firewall"));
     let is_rule = |rule: &Value| {
         rule.get("kind").is_some_and(of_compute)
@@ -33,9 +35,8 @@ pub fn is_document(value: &Value) -> bool {
 ///
 /// # Errors
 /// When it is none, with the place of what is wrong.
-pub fn read(text: &str) -> Result<Ruleset, ReadError> {
-    let wrong = |cause: String| ReadError { place: "the document".to_owned(), cause };
-    let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("not JSON: {e}")))?;
+pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
+    let value = json_of(text)?;
     let root = Node::root(&value);
     let list = if value.is_array() { root.items()? } else { root.list("items")? };
     let mut rules = list.iter().map(Firewall::read).collect::<Result<Vec<_>, _>>()?;
@@ -206,15 +207,10 @@ fn more(rule: &Node, side: Side) -> Result<Vec<Condition>, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Packet;
-    use crate::rule::evaluate::evaluate;
     use proptest::prelude::*;
 
     fn fates(document: &str, packet: &str) -> (bool, bool) {
-        let ruleset = read(document).expect(document);
-        let packet: Packet = packet.parse().expect(packet);
-        let with = |luck: bool| evaluate(&ruleset, &packet, &mut |_, _| luck).expect("a way").fate.passes();
-        (with(false), with(true))
+        crate::backend::document::fates(&super::super::GCP, document, packet)
     }
 
     const SSH: &str = "input eth0 203.0.113.9:40000 > 198.51.100.10:22 tcp syn";

@@ -1,7 +1,7 @@
 //! AFO's rules as a list of firewall rules; each object is what the API's `firewalls.insert` takes.
 
 use super::LIMITS;
-use crate::backend::document::{Product, products};
+use crate::backend::document::{Product, port_words, products};
 use crate::backend::{Native, Refused};
 use crate::packet::{Family, Protocol};
 use crate::record::Placement;
@@ -82,10 +82,9 @@ fn entry(product: &Product) -> Value {
         Some(protocol @ (Protocol::TCP | Protocol::UDP | Protocol::ICMP)) => protocol.to_string(),
         Some(other) => other.0.to_string(),
     };
-    let port = |(first, last): &(u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
     match product.to.as_slice() {
         [] => json!({ "IPProtocol": name }),
-        ranges => json!({ "IPProtocol": name, "ports": ranges.iter().map(port).collect::<Vec<_>>() }),
+        ranges => json!({ "IPProtocol": name, "ports": port_words(ranges) }),
     }
 }
 
@@ -121,7 +120,7 @@ mod tests {
         );
         assert_eq!(list[2]["sourceRanges"], json!(["::/0"]));
         assert_eq!(native.placement[2].why, "Google Cloud does it by itself");
-        let model = super::super::Gcp.model(&native).expect("a ruleset");
+        let model = super::super::GCP.model(&native).expect("a ruleset");
         assert_eq!(model.lines().count(), 5);
         let refused = written(&rules(
             json!([{"id": "r1", "action": "drop", "direction": "input", "protocol": ["icmp"], "icmp_type": ["8"]}]),

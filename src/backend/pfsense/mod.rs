@@ -10,16 +10,10 @@ mod rule;
 mod write;
 mod xml;
 
-pub use read::{is_document, read};
+pub(in crate::backend) use read::is_document;
 
-use crate::backend::document::Limits;
-use crate::backend::{Backend, Capability, Extent, Native, Refused};
-use crate::rule::Rule;
-use crate::rule::ruleset::Ruleset;
-
-/// A pfSense.
-#[derive(Debug, Clone, Copy)]
-pub struct Pfsense;
+use super::document::{Document, Limits};
+use crate::backend::Capability;
 
 const CAPABILITIES: &[Capability] = {
     use Capability as C;
@@ -40,20 +34,11 @@ const CAPABILITIES: &[Capability] = {
 
 const LIMITS: Limits = Limits { name: "pfsense", capabilities: CAPABILITIES, near: true, denies: &[] };
 
-impl Backend for Pfsense {
-    fn name(&self) -> &'static str {
-        LIMITS.name
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        CAPABILITIES
-    }
-
-    fn render(&self, rules: &[Rule], _: Extent) -> Result<Native, Vec<Refused>> {
-        write::written(rules)
-    }
-
-    fn model(&self, native: &Native) -> Result<Ruleset, String> {
-        read(&native.text).map_err(|e| e.to_string())
-    }
-}
+/// A pfSense.
+pub static PFSENSE: Document = Document {
+    limits: LIMITS,
+    is: |value| value.as_str().is_some_and(is_document),
+    read: read::read,
+    write: write::written,
+    commands: None,
+};

@@ -28,7 +28,7 @@ const PRIVATE: [&str; 5] = ["10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.1
 const DISCOVERY: [u8; 4] = [133, 134, 135, 136];
 
 /// Whether a text is such a configuration.
-pub fn is_document(text: &str) -> bool {
+pub(in crate::backend) fn is_document(text: &str) -> bool {
     let head: String = text.trim_start().chars().take(2000).collect();
     head.starts_with('<') && head.contains("<pfsense>")
 }
@@ -37,7 +37,7 @@ pub fn is_document(text: &str) -> bool {
 ///
 /// # Errors
 /// When it is none, with the place of what is wrong.
-pub fn read(text: &str) -> Result<Ruleset, ReadError> {
+pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
     let (name, value) = tree(text)?;
     let root = Node::root(&value);
     if name != "pfsense" {
@@ -120,8 +120,6 @@ fn lockout(root: &Node, names: &Names, hook: Hook) -> Option<Vec<Condition>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::Packet;
-    use crate::rule::evaluate::evaluate;
     use proptest::prelude::*;
 
     const WORLD: &str = "<system><webgui><noantilockout/></webgui></system><interfaces><wan><if>igb0</if><ipaddr>dhcp</ipaddr></wan><lan><if>igb1</if><ipaddr>192.0.2.1</ipaddr><subnet>24</subnet></lan></interfaces><aliases><alias><name>web</name><type>host</type><address>198.51.100.10 198.51.100.11</address></alias><alias><name>webports</name><type>port</type><address>80 443</address></alias><alias><name>list</name><type>urltable</type><url>https://example.net/</url></alias></aliases>";
@@ -131,10 +129,7 @@ mod tests {
     }
 
     fn fates(document: &str, packet: &str) -> (bool, bool) {
-        let ruleset = read(document).unwrap_or_else(|e| panic!("{e}\n{document}"));
-        let packet: Packet = packet.parse().expect(packet);
-        let with = |luck: bool| evaluate(&ruleset, &packet, &mut |_, _| luck).expect("a way").fate.passes();
-        (with(false), with(true))
+        crate::backend::document::fates(&super::super::PFSENSE, document, packet)
     }
 
     fn rule(fields: &str) -> String {

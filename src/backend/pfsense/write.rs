@@ -127,7 +127,7 @@ fn end(side: &str, (net, port): (&str, Port), open: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pfsense;
+    use super::super::PFSENSE;
     use super::*;
     use crate::backend::Backend;
     use crate::rule::Packet;
@@ -147,7 +147,7 @@ mod tests {
             {"id": "d", "action": "reject", "direction": "output", "protocol": ["tcp"], "destination_port": ["25"]},
         ])))
         .expect("written");
-        let model = Pfsense.model(&native).expect("a ruleset");
+        let model = PFSENSE.model(&native).expect("a ruleset");
         for (packet, passes) in [
             ("input wan 203.0.113.9:40000 > 198.51.100.1:22 tcp syn", false),
             ("input lan 203.0.113.9:40000 > 198.51.100.1:22 tcp syn", true),
