@@ -83,7 +83,7 @@ _afo__deploy() {
 
     case "${cmd}" in
         afo__deploy)
-            opts="-v -q -n -h -V --json --format --config --state --verbose --quiet --log-format --confirm --autonomy --dry-run --backend --allow-lockout --help --version confirm rollback status list recover expire unblock flush-afo guard help"
+            opts="-v -q -n -h -V --json --format --config --state --verbose --quiet --log-format --confirm --autonomy --dry-run --backend --placement --allow-lockout --help --version confirm rollback status list recover expire unblock flush-afo guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -115,6 +115,10 @@ _afo__deploy() {
                     ;;
                 --backend)
                     COMPREPLY=($(compgen -W "nftables iptables ip6tables opnsense auto" -- "${cur}"))
+                    return 0
+                    ;;
+                --placement)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --allow-lockout)

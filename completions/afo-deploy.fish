@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_afo_deploy_global_optspecs
-    string join \n json format= config= state= v/verbose q/quiet log-format= confirm= autonomy= n/dry-run backend= allow-lockout= h/help V/version
+    string join \n json format= config= state= v/verbose q/quiet log-format= confirm= autonomy= n/dry-run backend= placement= allow-lockout= h/help V/version
 end
 
 function __fish_afo_deploy_needs_command
@@ -37,6 +37,7 @@ iptables\t''
 ip6tables\t''
 opnsense\t''
 auto\t''"
+complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l placement -d 'Where allows are made true: own, or foreign chains too [default: deploy.placement]' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l allow-lockout -d 'Allow the rule ID to cut off an administrator\'s connection' -r
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -l json -d 'Put out records even on a terminal'
 complete -c afo-deploy -n "__fish_afo_deploy_needs_command" -s v -l verbose -d 'Say more on stderr; twice for still more'

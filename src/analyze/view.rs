@@ -6,7 +6,7 @@
 use super::near::{Near, Sieve};
 use super::words;
 use crate::record::Place;
-use crate::rule::door::{doors, is_through, taken};
+use crate::rule::door::{doors, is_through, taken, unmarked};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Chain, Hook, Line, Ruleset, Table, TableFamily};
 use crate::rule::way::Changes;
@@ -153,6 +153,11 @@ impl<'a> View<'a> {
     pub(super) fn doors(&self) -> Vec<(At, Hook)> {
         let found = doors(self.there);
         if found.is_empty() || self.bit_is_taken().is_some() { Vec::new() } else { found }
+    }
+
+    /// The packets out of some that a rule is meant for (see [`unmarked`]).
+    pub(super) fn unmarked(&self, cells: &[crate::packet::Cell]) -> Vec<crate::packet::Cell> {
+        if doors(self.there).is_empty() { cells.to_vec() } else { unmarked(cells) }
     }
 
     /// Whether a door lets something of a rule through.

@@ -3,12 +3,16 @@
 //! An accept ends one base chain and not the way, so an allow of AFO's is only true where no later chain drops the packet. A person puts
 //! the door there once; it accepts nothing by itself, because AFO's chains clear the bit before any of their rules sets it.
 
-use super::ruleset::{Alteration, At, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, TableFamily, Verdict};
+use super::ruleset::{
+    Alteration, At, Base, Chain, ChainKind, Condition, Hook, Line, Outcome, Ruleset, TableFamily, Verdict,
+};
 use super::unread::bit_of;
-use crate::packet::{Ranges, Wide};
+use crate::packet::{Cell, Ranges, Wide};
 
 /// The bit of the packet mark that AFO's accepts set.
 pub const DOOR: u32 = 0x1000_0000;
+/// Where AFO's policy stands among the base chains of a filter hook: what comes later meets what it has marked.
+pub const PRIORITY: i32 = -5;
 /// AFO's own table.
 const OWN: &str = "afo";
 /// What the text of a line begins with that stands for what a door lets through.
@@ -18,12 +22,22 @@ const THROUGH: &str = "through AFO's door: ";
 pub const MARKS: Alteration = Alteration::MarkBits { kept: u32::MAX, set: DOOR };
 const CLEARS: Alteration = Alteration::MarkBits { kept: !DOOR, set: 0 };
 
-fn is_own(table: &super::ruleset::Table) -> bool {
+/// A door as nft writes it.
+pub fn text() -> String {
+    format!("meta mark & {DOOR:#x} == {DOOR:#x} accept")
+}
+
+/// Whether a chain stands where packets come that AFO's policy has marked.
+pub(super) fn is_behind(base: &Base) -> bool {
+    base.kind == ChainKind::Filter && base.priority > PRIORITY.into()
+}
+
+pub(super) fn is_own(table: &super::ruleset::Table) -> bool {
     table.family == TableFamily::Inet && table.name == OWN
 }
 
 /// Whether a line accepts what carries the bit, and nothing else.
-fn is_door(line: &Line) -> bool {
+pub fn is_door(line: &Line) -> bool {
     let bit = Ranges::masked(DOOR.into(), DOOR.into(), Wide::Mark.last());
     let asks = match line.conditions.as_slice() {
         [Condition::Wide(Wide::Mark, values)] => bit.as_ref() == Some(values),
@@ -39,14 +53,14 @@ pub fn doors(ruleset: &Ruleset) -> Vec<(At, Hook)> {
     found.filter_map(|at| Some((at, hook(ruleset, at)?))).collect()
 }
 
-/// The one filter hook from which packets come to a line: its own base chain's, or that of the base chains which lead to its chain.
+/// The one filter hook from which packets come to a line behind AFO's policy: its own base chain's, or that of the base chains which lead to its
+/// chain.
 fn hook(ruleset: &Ruleset, at: At) -> Option<Hook> {
     let table = &ruleset.tables[at.table];
     let own = &table.chains[at.chain];
     let leads = |chain: &&Chain| chain.lines.iter().any(|line| line.outcome.chains().any(|name| name == own.name));
     let from: Vec<&Chain> = if own.base.is_some() { vec![own] } else { table.chains.iter().filter(leads).collect() };
-    let mut hooks =
-        from.iter().map(|chain| chain.base.as_ref().filter(|b| b.kind == ChainKind::Filter).map(|b| b.hook));
+    let mut hooks = from.iter().map(|chain| chain.base.as_ref().filter(|base| is_behind(base)).map(|base| base.hook));
     let first = hooks.next()??;
     (hooks.all(|hook| hook == Some(first)) && !table.dormant).then_some(first)
 }
@@ -147,6 +161,18 @@ fn spares(line: &Line) -> Option<Condition> {
 pub fn through(line: &Line, more: Option<Condition>) -> Line {
     let conditions = more.into_iter().chain(line.conditions.iter().cloned()).collect();
     Line { handle: None, text: format!("{THROUGH}{}", line.text), alters: Vec::new(), conditions, ..line.clone() }
+}
+
+/// Packets without those that a door lets through because somebody else has marked them, where there are others.
+pub fn unmarked(cells: &[Cell]) -> Vec<Cell> {
+    let Some(bit) = Ranges::masked(DOOR.into(), DOOR.into(), Wide::Mark.last()) else { return cells.to_vec() };
+    let kept = cells.iter().map(|cell| {
+        let mut own = cell.clone();
+        own.keep_wide(Wide::Mark, &Wide::Mark.all().minus(&bit));
+        own
+    });
+    let kept: Vec<Cell> = kept.filter(|cell| !cell.is_empty()).collect();
+    if kept.is_empty() { cells.to_vec() } else { kept }
 }
 
 /// Whether a line stands for what a door lets through.

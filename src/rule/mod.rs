@@ -4,6 +4,7 @@
 //! leave its place in a backend's language. Nothing here knows a backend.
 
 pub mod door;
+pub mod doorway;
 pub mod evaluate;
 mod fields;
 mod id;

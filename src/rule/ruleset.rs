@@ -5,6 +5,7 @@
 
 use super::Translation;
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -30,7 +31,8 @@ pub struct Table {
 }
 
 /// Which packets a table sees (nft(8), ADDRESS FAMILIES).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TableFamily {
     Ip,
     Ip6,

@@ -239,7 +239,7 @@ fn a_placement_that_works_is_tried_and_named() {
     assert_eq!(
         found.advice,
         [
-            "put once before what drops, `meta mark & 0x10000000 == 0x10000000 accept` lets through what AFO accepts, and nothing else",
+            "put once before what drops, `meta mark & 0x10000000 == 0x10000000 accept` lets through what AFO accepts, and nothing else (afo-deploy --placement foreign puts it there)",
             "rule r opens nothing by itself; tried: with the same accept before `inet filter input: policy drop` everything that reaches it goes through"
         ]
     );

@@ -8,7 +8,7 @@ use crate::analyze::search::{Limits, Reach, reach};
 use crate::analyze::view::View;
 use crate::packet::Cell;
 use crate::record::{Conflict, ConflictType};
-use crate::rule::door::DOOR;
+use crate::rule::door::{self, DOOR};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::At;
 use crate::rule::{Action, Rule};
@@ -48,7 +48,8 @@ impl Judge<'_> {
         }
         let words = match self.after.bit_is_taken() {
             None => format!(
-                "put once before what drops, `meta mark & {DOOR:#x} == {DOOR:#x} accept` lets through what AFO accepts, and nothing else"
+                "put once before what drops, `{}` lets through what AFO accepts, and nothing else (afo-deploy --placement foreign puts it there)",
+                door::text()
             ),
             Some(by) => format!("the mark {DOOR:#x} cannot let through what AFO accepts: `{by}` uses it"),
         };

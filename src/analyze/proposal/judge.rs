@@ -293,6 +293,8 @@ impl<'a> Judge<'a> {
         // What the rule is for: packets that begin connections, where any of those come to it.
         let begin = |cell: &Cell| cell.narrow(Narrow::State).contains(0);
         let any_begins = stands.iter().any(|stand| stand.open.iter().any(begin));
+        let wanted: Vec<Vec<Cell>> = stands.iter().map(|stand| self.after.unmarked(&stand.open)).collect();
+        let is_wanted = |cell: &Cell| wanted.iter().flatten().any(|own| !own.is_disjoint(cell));
         for stand in stands {
             let Act::Accept(end) = stand.way.after.steps[stand.step].act else { continue };
             let Some(parts) = self.follow(stand, end) else {
@@ -302,7 +304,7 @@ impl<'a> Judge<'a> {
             for part in parts {
                 let unread = part.doubt == Some(Doubt::Unread) || !known(stand, &part.cell);
                 match part.passes {
-                    true if !unread => through |= begin(&part.cell) || !any_begins,
+                    true if !unread => through |= (begin(&part.cell) || !any_begins) && is_wanted(&part.cell),
                     true => {}
                     false if unread => maybe.push((stand.way, part)),
                     // Nobody means packets that belong to no connection when accepting some.

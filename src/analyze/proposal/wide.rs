@@ -104,7 +104,8 @@ impl Judge<'_> {
         let states = if posts.iter_mut().any(is_begun) { Bits::single(0) } else { Narrow::State.all() };
         for post in posts.iter_mut() {
             let Some(end) = post.end() else { continue };
-            if outcomes(post, (end, states), &mut found).is_none() {
+            let meant = self.after.unmarked(&keep_states(&post.cells, states));
+            if outcomes(post, (end, &meant), &mut found).is_none() {
                 self.undecided(rule);
                 return None;
             }
@@ -192,8 +193,8 @@ impl Judge<'_> {
     }
 }
 
-/// Notes what becomes of packets that a rule accepts; nothing where that was too much work.
-fn outcomes(post: &mut Post, (end, states): (usize, Bits), found: &mut Outcomes) -> Option<()> {
+/// Notes what becomes of packets that a rule accepts, and whether some that it is meant for go through; nothing where that was too much work.
+fn outcomes(post: &mut Post, (end, wanted): (usize, &[Cell]), found: &mut Outcomes) -> Option<()> {
     let all = post.cells.clone();
     let (coming, direction) = (post.coming(), post.direction());
     let (meant, doubtful) = (meant(post), post.travel.route.is_doubtful());
@@ -231,9 +232,8 @@ fn outcomes(post: &mut Post, (end, states): (usize, Bits), found: &mut Outcomes)
             }
         }
     }
-    let cells = keep_states(&all, states);
     let legs = [coming, post.leg(Side::After, end)];
-    match post.travel.search(&cells, &legs, Trust::Understood) {
+    match post.travel.search(wanted, &legs, Trust::Understood) {
         Sought::Found(_) => found.through = true,
         Sought::Nothing(_) => {}
         Sought::Spent => return None,

@@ -4,6 +4,8 @@
 //! variant that takes free text, and every string inside is a name of AFO's own or a typed value that was parsed.
 
 use crate::packet::{InterfacePattern, MacAddress, Protocol};
+use crate::rule::door::PRIORITY;
+use crate::rule::doorway::Doorway;
 use crate::rule::{Id, LogLevel, LogPrefix, Per, RejectWith};
 use ipnet::IpNet;
 use nftables::expr::MetaKey;
@@ -170,9 +172,9 @@ impl Hook {
             Self::BlocksForward => ("filter", "forward", -151),
             Self::Dstnat => ("nat", "prerouting", -105),
             Self::DstnatOutput => ("nat", "output", -105),
-            Self::Input => ("filter", "input", -5),
-            Self::Forward => ("filter", "forward", -5),
-            Self::Output => ("filter", "output", -5),
+            Self::Input => ("filter", "input", PRIORITY),
+            Self::Forward => ("filter", "forward", PRIORITY),
+            Self::Output => ("filter", "output", PRIORITY),
             Self::Srcnat => ("nat", "postrouting", 95),
         }
     }
@@ -266,6 +268,16 @@ pub enum Command {
         chain: String,
         statements: Vec<Statement>,
         comment: Id,
+    },
+    /// First in a chain of another program; its comment names AFO and the generation that it came with.
+    Door {
+        way: Doorway,
+        generation: u64,
+    },
+    /// Takes a rule of AFO's out of a chain of another program.
+    DeleteDoor {
+        way: Doorway,
+        handle: u64,
     },
     Add {
         set: String,

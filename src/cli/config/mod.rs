@@ -11,7 +11,9 @@ mod values;
 pub use edit::{Edited, edit, replace};
 pub use heartbeat::{Check, Heartbeat};
 pub use read::{ConfigError, Loaded, Places, parse};
-pub use values::{Autonomy, BackendName, Endpoint, Level, LogFormat, Name, Preset, ServicePort, SourceSpec, StartAt};
+pub use values::{
+    Autonomy, BackendName, Endpoint, Level, LogFormat, Name, Placement, Preset, ServicePort, SourceSpec, StartAt,
+};
 
 use crate::packet::{AddressSpec, InterfacePattern};
 use schemars::JsonSchema;
@@ -174,6 +176,8 @@ pub struct Deploy {
     pub heartbeat: Vec<Heartbeat>,
     /// The packet filter that rules are written for.
     pub backend: BackendName,
+    /// In whose chains allows are made true: `own`, or `foreign` ones too (see afo-deploy --placement).
+    pub placement: Placement,
     /// A file of what must hold after every change (see afo-sim invariants). Empty: none.
     pub invariants: PathBuf,
     /// The file that brings confirmed rules back at boot. Empty: /etc/afo/boot.nft, or beside a state that is not the system's.
@@ -193,6 +197,7 @@ impl Default for Deploy {
             confirm_seconds: 30,
             heartbeat: Vec::new(),
             backend: BackendName::Nftables,
+            placement: Placement::Own,
             invariants: PathBuf::new(),
             boot_file: PathBuf::new(),
         }
@@ -351,7 +356,7 @@ mod tests {
         assert_eq!(config.value("respond.autonomy"), Some("propose".into()));
         assert_eq!(config.value("respond.autonomy.x"), None);
         assert_eq!(config.value("deploy.confirm_seconds"), Some(30.into()));
-        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 39);
+        assert!(Config::keys().contains(&"names.zones".to_owned()) && Config::keys().len() == 40);
         assert!(Config::keys().iter().all(|key| config.value(key).is_some()));
     }
 

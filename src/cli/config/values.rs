@@ -50,6 +50,17 @@ pub enum BackendName {
     Opnsense,
 }
 
+/// In whose chains allows are made true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// In AFO's alone.
+    #[default]
+    Own,
+    /// In other programs' too, by one rule that accepts what AFO has marked.
+    Foreign,
+}
+
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +99,7 @@ as_word! {
     Preset { Monitor = "monitor", Cautious = "cautious", Aggressive = "aggressive" }
     StartAt { Cursor = "cursor", Start = "start", End = "end" }
     BackendName { Nftables = "nftables", Iptables = "iptables", Opnsense = "opnsense" }
+    Placement { Own = "own", Foreign = "foreign" }
     LogFormat { Text = "text", Json = "json" }
     Level { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
 }

@@ -55,6 +55,7 @@ impl<'a> Desk<'a> {
             recover(&mut site)?.tell(shell, &mut shell.out());
         }
         args.backend.as_deref().map_or(Ok(()), |name| site.use_backend(name))?;
+        site.config.deploy.placement = args.placement.unwrap_or(site.config.deploy.placement);
         let caps = Caps::open(&site)?;
         Ok(Self { shell, args, site, caps })
     }
@@ -488,7 +489,7 @@ impl<'a> Desk<'a> {
     /// Prints the exact text to be loaded and to be put back.
     fn show(&mut self, plan: &Plan, id: &Id, proposals: &[Proposal], out: &mut Out) -> Result<(), Failure> {
         let row = plan.row(&self.site, id, proposals, self.seconds());
-        let Arming { apply, revert, .. } = transaction::arming(&self.site, &row, plan.widens)?;
+        let Arming { apply, revert, .. } = transaction::arming(&self.site, &row, plan.widens, &plan.doors)?;
         out.text(&format!("# to be loaded\n{apply}\n# to be put back when it is not confirmed\n{revert}"));
         Ok(())
     }
@@ -503,11 +504,11 @@ impl<'a> Desk<'a> {
     ) -> Result<(DeploymentRow, Signals), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
         let mut row = plan.row(&self.site, id, proposals, self.seconds());
-        let Arming { old, new, apply, revert } = transaction::arming(&self.site, &row, plan.widens)?;
+        let Arming { old, new, apply, revert } = transaction::arming(&self.site, &row, plan.widens, &plan.doors)?;
         (row.generation_old, row.generation_new) = (old, Some(new));
         row.backup = Some(self.site.backend.backup()?);
         (row.apply_text, row.revert_text) = (Some(apply), Some(revert));
-        transaction::journal(&mut self.site, proposals, &row)?;
+        transaction::journal(&mut self.site, proposals, &row, &plan.doors)?;
         if let Err(failed) =
             hold.map_or_else(|| Ok(()), |hold| hold.kept(|| watchdog::start(self.shell, &self.site, id)))
         {

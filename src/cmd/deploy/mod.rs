@@ -9,6 +9,7 @@ mod blocks;
 mod boot;
 mod caps;
 mod desk;
+mod doors;
 mod elements;
 mod ending;
 mod plan;
@@ -23,6 +24,7 @@ mod undo;
 mod watchdog;
 mod window;
 
+use crate::cli::config::Placement;
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::cmd::config;
 use crate::packet::AddressSpec;
@@ -78,6 +80,15 @@ pub struct Args {
     /// ended by `afo-deploy expire`.
     #[arg(long, value_name = "BACKEND", value_parser = backend::Names, hide_short_help = true)]
     backend: Option<String>,
+    /// Where allows are made true: own, or foreign chains too [default: deploy.placement]
+    ///
+    /// An accept of AFO's ends AFO's own chain, and a later chain of another program may drop the packet: such a change is refused with `own`.
+    /// With `foreign` AFO puts one rule first into each chain that drops, together with the change and for as long as it: it accepts what carries
+    /// the mark that AFO's accepts set (`meta mark & 0x10000000 == 0x10000000 accept`), and nothing by itself. It goes when the change is taken
+    /// back, and is put back where that program loads its rules anew. Chains of iptables, firewalld and Docker are left to those: the refusal
+    /// names the command that does it there. For nftables only.
+    #[arg(long, value_name = "CHAINS", value_parser = placement, hide_short_help = true)]
+    placement: Option<Placement>,
     /// Allow the rule ID to cut off an administrator's connection
     #[arg(long, value_name = "ID", hide_short_help = true)]
     allow_lockout: Vec<Id>,
@@ -118,6 +129,11 @@ enum Task {
 fn autonomy(text: &str) -> Result<Autonomy, String> {
     let level = [Autonomy::Alert, Autonomy::Propose, Autonomy::Auto].into_iter().find(|level| level.as_str() == text);
     level.ok_or_else(|| "alert, propose and auto are allowed".to_owned())
+}
+
+fn placement(text: &str) -> Result<Placement, String> {
+    let found = [Placement::Own, Placement::Foreign].into_iter().find(|placement| placement.as_str() == text);
+    found.ok_or_else(|| "own and foreign are allowed".to_owned())
 }
 
 impl Command for Args {

@@ -3,14 +3,17 @@
 
 use super::backend::{Backend, judge, no_window};
 use super::blocks::forbidden;
+use super::doors::{self, Kept};
 use super::protect::endangered;
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget, accepts_are_final};
 use crate::cli::Failure;
+use crate::cli::config::Placement;
 use crate::deploy::{Index, added, changed};
 use crate::record::{Id, Proposal, Rule};
+use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily, Verdict};
 use crate::rule::{Action, Direction, Position};
 use crate::state::{DeploymentRow, PolicyRule};
@@ -28,6 +31,8 @@ pub struct Plan {
     pub after: Vec<PolicyRule>,
     /// Whether something that was kept out may get through.
     pub widens: bool,
+    /// What it puts into chains of other programs, so that what it accepts goes through.
+    pub doors: Vec<Kept>,
     /// The hash of the ruleset that it was proven against; blocks for a time alone are the same on every ruleset.
     pub base: Option<String>,
 }
@@ -57,18 +62,29 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         return Ok(Err(why));
     }
     let base = if split.changes_policy() { Some(site.backend.base()?) } else { None };
-    if !added.is_empty() {
-        no_window(site.backend)?;
-        if let Some(why) = stopped(site.backend, &site.backend.live()?, &after, &added) {
-            return Ok(Err(why));
-        }
-    }
-    if let Some(why) = broken(site, &split.ban_rules, &after)? {
+    let doors = match opened(site, &after, &added, id)? {
+        Ok(doors) => doors,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Some(why) = broken(site, &split.ban_rules, &after, &doors::ways(&doors))? {
         return Ok(Err(why));
     }
     let widens = widens(&added, split.changes.len());
     let after = owned(after, &confirmed, id, now);
-    Ok(Ok(Plan { split, before: confirmed, after, widens, base }))
+    Ok(Ok(Plan { split, before: confirmed, after, widens, doors, base }))
+}
+
+/// The doors that added rules need so that they do what they say; the inner error is why they would not.
+fn opened(site: &Site, after: &[Rule], added: &[Rule], id: &Id) -> Result<Result<Vec<Kept>, Refused>, Failure> {
+    if added.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    no_window(site.backend)?;
+    let live = site.backend.live()?;
+    match site.config.deploy.placement {
+        Placement::Foreign => Ok(doors::needed(site.backend, &live, (after, added), id)),
+        Placement::Own => Ok(stopped(site.backend, &live, after, added).map_or(Ok(Vec::new()), Err)),
+    }
 }
 
 /// Why a plan that was proven would not be any more, with the rules that the kernel holds of others now.
@@ -81,14 +97,14 @@ pub fn judged(site: &Site, plan: &Plan) -> Result<Option<Refused>, Failure> {
     let added = added(&before, &after);
     let stop = if added.is_empty() { None } else { stopped(site.backend, &site.backend.live()?, &after, &added) };
     match stop {
-        None => broken(site, &plan.split.ban_rules, &after),
+        None => broken(site, &plan.split.ban_rules, &after, &[]),
         why => Ok(why),
     }
 }
 
 /// Why one of the rules that are new in `after` would not do what it says beside the rest of it and what the kernel holds of others, or
 /// why nobody knows.
-fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+pub fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
     if let Some(judged) = backend.judged(live, after, added) {
         return judged;
     }
@@ -135,13 +151,13 @@ fn one_by_one(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Ru
 }
 
 /// Why something that must hold (deploy.invariants) would not, or why nobody knows whether it would.
-fn broken(site: &Site, bans: &[Rule], after: &[Rule]) -> Result<Option<Refused>, Failure> {
+fn broken(site: &Site, bans: &[Rule], after: &[Rule], doors: &[Doorway]) -> Result<Option<Refused>, Failure> {
     let Some(invariants) = site.invariants()? else { return Ok(None) };
     if let Some(finding) = invariants.banned(bans).first() {
         return Ok(Some(finding.explanation.clone()));
     }
     let live = site.backend.live()?;
-    let model = match site.backend.model(&live, after) {
+    let model = match site.backend.model(&with_doors(&live, doors), after) {
         Ok(model) => model,
         Err(why) => return Ok(Some(why)),
     };

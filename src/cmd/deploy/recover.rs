@@ -3,7 +3,7 @@
 
 use super::site::{Site, failure};
 use super::transaction::{self, FLUSHED, HOURS, Story, settle, story, switch};
-use super::{blocks, boot};
+use super::{blocks, boot, doors};
 use crate::backend::nftables::{Ban, Block};
 use crate::cli::{Failure, Out, Shell};
 use crate::cmd::hours::ahead;
@@ -66,6 +66,8 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         return Ok(done);
     }
     let before = site.backend.changes()?.and(site.elements.generation().ok());
+    // A policy that is put back marks what it accepts where there are doors.
+    doors::settle(site, &mut done)?;
     let kernel = without_stray(site, &mut done)?;
     notice(site, &kernel, &mut done)?;
     if !kernel.whole {

@@ -3,6 +3,7 @@
 
 use super::backend::{Arming, Wanted, no_window};
 use super::boot;
+use super::doors::{self, Kept};
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure};
@@ -60,22 +61,25 @@ pub fn story(site: &Site, live: &Kernel) -> Result<Story, Failure> {
     }
 }
 
-/// How `row`'s policy is armed and taken back.
+/// How `row`'s policy is armed and taken back, with the doors that it brings.
 ///
 /// # Errors
 /// When a window is open, or a rule cannot be had in the backend.
-pub fn arming(site: &Site, row: &DeploymentRow, remember: bool) -> Result<Arming, Failure> {
+pub fn arming(site: &Site, row: &DeploymentRow, remember: bool, doors: &[Kept]) -> Result<Arming, Failure> {
     let (policy, protected) = (rules(&row.policy_after), site.protected());
     let window = row.window_seconds.unwrap_or(1);
-    site.backend.arm(&Wanted { policy: &policy, window, protected: &protected, remember })
+    let doors = doors::ways(doors);
+    site.backend.arm(&Wanted { policy: &policy, window, protected: &protected, remember, doors: &doors })
 }
 
 /// Journals `row`, before anything is done.
 ///
 /// # Errors
 /// When the state cannot be written.
-pub fn journal(site: &mut Site, proposals: &[Proposal], row: &DeploymentRow) -> Result<(), Failure> {
+pub fn journal(site: &mut Site, proposals: &[Proposal], row: &DeploymentRow, doors: &[Kept]) -> Result<(), Failure> {
+    let all = doors::with_new(site, doors)?;
     let change = site.begin()?;
+    doors::journal(&change, &all, doors)?;
     for proposal in proposals {
         change.proposal(proposal).map_err(failure)?;
     }

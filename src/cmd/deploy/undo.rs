@@ -2,10 +2,10 @@
 
 use super::backend::{self, Backend};
 use super::protect::endangered;
-use super::recover::recover;
+use super::recover::{Done, recover};
 use super::site::{Site, failure};
 use super::transaction::{self, reread};
-use super::{blocks, boot};
+use super::{blocks, boot, doors};
 use crate::cli::{Exit, Failure, Shell};
 use crate::record::{Id, Rule, Status};
 use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Span, Step};
@@ -88,7 +88,9 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
         change.commit().map_err(failure)?;
         return Err(failed);
     }
-    rolled_back(site, row)
+    let row = rolled_back(site, row)?;
+    doors::settle(site, &mut Done::default())?;
+    Ok(row)
 }
 
 fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
@@ -141,6 +143,7 @@ pub fn forget(site: &mut Site) -> Result<(), Failure> {
         change.unblock(&block.address, End::Flushed, "flushed").map_err(failure)?;
     }
     change.policy(&[], "flushed").map_err(failure)?;
+    doors::forget(&change)?;
     change.set(transaction::GENERATION, "").map_err(failure)?;
     change.commit().map_err(failure)?;
     boot::remove(site)

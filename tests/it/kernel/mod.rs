@@ -30,6 +30,7 @@ mod nat;
 mod nat_iptables;
 mod nftables;
 mod oracle;
+mod placement;
 mod placing;
 mod queue;
 pub mod rendering;

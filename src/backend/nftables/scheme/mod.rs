@@ -4,11 +4,16 @@
 //! never deleted and never flushed. Each function gives one transaction that holds as a whole or not at all.
 
 pub(super) mod block;
+mod doors;
+mod keeper;
 mod live;
 mod model;
 pub(super) mod policy;
 
 pub use block::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
+pub(super) use doors::comment;
+pub use doors::{Door, hang, hung, take_down};
+pub use keeper::keeper;
 pub use live::Live;
 pub use model::with_policy;
 pub use policy::Policy;

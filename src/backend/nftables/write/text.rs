@@ -5,7 +5,9 @@
 use crate::backend::nftables::native::{
     Command, Element, Hook, Key, Rate, Right, Script, Set, SetKind, Statement, Target, Value,
 };
+use crate::backend::nftables::scheme::comment;
 use crate::packet::{InterfacePattern, Protocol};
+use crate::rule::door;
 use crate::rule::{LogLevel, RejectWith};
 use nftables::expr::MetaKey;
 use std::fmt::{self, Display, Formatter};
@@ -228,6 +230,10 @@ impl Display for Command {
             Self::Rule { chain, statements, comment } => {
                 write!(f, "add rule inet {TABLE} {chain} {} comment \"{comment}\"", Joined(statements, " "))
             }
+            Self::Door { way, generation } => {
+                write!(f, "insert rule {way} {} comment \"{}\"", door::text(), comment(*generation))
+            }
+            Self::DeleteDoor { way, handle } => write!(f, "delete rule {way} handle {handle}"),
             Self::Add { set, elements } => {
                 write!(f, "add element inet {TABLE} {set} {{ {} }}", Joined(elements, ", "))
             }

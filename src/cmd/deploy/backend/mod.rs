@@ -11,13 +11,14 @@ mod opnsense;
 
 use super::elements::Elements;
 use crate::backend::external::is_name;
-use crate::backend::nftables::{Ban, Block};
+use crate::backend::nftables::{Ban, Block, Door};
 use crate::cli::config::Config;
 use crate::cli::{Failure, Shell};
 use crate::cmd::live_ruleset;
 use crate::deploy::{Flow, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
+use crate::rule::doorway::Doorway;
 use crate::rule::ruleset::Ruleset;
 use crate::sys::iptables as programs;
 use crate::sys::process::installed;
@@ -37,6 +38,8 @@ pub struct Wanted<'a> {
     pub protected: &'a [AddressSpec],
     /// Whether flows that begin inside the window are cut when it lapses: something that was kept out may get in.
     pub remember: bool,
+    /// Chains of other programs that are to let through what the policy accepts, for as long as it holds.
+    pub doors: &'a [Doorway],
 }
 
 /// How a policy is armed and taken back: the backend's own text.
@@ -148,6 +151,27 @@ pub trait Backend: Debug + Sync {
     /// of AFO's own table.
     fn judged(&self, _live: &Ruleset, _after: &[Rule], _added: &[Rule]) -> Option<Option<String>> {
         None
+    }
+
+    /// Why this backend puts no door into a chain of another program, and what a person can do there for `rules`; nothing where it does.
+    fn bars(&self, _live: &Ruleset, way: &Doorway, _rules: &[Rule]) -> Option<String> {
+        Some(format!("{} puts nothing into chain `{way}` of another program", self.name()))
+    }
+
+    /// The doors of AFO's in chains of other programs.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    fn doors(&self) -> Result<Vec<Door>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Puts doors into chains where they were, and takes out others.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn move_doors(&self, _back: &[Doorway], _gone: &[Door]) -> Result<(), Failure> {
+        Ok(())
     }
 
     /// The text that arms a policy: it holds until it is confirmed or its window ends.

@@ -2,8 +2,8 @@
 
 use super::{Arming, Backend, Elements, Install, Wanted, occupied};
 use crate::backend::nftables::{
-    Ban, BanSet, Block, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, install, lower,
-    never, remove, revert, unblock, with_policy,
+    Ban, BanSet, Block, Door, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, hang, hung,
+    install, keeper, lower, never, remove, revert, take_down, unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
@@ -12,11 +12,12 @@ use crate::deploy::{Index, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::door::DOOR;
+use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
 use crate::sys::elements::BatchError;
 use crate::sys::nft::{self, NftError};
-use crate::sys::process::run;
+use crate::sys::process::{installed, run};
 use crate::sys::tables;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -83,25 +84,52 @@ fn ordered(rules: &[Rule]) -> Result<Policy, String> {
 }
 
 /// What the state holds was lowered before, so a refusal of it means that the state is of another program version.
-fn lowered(rules: &[Rule]) -> Result<Policy, Failure> {
-    let policy = ordered(rules).map_err(|words| Failure::new(Exit::No, words))?;
+fn plain(rules: &[Rule]) -> Result<Policy, Failure> {
+    ordered(rules).map_err(|words| Failure::new(Exit::No, words))
+}
+
+/// A policy that marks what it accepts where there are doors, or are to be.
+fn lowered(rules: &[Rule], doors: &[Doorway]) -> Result<Policy, Failure> {
+    let policy = plain(rules)?;
     // Only another program's table has a door.
-    if tables::all().is_ok_and(|all| all.iter().all(is_own)) {
+    if is_alone() {
         return Ok(policy);
     }
-    let policy = policy.for_doors(&live_ruleset()?);
-    match routed_by(DOOR).filter(|_| policy.marks()) {
-        Some(rule) => {
-            let words =
-                format!("what AFO accepts cannot be marked with {DOOR:#x}: the routing rule `{rule}` looks at it");
+    let policy = policy.for_doors(&with_doors(&live_ruleset()?, doors));
+    match unmarkable().filter(|_| policy.marks()) {
+        Some(words) => {
             Err(Failure::refused(words).hint("take the rule out that accepts this mark, or the routing rule"))
         }
         None => Ok(policy),
     }
 }
 
+/// Whether the kernel has no table but AFO's.
+fn is_alone() -> bool {
+    tables::all().is_ok_and(|all| all.iter().all(is_own))
+}
+
+/// Loads a text together with the taking out of doors, which somebody else may take out in the same moment.
+fn load_without(which: impl Fn(&Door) -> bool, text: &str) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        let doors: Vec<Door> = Nftables.doors()?.into_iter().filter(&which).collect();
+        let done = Nftables.load(&format!("{}{text}", take_down(&doors)));
+        if done.is_ok() || doors.is_empty() {
+            return done;
+        }
+    }
+    // A door that cannot be taken out is closed without the policy that marks; recovery tries again.
+    Nftables.load(text)
+}
+
 fn is_own(table: &tables::Table) -> bool {
     table.family == "inet" && table.name == "afo"
+}
+
+/// Why what AFO accepts cannot be marked, because of how packets are routed.
+fn unmarkable() -> Option<String> {
+    let rule = routed_by(DOOR)?;
+    Some(format!("what AFO accepts cannot be marked with {DOOR:#x}: the routing rule `{rule}` looks at it"))
 }
 
 /// The routing rule that looks at a bit of the mark, where there is one (ip-rule(8)).
@@ -177,17 +205,38 @@ impl Backend for Nftables {
             .ok_or_else(|| "the policy cannot be judged: a rule of it cannot be read back".to_owned())
     }
 
+    fn bars(&self, live: &Ruleset, way: &Doorway, rules: &[Rule]) -> Option<String> {
+        unmarkable().or_else(|| keeper(live, way, rules))
+    }
+
+    fn doors(&self) -> Result<Vec<Door>, Failure> {
+        if is_alone() || installed("nft").is_none() {
+            return Ok(Vec::new());
+        }
+        let listing = nft::list_ruleset_json_terse().map_err(|e| failure(&e))?;
+        hung(&listing).map_err(|e| Failure::refused(e.to_string()))
+    }
+
+    fn move_doors(&self, back: &[Doorway], gone: &[Door]) -> Result<(), Failure> {
+        let generation = look()?.generation.unwrap_or(0);
+        load_without(|door| gone.contains(door), &hang(back, generation).to_string())
+    }
+
     fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure> {
-        let (live, policy) = (no_window()?, lowered(wanted.policy)?);
+        let (live, policy) = (no_window()?, lowered(wanted.policy, wanted.doors)?);
         let window = Window { seconds: wanted.window, remember: wanted.remember };
-        let apply = format!("{}{}", never(wanted.protected), arm(&policy, &live, window));
-        let revert = revert(&armed(&policy, &live, window), None).to_string();
+        let doors = hang(wanted.doors, live.next());
+        let apply = format!("{}{}{doors}", never(wanted.protected), arm(&policy, &live, window));
+        let mut revert = revert(&armed(&policy, &live, window), None).to_string();
+        for way in wanted.doors {
+            revert.push_str(&format!("# and out of `{way}` the rule that is put there, by its handle\n"));
+        }
         Ok(Arming { old: live.generation, new: live.next(), apply, revert })
     }
 
     fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure> {
         let live = no_window()?;
-        let apply = format!("{}{}", never(protected), install(&lowered(policy)?, &live));
+        let apply = format!("{}{}", never(protected), install(&lowered(policy, &[])?, &live));
         Ok(Install { generation: live.next(), apply })
     }
 
@@ -205,14 +254,14 @@ impl Backend for Nftables {
     }
 
     fn confirm(&self, after: &[Rule]) -> Result<(), Failure> {
-        self.load(&confirm(&lowered(after)?, &look()?).to_string())
+        self.load(&confirm(&lowered(after, &[])?, &look()?).to_string())
     }
 
     fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure> {
         let live = look()?;
         let Some(window) = live.pending else { return Ok(()) };
-        let before = before.map(lowered).transpose()?;
-        self.load(&revert(&live, before.as_ref()).to_string())?;
+        let before = before.map(plain).transpose()?;
+        load_without(|door| door.generation == window, &revert(&live, before.as_ref()).to_string())?;
         // Nothing is recorded any more: a window that let nothing in leaves nothing.
         match live.flows.contains(&window) && !has_elements(&format!("w{window}"))? {
             true => self.load(&forget(&look()?, window).to_string()),
@@ -227,7 +276,7 @@ impl Backend for Nftables {
     }
 
     fn boot(&self, policy: &[Rule], generation: u64) -> Result<Option<String>, Failure> {
-        Ok(Some(boot(&lowered(policy)?, generation).to_string()))
+        Ok(Some(boot(&lowered(policy, &[])?, generation).to_string()))
     }
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
@@ -268,10 +317,10 @@ impl Backend for Nftables {
 
     fn flush(&self) -> Result<(), Failure> {
         // A host without nft may have nothing of AFO there either.
-        match tables::all() {
-            Ok(all) if !all.iter().any(is_own) => Ok(()),
-            _ => self.load(&remove().to_string()),
-        }
+        let nothing = tables::all().is_ok_and(|all| !all.iter().any(is_own));
+        let text = if nothing { String::new() } else { remove().to_string() };
+        // Doors that cannot be listed keep nothing else from going.
+        load_without(|_| true, &text).or_else(|failed| self.load(&text).and(Err(failed)))
     }
 }
 
