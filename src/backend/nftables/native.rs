@@ -212,24 +212,34 @@ pub struct Set {
     pub kind: SetKind,
     pub interval: bool,
     pub timeout: bool,
-    /// Filled by rules; at most `size` elements that end after so many seconds without a packet.
-    pub dynamic: Option<(u32, u32)>,
+    /// Filled by rules; elements end after so many seconds without a packet.
+    pub dynamic: Option<u32>,
+    /// How many elements it holds at most.
+    pub size: Option<u32>,
 }
 
 impl Set {
     /// A hash set of AFO's with timeouts.
     pub fn timed(name: impl Into<String>, kind: SetKind) -> Self {
-        Self { name: name.into(), kind, interval: false, timeout: true, dynamic: None }
+        Self { name: name.into(), kind, interval: false, timeout: true, dynamic: None, size: None }
     }
 
     /// A set that rules fill.
     pub fn filled(name: impl Into<String>, kind: SetKind, size: u32, seconds: u32) -> Self {
-        Self { name: name.into(), kind, interval: false, timeout: true, dynamic: Some((size, seconds)) }
+        Self { name: name.into(), kind, interval: false, timeout: true, dynamic: Some(seconds), size: Some(size) }
     }
 
     /// A set without timeouts.
     pub fn fixed(name: impl Into<String>, kind: SetKind, interval: bool) -> Self {
-        Self { name: name.into(), kind, interval, timeout: false, dynamic: None }
+        Self { name: name.into(), kind, interval, timeout: false, dynamic: None, size: None }
+    }
+
+    /// With the number of elements that it will ever hold: the kernel makes a hash set of that size at once, and need not let it grow. An
+    /// interval set counts the ends of its intervals, and is left to grow.
+    #[must_use]
+    pub fn holding(self, elements: usize) -> Self {
+        let size = u32::try_from(elements).ok().filter(|_| !self.interval);
+        Self { size, ..self }
     }
 }
 

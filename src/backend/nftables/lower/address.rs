@@ -64,8 +64,8 @@ pub(super) fn list(
             let parts: Vec<String> = values.iter().map(Value::to_string).collect();
             let name = named(prefix, &parts);
             if !sets.iter().any(|(set, _)| set.name == name) {
-                let elements = values.into_iter().map(Element::lasting).collect();
-                sets.push((Set::fixed(name.clone(), kind, interval), elements));
+                let elements: Vec<Element> = values.into_iter().map(Element::lasting).collect();
+                sets.push((Set::fixed(name.clone(), kind, interval).holding(elements.len()), elements));
             }
             Right::Set(name)
         }

@@ -346,6 +346,7 @@ fn wide_lists_are_named_sets_and_rules_that_end_stand_behind_a_switch() {
     let wide = lower(&rule(json!({"source_address": many, "protocol": ["tcp"]}))).expect("wide");
     let name = &wide.sets[0].0.name;
     assert!(name.starts_with("a_") && !wide.sets[0].0.interval && wide.sets[0].1.len() == 65);
+    assert_eq!(wide.sets[0].0.to_string(), format!("set inet afo {name} {{ type ipv4_addr; size 65; }}"));
     assert_eq!(wide.lines[0][0].to_string(), format!("ip saddr @{name}"));
     let timed =
         lines(json!({"action": "accept", "protocol": ["tcp"], "destination_port": ["8000"], "ttl_seconds": 600}));

@@ -97,8 +97,10 @@ fn declared(set: &Set) -> Option<Value> {
     if !flags.is_empty() {
         body["flags"] = json!(flags);
     }
-    if let Some((size, seconds)) = set.dynamic {
+    if let Some(seconds) = set.dynamic {
         body["timeout"] = json!(seconds);
+    }
+    if let Some(size) = set.size {
         body["size"] = json!(size);
     }
     Some(body)

@@ -200,7 +200,8 @@ impl Display for Set {
         if !flags.is_empty() {
             write!(f, " flags {};", Joined(&flags, ","))?;
         }
-        self.dynamic.iter().try_for_each(|(size, seconds)| write!(f, " timeout {seconds}s; size {size};"))?;
+        self.dynamic.iter().try_for_each(|seconds| write!(f, " timeout {seconds}s;"))?;
+        self.size.iter().try_for_each(|size| write!(f, " size {size};"))?;
         f.write_str(" }")
     }
 }
