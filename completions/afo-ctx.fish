@@ -1,4 +1,4 @@
-complete -c afo-ctx -l ruleset -d 'Put the rules of FILE into the record instead of the kernel\'s: nft JSON, nft text, iptables-save, or a document or commands of AWS, Azure, GCP or pfSense' -r -F
+complete -c afo-ctx -l ruleset -d 'Put the rules of FILE into the record instead of the kernel\'s: nft JSON, nft text, iptables-save, what the API of OPNsense replies, or a document or commands of AWS, Azure, GCP or pfSense' -r -F
 complete -c afo-ctx -l format -d 'Put out records or readable text [default: text on a terminal, else json]' -r -f -a "json\t''
 text\t''"
 complete -c afo-ctx -l config -d 'Read the configuration from FILE' -r -F

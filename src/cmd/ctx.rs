@@ -6,6 +6,7 @@ use crate::backend::Document;
 use crate::backend::document::statements;
 use crate::backend::iptables as dumps;
 use crate::backend::nftables::{Imported, import, import_ruleset, listing};
+use crate::backend::opnsense::{self, Listing};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::propose::explain;
 use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
@@ -47,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "afo-ctx", version, verbatim_doc_comment)]
 pub struct Args {
-    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, or a document or commands of AWS, Azure, GCP or pfSense
+    /// Put the rules of FILE into the record instead of the kernel's: nft JSON, nft text, iptables-save, what the API of OPNsense replies, or a document or commands of AWS, Azure, GCP or pfSense
     ///
     /// Such a document is what `aws ec2 describe-security-groups`, `az network nsg show` or `list`, or `gcloud compute firewall-rules list
     /// --format=json` prints, or the config.xml of pfSense; it is told by what it holds. A script of `aws ec2 authorize-security-group-ingress`
@@ -100,6 +101,11 @@ fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
             let read = dumps::read(ruleset.native.as_str().unwrap_or_default()).map_err(|e| format!("line {e}"))?;
             let read = dumps::without_own(read);
             Ok(import_ruleset(&read, &dumps::statements(&read)))
+        }
+        "opnsense" => {
+            let listing = Listing::read(&ruleset.native.to_string(), None).map_err(|e| e.to_string())?;
+            let read = opnsense::read(&listing.without_own());
+            Ok(import_ruleset(&read, &statements(&read)))
         }
         other => {
             let document =

@@ -121,7 +121,7 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
     if let Some((at, why)) = backend::chosen(&backends) {
         backends[at].chosen = Some(why);
     }
-    backends.extend(documents());
+    backends.extend(elsewhere(&backends));
     for found in &mut backends {
         let own = backend::named(&found.name).map(|own| own.capabilities()).unwrap_or_default();
         found.capabilities.extend(own.iter().map(|capability| capability.as_str().to_owned()));
@@ -143,8 +143,8 @@ pub fn backends(shell: &Shell) -> Result<Exit, Failure> {
     shell.close(&mut out)
 }
 
-/// The firewalls elsewhere whose documents AFO writes and reads.
-fn documents() -> Vec<Backend> {
+/// The firewalls elsewhere that AFO writes for, beside the one that the configuration names.
+fn elsewhere(found: &[Backend]) -> Vec<Backend> {
     let one = |name: &str| Backend {
         name: name.to_owned(),
         version: None,
@@ -153,7 +153,9 @@ fn documents() -> Vec<Backend> {
         program: None,
         chosen: None,
     };
-    backend::DOCUMENTS.iter().map(|document| one(backend::Backend::name(*document))).collect()
+    let documents = backend::DOCUMENTS.into_iter().map(backend::Backend::name);
+    let names = std::iter::once("opnsense").chain(documents);
+    names.filter(|name| found.iter().all(|own| own.name != *name)).map(one).collect()
 }
 
 /// The backends that are programs of their own, as each says what it can; and what those say that do not.
@@ -217,6 +219,13 @@ fn backend_words(found: &Backend) -> String {
     if let Some(program) = &found.program {
         let can = found.capabilities.join(", ");
         return format!("{:<11}{version:<9}{:<16}{program} says that it can: {can}", found.name, "not looked at");
+    }
+    if found.name == "opnsense" && !found.active {
+        let can = found.capabilities.join(", ");
+        return format!(
+            "{:<11}{:<9}{:<16}AFO writes for it over its API (opnsense.url): {can}",
+            found.name, "-", "elsewhere"
+        );
     }
     if Document::named(&found.name).is_some() {
         let can = found.capabilities.join(", ");

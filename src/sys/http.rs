@@ -163,19 +163,27 @@ impl Server {
         }
     }
 
-    /// The address of the server, and the one of this host that it sees; nothing where it has no address.
-    pub fn ends(&self) -> Option<(IpAddr, SocketAddr)> {
-        let (scheme, authority) = self.url.split_once("://")?;
+    /// Every address that the name of the server has and that this host has a way to, each with this host's own on that way.
+    ///
+    /// # Errors
+    /// When the name has no address now, or there is a way to none, in words.
+    pub fn ends(&self) -> Result<Vec<(IpAddr, SocketAddr)>, String> {
+        let (scheme, authority) = self.url.split_once("://").unwrap_or(("https", &self.url));
         let port = if scheme == "https" { 443 } else { 80 };
         let there =
             authority.to_socket_addrs().or_else(|_| (authority.trim_matches(['[', ']']), port).to_socket_addrs());
-        let there = there.ok()?.next()?;
-        let any: IpAddr = if there.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        // Nothing is sent: the route is looked up.
-        socket.connect(there).ok()?;
-        Some((socket.local_addr().ok()?.ip(), there))
+        let there = there.map_err(|error| format!("the name in {authority} has no address: {error}"))?;
+        let ends: Vec<_> = there.filter_map(|there| Some((towards(there)?, there))).collect();
+        if ends.is_empty() { Err(format!("there is no way to {authority}")) } else { Ok(ends) }
     }
+}
+
+/// This host's address on the way to another. Nothing is sent: the route is looked up.
+fn towards(there: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if there.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(there).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 fn io_failed(error: &std::io::Error, words: String) -> HttpError {
@@ -186,6 +194,8 @@ fn io_failed(error: &std::io::Error, words: String) -> HttpError {
         K::ConnectionRefused | K::HostUnreachable | K::NetworkUnreachable | K::AddrNotAvailable => {
             HttpError::Unreachable(words)
         }
+        // The resolver's failures have no kind of their own (getaddrinfo(3)).
+        _ if words.contains("failed to lookup address") => HttpError::Unreachable(words),
         K::TimedOut | K::WouldBlock => HttpError::Slow(words),
         _ => HttpError::Broken(words),
     }
@@ -241,10 +251,13 @@ mod tests {
 
     #[test]
     fn the_way_to_a_server_has_two_ends() {
-        let (here, there) = server("http://127.0.0.1:8080").ends().expect("a way");
-        assert_eq!((here.to_string(), there.to_string()), ("127.0.0.1".to_owned(), "127.0.0.1:8080".to_owned()));
-        let (_, there) = server("https://[::1]").ends().expect("a way");
-        assert_eq!(there.to_string(), "[::1]:443");
+        let ends =
+            |url| server(url).ends().map(|ends| ends.iter().map(|(a, b)| format!("{a} {b}")).collect::<Vec<_>>());
+        assert_eq!(ends("http://127.0.0.1:8080"), Ok(vec!["127.0.0.1 127.0.0.1:8080".to_owned()]));
+        assert_eq!(ends("https://[::1]"), Ok(vec!["::1 [::1]:443".to_owned()]));
+        assert!(ends("http://localhost:8080").is_ok_and(|ends| !ends.is_empty()));
+        let absent = ends("https://firewall.invalid").expect_err("no address");
+        assert!(absent.starts_with("the name in firewall.invalid has no address: "), "{absent}");
     }
 
     #[test]

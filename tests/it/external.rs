@@ -98,7 +98,7 @@ fn a_backend_that_does_not_say_what_it_is_is_told_exactly() {
         (
             "    capabilities)",
             "    capabilities) sleep 60;;\n    x)",
-            "capabilities: it gave no answer within 5 s and was ended",
+            "capabilities: it gave no answer within 10 s and was ended",
         ),
         (
             "    capabilities)",
@@ -166,7 +166,7 @@ const FAULTS: [&[Fault]; 6] = [
             "render-refuses",
             "it has not the capability state and does not refuse rule state",
         ),
-        ("    esac\ndone", "    esac\ndone\nsleep 100", "end", "it gave no answer within 9 s and was ended"),
+        ("    esac\ndone", "    esac\ndone\nsleep 100", "end", "it gave no answer within 20 s and was ended"),
     ],
     &[
         ("(map(line) | add", "(map(line) | sort | add", "render-order", "two orders of rules have the same text"),
@@ -209,7 +209,7 @@ const FAULTS: [&[Fault]; 6] = [
         ),
         (
             "cat > \"$policy.new\" && sync \"$policy.new\" && mv \"$policy.new\" \"$policy\"",
-            ": > \"$policy\" && sleep 0.2 && cat > \"$policy\"",
+            ": > \"$policy\" && sleep 2 && cat > \"$policy\"",
             "killed",
             "leaves neither the old nor the new",
         ),
@@ -220,7 +220,10 @@ const FAULTS: [&[Fault]; 6] = [
 fn each_fault_fails_for_its_own_reason() {
     for faults in FAULTS {
         let mut changes: Vec<(&str, &str)> = faults.iter().map(|(old, new, _, _)| (*old, *new)).collect();
-        changes.push(("timeout_seconds: 30", "timeout_seconds: 9"));
+        // Only the one that says nothing is waited for to the end.
+        let seconds = if faults.iter().any(|fault| fault.2 == "end") { "20" } else { "300" };
+        let limit = format!("timeout_seconds: {seconds}");
+        changes.push(("timeout_seconds: 30", &limit));
         let found = Place::with(&changes).failing();
         assert_eq!(found.first().map(|(check, _)| check.as_str()), Some(faults[0].2), "{found:?}");
         for (_, new, check, words) in faults {

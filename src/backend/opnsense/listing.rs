@@ -200,6 +200,12 @@ impl Listing {
         Ok(Self { entries, aliases: aliases.map(Aliases::read).transpose()?.unwrap_or_default() })
     }
 
+    /// The rules of others alone.
+    pub fn without_own(mut self) -> Self {
+        self.entries.retain(|entry| !entry.is_own());
+        self
+    }
+
     /// The rules that AFO made.
     pub fn own(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_own())

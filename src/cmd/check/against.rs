@@ -72,7 +72,7 @@ impl Against {
             return Err(Failure::undecided(words).hint("leave --against and --rehearse out"));
         }
         if Document::named(backend.name()).is_some() {
-            return Ok(Self::scratch(backend, String::new(), "its own form"));
+            return Self::document(backend, word, rehearse);
         }
         match word {
             _ if rehearse => Self::rehearsal(backend),
@@ -80,6 +80,16 @@ impl Against {
             "none" => Ok(Self::scratch(backend, String::new(), "an empty namespace")),
             file => Self::file(backend, Path::new(file)),
         }
+    }
+
+    /// A firewall elsewhere, of which nothing is here but the form of its documents.
+    fn document(backend: &'static dyn Backend, word: &str, rehearse: bool) -> Result<Self, Failure> {
+        if !rehearse && ["live", "none"].contains(&word) {
+            return Ok(Self::scratch(backend, String::new(), "its own form"));
+        }
+        let words = format!("rules of {} are checked by their form; no program here could load them", backend.name());
+        Err(Failure::undecided(words)
+            .hint("leave --against and --rehearse out; afo-conflicts --ruleset FILE judges them beside others"))
     }
 
     pub(super) fn scratch(backend: &'static dyn Backend, before: String, name: &str) -> Self {

@@ -1,14 +1,16 @@
 //! What waits for a person: shown with everything that is computed of it anew, approved for the rules as they are now, deployed once.
 
 use super::ending::ending;
+use super::foreign;
 use super::plan::plan;
 use super::site::{Site, failure};
 use super::split::{split, timed};
-use crate::analyze::{Against, Budget};
+use crate::analyze::{Against, Budget, Judgement};
 use crate::cli::{Exit, Failure};
 use crate::cmd::{check, conflicts, render};
-use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered, Timestamp};
+use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered, Rule, Timestamp};
 use crate::respond::{Admission, Facts, judge};
+use crate::rule::ruleset::Ruleset;
 use crate::state::{Decided, Queued, approval_hash};
 use crate::sys::clock;
 use jiff::SignedDuration;
@@ -80,9 +82,26 @@ pub fn stored(site: &Site, queued: &Queued) -> Result<Proposal, Failure> {
 /// When the state cannot be read.
 pub fn effect(site: &Site, proposal: &Proposal) -> Result<Option<Effect>, Failure> {
     let Ok(live) = site.backend.live() else { return Ok(None) };
+    Ok(Some(judgement(site, proposal, live)?.effect))
+}
+
+/// What is to be said of a proposal beside the `live` rules: where they are not this kernel's, the effect alone.
+fn judgement(site: &Site, proposal: &Proposal, live: Ruleset) -> Result<Judgement, Failure> {
     let ending = ending(site, proposal, &live)?;
-    let effect = conflicts::conflicts(proposal, &Against::new(Cow::Owned(live)), Budget::default()).effect;
-    Ok(Some(Effect { ending, ..effect }))
+    let judged = if site.backend.is_of_this_kernel() {
+        conflicts::conflicts(proposal, &Against::new(Cow::Owned(live)), Budget::default())
+    } else {
+        let effect = match split(site.backend, std::slice::from_ref(proposal)) {
+            Err(refused) => foreign::undecided(&refused.join("; ")),
+            Ok(split) => {
+                let confirmed = site.state.policy_rules().map_err(failure)?;
+                let confirmed: Vec<Rule> = confirmed.into_iter().map(|p| p.rule).collect();
+                foreign::effect(site.backend, &live, &split, &confirmed)
+            }
+        };
+        Judgement { effect, ..Judgement::default() }
+    };
+    Ok(Judgement { effect: Effect { ending, ..judged.effect }, ..judged })
 }
 
 /// What an effect ends, in words: the open connections where they are known, else every packet class of open ones.
@@ -114,11 +133,7 @@ pub fn card(site: &Site, queued: Queued) -> Result<Card, Failure> {
 }
 
 fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Result<Card, Failure> {
-    let live = site.backend.live()?;
-    let ending = ending(site, &proposal, &live)?;
-    let live = Against::new(Cow::Owned(live));
-    let mut judged = conflicts::conflicts(&proposal, &live, Budget::default());
-    judged.effect.ending = ending;
+    let judged = judgement(site, &proposal, site.backend.live()?)?;
     let timed = timed(site, &proposal);
     let cut = cut(&judged.effect);
     let risk = judge(&Facts {
@@ -144,7 +159,8 @@ fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Re
     let proposal = Proposal {
         rendered,
         validation: Some(validation),
-        conflicts: Some(judged.conflicts),
+        // Of rules elsewhere no conflicts are looked for; what stops them is in `refused`.
+        conflicts: site.backend.is_of_this_kernel().then_some(judged.conflicts),
         effect: Some(judged.effect),
         advice: judged.advice,
         risk: Some(risk.risk),

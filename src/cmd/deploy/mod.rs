@@ -12,6 +12,7 @@ mod desk;
 mod doors;
 mod elements;
 mod ending;
+mod foreign;
 mod plan;
 mod protect;
 mod recover;

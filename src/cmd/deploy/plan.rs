@@ -58,7 +58,7 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let added = added(&rules, &after);
-    if let Some(why) = endangered(site.backend, &rules, &after, &site.flows(), allowed) {
+    if let Some(why) = endangered(site.backend, &rules, &after, &site.flows()?, allowed) {
         return Ok(Err(why));
     }
     let base = if split.changes_policy() { Some(site.backend.base()?) } else { None };

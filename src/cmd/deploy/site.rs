@@ -160,9 +160,12 @@ impl Site {
     }
 
     /// Every flow that must survive, both ways of each.
-    pub fn flows(&self) -> Vec<Flow> {
+    ///
+    /// # Errors
+    /// When it is not known how this host comes to the firewall (exit 3).
+    pub fn flows(&self) -> Result<Vec<Flow>, Failure> {
         let own = flows(&self.context, &self.config).into_iter();
-        own.chain(self.backend.approach()).collect()
+        Ok(own.chain(self.backend.approach()?).collect())
     }
 
     /// Whether everything was seen that tells whom a change may not cut off.

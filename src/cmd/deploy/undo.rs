@@ -76,7 +76,7 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
-    if let Some(why) = endangered(site.backend, &rules(&policy), &rules(&rest), &site.flows(), &[]) {
+    if let Some(why) = endangered(site.backend, &rules(&policy), &rules(&rest), &site.flows()?, &[]) {
         return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
     }
     let change = site.begin()?;

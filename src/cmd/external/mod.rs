@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long a backend may take to say what it is.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 /// A backend that is a program of its own, and what it says of itself.
 #[derive(Debug)]

@@ -61,9 +61,17 @@ impl Api {
         &self.name
     }
 
-    /// This host's address on the way to it, and its own.
-    pub fn ends(&self) -> Option<(IpAddr, SocketAddr)> {
-        self.server.ends()
+    /// This host's address on each way to it, and its own there.
+    ///
+    /// # Errors
+    /// When it has no address now, or there is no way to it (exit 3).
+    pub fn ends(&self) -> Result<Vec<(IpAddr, SocketAddr)>, Failure> {
+        let refused = |why: String| {
+            let words =
+                format!("OPNsense at {}: {why}; which connection no change may cut off is not known", self.name);
+            Failure::refused(words).hint("look at opnsense.url, and at the resolvers and routes of this host")
+        };
+        self.server.ends().map_err(refused)
     }
 
     fn failed(&self, path: &str, error: &HttpError) -> Failed {

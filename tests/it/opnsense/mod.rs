@@ -3,6 +3,7 @@
 mod blocks;
 mod deploy;
 mod faults;
+mod judged;
 mod server;
 mod tls;
 
@@ -55,7 +56,7 @@ impl Place {
     pub fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = afo(name, args);
         command.arg("--config").arg(self.path("afo.toml"));
-        if name == "afo-deploy" {
+        if ["afo-deploy", "afo-queue"].contains(&name) {
             command.arg("--state").arg(self.path("state.db"));
         }
         command

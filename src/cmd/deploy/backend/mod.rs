@@ -102,9 +102,12 @@ pub trait Backend: Debug + Sync {
     /// As [`observe`](Self::observe).
     fn changes(&self) -> Result<Option<u64>, Failure>;
 
-    /// How this program comes to a filter that is not on this host, which no change may cut off.
-    fn approach(&self) -> Option<Flow> {
-        None
+    /// How this program comes to a filter that is not on this host, by each of its addresses: no change may cut that off.
+    ///
+    /// # Errors
+    /// When it has no address now: nobody knows then what is to be spared.
+    fn approach(&self) -> Result<Vec<Flow>, Failure> {
+        Ok(Vec::new())
     }
 
     /// What AFO has in the kernel as the filter's own text, without the elements of live sets; empty where there is nothing.

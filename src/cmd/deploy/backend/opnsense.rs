@@ -23,6 +23,7 @@ use crate::rule::ruleset::Ruleset;
 use crate::sys::clock;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 /// The firewall of the configuration.
 #[derive(Debug)]
@@ -43,6 +44,20 @@ fn no_window(live: &Listing) -> Result<Own<'_>, Failure> {
 
 fn own(live: &Listing) -> Result<Own<'_>, Failure> {
     Own::read(live).map_err(|why| Failure::refused(why).hint("take AFO out and begin anew: afo-deploy flush-afo"))
+}
+
+/// The connections of this program to the API.
+fn way(here: IpAddr, there: SocketAddr) -> Flow {
+    Flow {
+        what: format!("the way of afo-deploy to the API of OPNsense at {there}"),
+        direction: Direction::Input,
+        source: Some(AddressSpec::single(here)),
+        destination: Some(AddressSpec::single(there.ip())),
+        protocol: Protocol::TCP,
+        source_port: PortRange::new(32768, 65535).ok(),
+        destination_port: Some(PortRange::single(there.port())),
+        icmp: &[],
+    }
 }
 
 impl Opnsense {
@@ -112,20 +127,10 @@ impl Backend for Opnsense {
         Ok(documents::read(&self.listing()?))
     }
 
-    fn approach(&self) -> Option<Flow> {
-        let (here, there) = self.api.as_ref().ok()?.ends()?;
-        let flow = Flow {
-            what: format!("the way of afo-deploy to the API of OPNsense at {there}"),
-            direction: Direction::Input,
-            source: Some(AddressSpec::single(here)),
-            destination: Some(AddressSpec::single(there.ip())),
-            protocol: Protocol::TCP,
-            source_port: PortRange::new(32768, 65535).ok(),
-            destination_port: Some(PortRange::single(there.port())),
-            icmp: &[],
-        };
+    fn approach(&self) -> Result<Vec<Flow>, Failure> {
+        let ends = self.api()?.ends()?.into_iter();
         // Through loopback another program leads there, and what it is seen as is not known.
-        (!there.ip().is_loopback()).then_some(flow)
+        Ok(ends.filter(|(_, there)| !there.ip().is_loopback()).map(|(here, there)| way(here, there)).collect())
     }
 
     fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>> {

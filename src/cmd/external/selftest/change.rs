@@ -5,10 +5,10 @@ use super::sample::base;
 use super::{Held, Trial, listed, same, session};
 use crate::cmd::external::{External, Listed, Session};
 use crate::record::{BackendReply, BackendRequest, Verb};
-use std::time::Duration;
+use std::time::Instant;
 
-/// After so long a backend is killed that was told to apply.
-const PAUSES: [u64; 4] = [0, 5, 20, 80];
+/// A backend that was told to apply is killed at so many moments of the time that it takes for that.
+const MOMENTS: u32 = 6;
 
 /// Marks with what a program may forget to quote.
 const MARKS: [&str; 2] = [r#"{"first":"\"ä'$(x)\\ %s"}"#, "second"];
@@ -117,15 +117,20 @@ fn restored(external: &External, ground: &Ground) -> Held {
 }
 
 fn killed(external: &External, ground: &Ground) -> Held {
-    for pause in PAUSES {
+    let begun = Instant::now();
+    apply(external, &ground.texts[1], MARKS[1])?;
+    let whole = begun.elapsed();
+    for moment in 0..MOMENTS {
+        let pause = whole * moment / MOMENTS;
         session(external)?.restore(&ground.first.state).map_err(|failure| failure.message)?;
         let mut session = session(external)?;
         let revision = session.list().map_err(|failure| failure.message)?.revision;
         let line = session.line(request(&ground.texts[1], MARKS[1], &revision));
-        session.into_talk().ask_and_kill(line.as_bytes(), Duration::from_millis(pause)).map_err(|e| e.to_string())?;
+        session.into_talk().ask_and_kill(line.as_bytes(), pause).map_err(|e| e.to_string())?;
         let after = listed(external)?;
         let new = after.native == ground.texts[1] && after.mark.as_deref() == Some(MARKS[1]);
         if !new && same(&ground.first, &after, "").is_err() {
+            let pause = pause.as_millis();
             return Err(format!("killed {pause} ms after it was told to apply, it leaves neither the old nor the new"));
         }
     }
