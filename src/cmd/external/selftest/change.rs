@@ -5,7 +5,7 @@ use super::sample::base;
 use super::{Held, Trial, listed, same, session};
 use crate::cmd::external::{External, Listed, Session};
 use crate::record::{BackendReply, BackendRequest, Verb};
-use std::time::Instant;
+use crate::sys::clock;
 
 /// A backend that was told to apply is killed at so many moments of the time that it takes for that.
 const MOMENTS: u32 = 6;
@@ -117,9 +117,9 @@ fn restored(external: &External, ground: &Ground) -> Held {
 }
 
 fn killed(external: &External, ground: &Ground) -> Held {
-    let begun = Instant::now();
+    let begun = clock::since_boot();
     apply(external, &ground.texts[1], MARKS[1])?;
-    let whole = begun.elapsed();
+    let whole = clock::since_boot().saturating_sub(begun);
     for moment in 0..MOMENTS {
         let pause = whole * moment / MOMENTS;
         session(external)?.restore(&ground.first.state).map_err(|failure| failure.message)?;
