@@ -77,6 +77,7 @@ mod trace;
 mod travel;
 mod view;
 mod ways;
+mod witness;
 mod words;
 
 pub use audit::{Audited, Budget, audit, audited};
@@ -92,3 +93,4 @@ pub use proposal::{Against, Judgement, conflicts, stops};
 pub use query::{Names, Query};
 pub use reach::reach;
 pub use trace::{Detail, trace};
+pub use witness::let_through;

@@ -3,7 +3,7 @@
 use super::difference::Told;
 use super::judge::{Judge, Way, past_changes, there};
 use super::post::Post;
-use crate::analyze::placing::{Made, Stood};
+use crate::analyze::placing::{Made, Older, Stood};
 use crate::analyze::program::{Unlaid, lay_out_near};
 use crate::analyze::sift::{Move, Route};
 use crate::analyze::view::View;
@@ -127,6 +127,38 @@ impl Judge<'_> {
         Ok(self.difference(view, &way, packets, &lost.told))
     }
 }
+
+impl Judge<'_> {
+    /// Notes the packets that older accepts let through from now on, because the change marks them for a door.
+    pub(super) fn widened(&mut self, older: &[Older]) {
+        let mut untold = older.len().saturating_sub(MARKED);
+        for older in older.iter().take(MARKED) {
+            // A rule that the change takes out is not marked.
+            if self.after.line(older.own).is_some() && self.widened_by(older).is_none() {
+                untold += 1;
+            }
+        }
+        if untold > 0 {
+            self.found.advice.insert(format!(
+                "this change also marks what {untold} older allows accept; what that lets through where it was dropped is not in the effect"
+            ));
+        }
+    }
+
+    fn widened_by(&mut self, older: &Older) -> Option<()> {
+        let told = |view: &View| Told { before: None, after: Some(view.decider(By::Line(older.own))) };
+        for direction in self.directions(self.after, &older.copy) {
+            let packets = self.packets(self.after, &older.copy).ok()?;
+            let packets: Vec<_> = packets.into_iter().filter_map(|cell| there(direction, cell)).collect();
+            let lost = Lost { direction, packets: &packets, lines: &[], told: told(self.after) };
+            self.lost_parts(self.after, &lost, &packets).ok()??;
+        }
+        Some(())
+    }
+}
+
+/// So many older accepts are looked at one by one.
+const MARKED: usize = 64;
 
 /// Lines that are gone for some packets.
 struct Lost<'l> {

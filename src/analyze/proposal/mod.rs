@@ -91,6 +91,7 @@ impl<'a> Against<'a> {
     fn find_as(&self, rules: &[Rule], changes: &[Change], budget: Budget, fine: Fine) -> Found {
         let before = View::of(&self.live, &self.known);
         let mut placing = Placing::new(before.clone());
+        let older = if rules.is_empty() && changes.is_empty() { Vec::new() } else { placing.mark_older() };
         let made: Vec<_> = changes.iter().map(|change| placing.change(change)).collect();
         let places: Vec<_> = rules.iter().map(|rule| placing.put(rule)).collect();
         let after = placing.view();
@@ -101,6 +102,7 @@ impl<'a> Against<'a> {
         for (rule, places) in rules.iter().zip(&places).filter(|(rule, _)| rule.enabled) {
             judge.placed(rule, places);
         }
+        judge.widened(&older);
         let rules = rules.iter().zip(places.iter().map(Vec::as_slice)).filter(|(rule, _)| rule.enabled).collect();
         judge.sent(&self.live, &Put { rules, changes, made: &made });
         judge.found

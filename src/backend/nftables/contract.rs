@@ -40,7 +40,7 @@ fn native(script: &Script, policy: &Policy) -> Native {
     Native {
         text: script.to_string(),
         json: script.json(),
-        placement: policy.placement().to_vec(),
+        placement: policy.placement(),
         lines: lines.filter(|(_, id)| id.as_str() != "afo").collect(),
         elsewhere: Vec::new(),
     }

@@ -1,15 +1,18 @@
 //! What waits for a person: shown with everything that is computed of it anew, approved for the rules as they are now, deployed once.
 
+use super::doors;
 use super::ending::ending;
 use super::foreign;
-use super::plan::plan;
+use super::plan::{Plan, Refused, plan};
 use super::site::{Site, failure};
 use super::split::{split, timed};
 use crate::analyze::{Against, Budget, Judgement};
+use crate::cli::config::Placement;
 use crate::cli::{Exit, Failure};
 use crate::cmd::{check, conflicts, render};
 use crate::record::{ApprovalStatus, Effect, Id, Proposal, Rendered, Rule, Timestamp};
 use crate::respond::{Admission, Facts, judge};
+use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::Ruleset;
 use crate::state::{Decided, Queued, approval_hash};
 use crate::sys::clock;
@@ -82,6 +85,14 @@ pub fn stored(site: &Site, queued: &Queued) -> Result<Proposal, Failure> {
 /// When the state cannot be read.
 pub fn effect(site: &Site, proposal: &Proposal) -> Result<Option<Effect>, Failure> {
     let Ok(live) = site.backend.live() else { return Ok(None) };
+    let live = match site.config.deploy.placement {
+        Placement::Own => live,
+        Placement::Foreign => {
+            // What cannot be planned now is judged as it would stand in AFO's own chains.
+            let plan = plan(site, std::slice::from_ref(proposal), &clock::new_id(), &[]);
+            with_doors(&live, &plan.map_or_else(|_| Vec::new(), |plan| opened(&plan)))
+        }
+    };
     Ok(Some(judgement(site, proposal, live)?.effect))
 }
 
@@ -102,6 +113,11 @@ fn judgement(site: &Site, proposal: &Proposal, live: Ruleset) -> Result<Judgemen
         Judgement { effect, ..Judgement::default() }
     };
     Ok(Judgement { effect: Effect { ending, ..judged.effect }, ..judged })
+}
+
+/// The chains of other programs in which a change needs doors: what it accepts goes through them.
+fn opened(plan: &Result<Plan, Refused>) -> Vec<Doorway> {
+    plan.as_ref().map_or_else(|_| Vec::new(), |plan| doors::ways(&plan.doors))
 }
 
 /// What an effect ends, in words: the open connections where they are known, else every packet class of open ones.
@@ -133,7 +149,8 @@ pub fn card(site: &Site, queued: Queued) -> Result<Card, Failure> {
 }
 
 fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Result<Card, Failure> {
-    let judged = judgement(site, &proposal, site.backend.live()?)?;
+    let plan = plan(site, std::slice::from_ref(&proposal), &clock::new_id(), &[])?;
+    let judged = judgement(site, &proposal, with_doors(&site.backend.live()?, &opened(&plan)))?;
     let timed = timed(site, &proposal);
     let cut = cut(&judged.effect);
     let risk = judge(&Facts {
@@ -153,8 +170,7 @@ fn card_now(site: &Site, queued: Queued, proposal: Proposal, base: String) -> Re
         placement: native.placement,
     });
     let validation = check::check(&proposal, &check::Against::live(language))?;
-    let one = std::slice::from_ref(&proposal);
-    let refused = plan(site, one, &clock::new_id(), &[])?.err();
+    let refused = plan.err();
     let rollback = rollback(site, &proposal);
     let proposal = Proposal {
         rendered,

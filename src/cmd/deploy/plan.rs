@@ -8,7 +8,7 @@ use super::protect::endangered;
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
-use crate::analyze::{self, Budget, accepts_are_final};
+use crate::analyze::{self, Budget, accepts_are_final, let_through};
 use crate::cli::Failure;
 use crate::cli::config::Placement;
 use crate::deploy::{Index, added, changed};
@@ -18,7 +18,7 @@ use crate::rule::ruleset::{Chain, Line, Outcome, Ruleset, Table, TableFamily, Ve
 use crate::rule::{Action, Direction, Position};
 use crate::state::{DeploymentRow, PolicyRule};
 use crate::sys::clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a batch is refused, in words; nothing was changed (exit 1).
 pub type Refused = String;
@@ -116,11 +116,16 @@ pub fn stopped(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[R
         Err(why) => return Some(why),
     };
     let last_word = accepts_are_final(&model);
-    let audited = |rule: &&Rule| rule.action.denies() || (last_word && rule.action == Action::Accept);
-    let audited = |rule: &&Rule| audited(rule) && rule.extra.is_empty();
+    let through = if last_word { BTreeSet::new() } else { let_through(&model, added) };
+    let goes = |rule: &Rule| rule.action == Action::Accept && (last_word || through.contains(&rule.id));
+    let audited = |rule: &&Rule| (rule.action.denies() || goes(rule)) && rule.extra.is_empty();
     let (together, apart): (Vec<&Rule>, Vec<&Rule>) = added.iter().partition(audited);
     let apart: Vec<Rule> = apart.into_iter().cloned().collect();
-    judge::judged(&model, together, is_of_rule).or_else(|| one_by_one(backend, live, after, &apart))
+    // Of very many that do not go through the first few are enough to tell.
+    let (first, rest) = apart.split_at(apart.len().min(FEW));
+    judge::judged(&model, together, is_of_rule)
+        .or_else(|| one_by_one(backend, live, after, first))
+        .or_else(|| one_by_one(backend, live, after, rest))
 }
 
 /// More new rules than this are judged by one audit of the ruleset as it would be, as far as that tells as much as judging each.
@@ -137,6 +142,9 @@ fn is_of_rule(table: &Table, chain: &Chain, line: &Line) -> bool {
 
 /// As [`stopped`], each rule by itself: what becomes of every part of its packets, in later base chains too.
 fn one_by_one(backend: &dyn Backend, live: &Ruleset, after: &[Rule], added: &[Rule]) -> Option<Refused> {
+    if added.is_empty() {
+        return None;
+    }
     let new = Index::of(added);
     let kept: Vec<Rule> = after.iter().filter(|rule| !new.holds(rule)).cloned().collect();
     let (rest, added) = match (backend.model(live, &kept), in_place(backend, after, &kept)) {
@@ -264,6 +272,16 @@ mod tests {
         assert!(said.starts_with("rule r0: ineffective: "), "{said}");
         assert!(said.matches("tried: ").count() <= ADVICE, "{said}");
         assert_eq!(stopped(backend, &live, &rules(&many("drop").join(",")), &rules(&many("drop").join(","))), None);
+        let way = crate::rule::doorway::closed(&live, &BTreeSet::from([Direction::Input]));
+        assert_eq!(stopped(backend, &with_doors(&live, &way), &accepts, &accepts), None, "they go through a door");
+        let drops = |right: &str| {
+            let expr = format!(r#"{{"match": {{"op": "==", "left": {right}}}}}, {{"drop": null}}"#);
+            stopped(backend, &foreign("host", "input", 0, "accept", &expr), &accepts, &accepts)
+        };
+        assert_eq!(drops(r#"{"ct": {"key": "state"}}, "right": "invalid""#), None, "new ones go through");
+        let said = drops(r#"{"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.30""#)
+            .expect("one is dropped");
+        assert!(said.starts_with("rule r30: ineffective: "), "{said}");
     }
 
     #[test]
@@ -291,7 +309,11 @@ mod tests {
         let mark = r#"{"mangle": {"key": {"meta": {"key": "mark"}}, "value": 1}}"#;
         let unread = r#"{"xt": null}"#;
         assert!(accepts_are_final(&Ruleset::default()));
+        let door = r#"{"match": {"op": "==", "left": {"&": [{"meta": {"key": "mark"}}, 268435456]}, "right": 268435456}}, {"accept": null}"#;
+        let early = foreign("host", "input", -10, "drop", door);
+        assert!(!accepts_are_final(&early), "nothing is marked yet where it stands");
         for (table, chain, policy, expr, whether) in [
+            ("host", "input", "drop", door, true),
             ("host", "input", "accept", accept, true),
             ("host", "input", "drop", accept, false),
             ("host", "input", "accept", drop, false),

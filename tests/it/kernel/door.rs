@@ -96,3 +96,35 @@ fn an_allow_that_is_not_true_names_the_door_and_with_it_is_fine() {
         );
     });
 }
+
+#[test]
+fn what_older_allows_let_through_once_they_are_marked_is_in_the_effect() {
+    in_namespace(|_| {
+        let mut lab = Lab::open(&["eth0", "eth1"]).expect("a lab");
+        let foreign = host(DOOR);
+        // They stand there without a mark: there was no door when they came.
+        let old = alone(&Policy::of(&rules(json!([]))).expect("a policy"), &[]);
+        let live = read(&lab.load(&format!("{foreign}{old}")).expect("it loads")).expect("a listing");
+        assert!(!passes(&mut lab, SSH));
+        let more = json!({"id": "r2", "action": "drop", "direction": "forward", "protocol": ["tcp"], "destination_port": ["9"]});
+        let judged = conflicts(&live, &[serde_json::from_value(more.clone()).expect("a rule")], Budget::default());
+        let opened: Vec<_> = judged.effect.newly_accepted.iter().map(|class| class.text.as_str()).collect();
+        assert_eq!(opened.len(), 1, "{opened:?}");
+        assert!(opened[0].contains("forward") && opened[0].contains("22"), "{opened:?}");
+        let all = rules(json!([more]));
+        let policy = Policy::of(&all).expect("a policy").for_doors(&live);
+        assert!(
+            policy.placement()[0]
+                .why
+                .ends_with("; its accept marks what it lets through, and `inet f forward` accepts that mark")
+        );
+        let text = format!("{foreign}{}", alone(&policy, &[]));
+        lab.load(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert!(passes(&mut lab, SSH) && !passes(&mut lab, WEB));
+        // What is marked already is no news.
+        let marked = alone(&Policy::of(&rules(json!([]))).expect("a policy").for_doors(&live), &[]);
+        let live = read(&lab.load(&format!("{foreign}{marked}")).expect("it loads")).expect("a listing");
+        let judged = conflicts(&live, &all[1..], Budget::default());
+        assert!(judged.effect.newly_accepted.is_empty(), "{:?}", judged.effect);
+    });
+}

@@ -258,7 +258,7 @@ fn refusals_of_what_translations_cannot_see() {
         ),
         (
             json!({"action": "dnat", "source_address": ["2001:db8::1"], "nat": to}),
-            "rule r: source_address `2001:db8::1`: no packet can match: nothing is left of it in either address family",
+            "rule r: nat `10.0.0.5`: no packet can match: nothing is left of it in either address family",
         ),
     ] {
         assert_eq!(refusal(fields.clone()), words, "{fields}");

@@ -6,9 +6,9 @@ use crate::backend::nftables::lower::{Lowered, Refused, lower};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
 use crate::packet::InterfacePattern;
 use crate::record::Placement;
-use crate::rule::door::{DOOR, doors, taken};
-use crate::rule::ruleset::Ruleset;
-use crate::rule::{Id, RejectWith, Rule};
+use crate::rule::door::{DOOR, doors, taken, text};
+use crate::rule::ruleset::{At as Spot, Hook as At, Ruleset};
+use crate::rule::{Action, Id, RejectWith, Rule};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Lowered>,
-    placed: Vec<Placement>,
-    /// Whether what is accepted carries a mark, by which a door of another program's chain lets it through.
-    marks: bool,
+    /// Where each stands and why there, and the hook where others may drop what it accepts.
+    placed: Vec<(Placement, Option<Hook>)>,
+    /// The doors of other programs' chains that let through what is accepted, by its mark.
+    doors: Vec<(Hook, String)>,
 }
 
 impl Policy {
@@ -44,25 +45,63 @@ impl Policy {
         }
         let placed = order.iter().filter_map(|rule| Some(placement(rule, lowered.get(&rule.id)?))).collect();
         let rules = order.into_iter().filter_map(|rule| lowered.remove(&rule.id)).collect();
-        Ok(Self { rules, placed, marks: false })
+        Ok(Self { rules, placed, doors: Vec::new() })
     }
 
     /// The same policy with a mark on what it accepts, for a ruleset that has a door; as it is where there is none or its bit is taken.
     #[must_use]
     pub fn for_doors(mut self, ruleset: &Ruleset) -> Self {
-        let doors = doors(ruleset);
-        self.marks = !doors.is_empty() && taken(ruleset).is_none();
+        let found = if taken(ruleset).is_some() { Vec::new() } else { doors(ruleset) };
+        let name = |at: Spot| {
+            let table = &ruleset.tables[at.table];
+            format!("{} {} {}", table.family, table.name, table.chains[at.chain].name)
+        };
+        self.doors = found.into_iter().filter_map(|(at, hook)| Some((of_hook(hook)?, name(at)))).collect();
         self
+    }
+
+    /// The same policy with no mark on anything.
+    #[must_use]
+    pub fn unmarked(mut self) -> Self {
+        self.doors.clear();
+        self
+    }
+
+    /// Whether something is accepted where a chain of another program may drop it afterwards.
+    pub fn accepts(&self) -> bool {
+        self.placed.iter().any(|(_, accepts)| accepts.is_some())
     }
 
     /// Whether what is accepted carries a mark.
     pub fn marks(&self) -> bool {
-        self.marks
+        !self.doors.is_empty()
     }
 
-    /// Where each rule stands, and why there.
-    pub fn placement(&self) -> &[Placement] {
-        &self.placed
+    /// Where each rule stands, why there, and where else what it accepts is decided.
+    pub fn placement(&self) -> Vec<Placement> {
+        let told = |(placed, accepts): &(Placement, Option<Hook>)| {
+            let more = accepts.map_or_else(String::new, |hook| self.final_where(hook));
+            Placement { why: format!("{}{more}", placed.why), ..placed.clone() }
+        };
+        self.placed.iter().map(told).collect()
+    }
+
+    /// The rules that stand somewhere, in their order.
+    pub fn order(&self) -> impl Iterator<Item = &Id> {
+        self.placed.iter().map(|(placed, _)| &placed.rule)
+    }
+
+    /// Where an accept of a hook becomes the last word, in words.
+    fn final_where(&self, hook: Hook) -> String {
+        let of_hook = self.doors.iter().filter(|(own, _)| *own == hook).map(|(_, name)| format!("`{name}`"));
+        let names: Vec<String> = of_hook.collect();
+        match names.is_empty() {
+            true => format!(
+                "; its accept ends this chain alone: a later chain that drops needs `{}` first, once (afo-deploy --placement foreign)",
+                text()
+            ),
+            false => format!("; its accept marks what it lets through, and {} accepts that mark", names.join(", ")),
+        }
     }
 
     /// The bans among the rules: elements of the block sets.
@@ -113,7 +152,7 @@ impl Policy {
         let of_hook: Vec<&Lowered> = self.rules.iter().filter(|rule| rule.hook == hook).collect();
         let named = of_hook.iter().any(|rule| rule.names_loopback);
         let mut out = Vec::new();
-        let marks = self.marks && matches!(hook, Hook::Input | Hook::Forward | Hook::Output);
+        let marks = self.marks() && matches!(hook, Hook::Input | Hook::Forward | Hook::Output);
         if marks {
             out.push(super::mine(chain, vec![Statement::MarkBit { bit: DOOR, set: false }]));
         }
@@ -160,7 +199,7 @@ fn loopback(hook: Hook, negated: bool) -> Option<Statement> {
     Some(Statement::Match { key, negated, right: Right::One(value) })
 }
 
-fn placement(rule: &Rule, lowered: &Lowered) -> Placement {
+fn placement(rule: &Rule, lowered: &Lowered) -> (Placement, Option<Hook>) {
     let sets: BTreeSet<String> = lowered.blocks.iter().map(|block| block.ban.set().name()).collect();
     let (place, why) = match () {
         _ if !rule.enabled => ("nowhere".to_owned(), "it is disabled".to_owned()),
@@ -171,5 +210,16 @@ fn placement(rule: &Rule, lowered: &Lowered) -> Placement {
         ),
         _ => (lowered.hook.name().to_owned(), why_there(rule)),
     };
-    Placement { rule: rule.id.clone(), place, why }
+    let accepts = rule.enabled && rule.action == Action::Accept && !lowered.hook.is_nat();
+    (Placement { rule: rule.id.clone(), place, why }, accepts.then_some(lowered.hook))
+}
+
+/// The hook of AFO's policy at a hook of the kernel.
+fn of_hook(hook: At) -> Option<Hook> {
+    match hook {
+        At::Input => Some(Hook::Input),
+        At::Forward => Some(Hook::Forward),
+        At::Output => Some(Hook::Output),
+        _ => None,
+    }
 }

@@ -11,7 +11,7 @@ use crate::cmd::ruleset::live_ruleset;
 use crate::deploy::{Index, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
-use crate::rule::door::DOOR;
+use crate::rule::door::{DOOR, doors, taken};
 use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
@@ -88,20 +88,31 @@ fn plain(rules: &[Rule]) -> Result<Policy, Failure> {
     ordered(rules).map_err(|words| Failure::new(Exit::No, words))
 }
 
-/// A policy that marks what it accepts where there are doors, or are to be.
+/// A policy that marks what it accepts where there are doors, or are to be; with no mark where somebody else uses it.
 fn lowered(rules: &[Rule], doors: &[Doorway]) -> Result<Policy, Failure> {
+    Ok(marked(rules, doors)?.0)
+}
+
+/// The same, and why it does not mark what it accepts though there are doors.
+fn marked(rules: &[Rule], ways: &[Doorway]) -> Result<(Policy, Option<String>), Failure> {
     let policy = plain(rules)?;
     // Only another program's table has a door.
-    if is_alone() {
-        return Ok(policy);
+    if is_alone() || !policy.accepts() {
+        return Ok((policy, None));
     }
-    let policy = policy.for_doors(&with_doors(&live_ruleset()?, doors));
-    match unmarkable().filter(|_| policy.marks()) {
-        Some(words) => {
-            Err(Failure::refused(words).hint("take the rule out that accepts this mark, or the routing rule"))
-        }
-        None => Ok(policy),
+    let live = with_doors(&live_ruleset()?, ways);
+    if doors(&live).is_empty() {
+        return Ok((policy, None));
     }
+    let by = |rule: String| format!("what AFO accepts cannot be marked with {DOOR:#x}: `{rule}` uses it");
+    Ok(match taken(&live).map(by).or_else(unmarkable) {
+        Some(why) => (policy.unmarked(), Some(why)),
+        None => (policy.for_doors(&live), None),
+    })
+}
+
+fn is_own(table: &tables::Table) -> bool {
+    table.family == "inet" && table.name == "afo"
 }
 
 /// Whether the kernel has no table but AFO's.
@@ -120,10 +131,6 @@ fn load_without(which: impl Fn(&Door) -> bool, text: &str) -> Result<(), Failure
     }
     // A door that cannot be taken out is closed without the policy that marks; recovery tries again.
     Nftables.load(text)
-}
-
-fn is_own(table: &tables::Table) -> bool {
-    table.family == "inet" && table.name == "afo"
 }
 
 /// Why what AFO accepts cannot be marked, because of how packets are routed.
@@ -197,7 +204,7 @@ impl Backend for Nftables {
         let order = ordered(policy)?;
         let index = Index::of(policy);
         let enabled = |id| index.get(id).filter(|rule| rule.enabled);
-        Ok(order.placement().iter().filter_map(|place| enabled(&place.rule)).collect())
+        Ok(order.order().filter_map(enabled).collect())
     }
 
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {
@@ -223,7 +230,13 @@ impl Backend for Nftables {
     }
 
     fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure> {
-        let (live, policy) = (no_window()?, lowered(wanted.policy, wanted.doors)?);
+        let (live, (policy, unmarked)) = (no_window()?, marked(wanted.policy, wanted.doors)?);
+        if let Some(words) = unmarked {
+            // What stands already would be closed by the change.
+            return Err(
+                Failure::new(Exit::No, words).hint("take the rule out that uses this mark, or the one that accepts it")
+            );
+        }
         let window = Window { seconds: wanted.window, remember: wanted.remember };
         let doors = hang(wanted.doors, live.next());
         let apply = format!("{}{}{doors}", never(wanted.protected), arm(&policy, &live, window));

@@ -3,6 +3,9 @@
 //! Bans for a time stand in the block chains before addresses are translated; all else in the generation of its hook, after the rules
 //! that are there and before a default denial, unless it says otherwise.
 
+mod older;
+
+pub(super) use self::older::Older;
 use super::ban::is_ban;
 use super::lower::{ENDS, lines};
 use super::view::{Known, OWN, View};
@@ -402,7 +405,7 @@ fn is_default(lines: &[&Line]) -> bool {
 }
 
 /// The packets that a line asks for, where all of its conditions are understood.
-fn all_of(line: &Line) -> Option<Vec<Cell>> {
+pub(super) fn all_of(line: &Line) -> Option<Vec<Cell>> {
     let mut found = vec![Cell::all()];
     for condition in &line.conditions {
         let cells = match condition {
