@@ -1,7 +1,9 @@
 //! Imported rules judge packets as the chains that they come from: both rulesets are evaluated on corner packets.
 
 use crate::tree::root;
-use afo::backend::nftables::{Imported, Policy, import, read_value, whole};
+use afo::backend::iptables::{self, Iptables};
+use afo::backend::nftables::{Imported, Policy, import, import_ruleset, read_value, whole};
+use afo::backend::{Backend, Extent};
 use afo::packet::{MacAddress, Protocol};
 use afo::rule::evaluate::{By, Fate, evaluate};
 use afo::rule::ruleset::{Ruleset, Verdict};
@@ -69,9 +71,22 @@ fn is_decided(own: &Ruleset, by: By) -> bool {
 /// Compares the judgements: of all packets where everything was said, else of those that the imported rules decide.
 /// How many packets the imported rules decided.
 pub fn judged_alike(original: &Ruleset, own: &Ruleset, whole: bool, name: &str) -> usize {
+    judged_alike_of(original, own, whole, name, |_| true)
+}
+
+fn judged_alike_of(
+    original: &Ruleset,
+    own: &Ruleset,
+    whole: bool,
+    name: &str,
+    counts: impl Fn(&Packet) -> bool,
+) -> usize {
     let (mut draw, mut decided) = (Draw(7), 0);
     for n in 0..6_000 {
         let packet = draw.packet();
+        if !counts(&packet) {
+            continue;
+        }
         let luck = n % 2 == 0;
         // AFO's sets of blocks are empty.
         let fate = |ruleset: &Ruleset| {
@@ -110,6 +125,53 @@ fn what_is_imported_of_the_samples_judges_as_before() {
         let decided = judged_alike(&original, &written(&imported), imported.not_said.is_empty(), name);
         assert!(imported.rules.is_empty() || decided > 20, "{name}: {decided} packets were decided");
     }
+}
+
+/// A dump of chains that jump, go and return, drawn from a seed.
+fn drawn(draw: &mut Draw) -> String {
+    const ASKS: [&str; 8] = [
+        "! -i lo -p tcp -m tcp --dport 22",
+        "! -i lo -p tcp -m multiport --dports 22,80:90",
+        "-i eth0 -p tcp ! -s 192.0.2.0/24",
+        "-i eth0 -s 10.0.0.0/8 -p udp",
+        "-i guest1 -p udp -m udp --dport 53",
+        "-i eth0 -p tcp -m conntrack --ctstate RELATED,ESTABLISHED",
+        "-i eth0 -p icmp -m icmp --icmp-type 8",
+        "-i lan0",
+    ];
+    let mut text = format!("*filter\n:INPUT {}\n:FORWARD ACCEPT\n:a -\n:b -\n", draw.of(&["ACCEPT", "ACCEPT", "DROP"]));
+    for (chain, lines) in [("INPUT", 5), ("FORWARD", 5), ("a", 4), ("b", 3)] {
+        for _ in 0..lines {
+            let ends = ["-j ACCEPT", "-j DROP", "-j RETURN", "-j REJECT --reject-with icmp-port-unreachable"];
+            let end = match chain {
+                "b" => draw.of(&ends),
+                "a" => draw.of(&[ends[0], ends[1], ends[2], "-j b", "-g b"]),
+                _ => draw.of(&[ends[0], ends[1], ends[2], "-j a", "-g a", "-j b", "-g b"]),
+            };
+            text.push_str(&format!("-A {chain} {} {end}\n", draw.of(&ASKS)));
+        }
+    }
+    text + "COMMIT\n"
+}
+
+#[test]
+fn what_is_imported_of_dumps_judges_as_before_in_either_language() {
+    let (mut draw, mut complete, mut decided) = (Draw(11), 0, 0);
+    for _ in 0..40 {
+        let dump = drawn(&mut draw);
+        let original = iptables::read(&dump).unwrap_or_else(|e| panic!("{e}\n{dump}"));
+        let imported = import_ruleset(&original, &iptables::statements(&original));
+        let all = imported.not_said.is_empty();
+        complete += usize::from(all);
+        // Where connections are tracked, fragments are put together before any rule sees them.
+        let counts = |packet: &Packet| !packet.fragment && packet.source.is_ipv4();
+        decided += judged_alike_of(&original, &written(&imported), all, &dump, counts);
+        if let Ok(native) = Iptables::V4.render(&imported.rules, Extent::Host) {
+            let own = Iptables::V4.model(&native).expect("it is read back");
+            decided += judged_alike_of(&original, &own, all, &dump, counts);
+        }
+    }
+    assert!(complete > 3 && decided > 10_000, "{complete} were said whole, {decided} packets were decided");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod merge;
 mod model;
 mod read;
 mod statement;
+mod when;
 mod write;
 
 pub use export::export;

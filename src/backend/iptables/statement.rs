@@ -4,18 +4,21 @@
 //! keeps its name, and is refused by it.
 
 use super::read::{Action, actions};
+use super::when;
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A rule's family, table and chain, and its statements under `expr`; the rules of a chain in their order.
 pub type Statements = (TableFamily, String, String, Value);
 
 /// What the rules of a ruleset do that was read from dumps.
 pub fn statements(ruleset: &Ruleset) -> Vec<Statements> {
+    let shared = shared(ruleset);
     let lines = ruleset.lines().filter_map(|(at, line)| {
         let table = ruleset.tables.get(at.table)?;
         let all: Vec<Value> = match actions(&line.text) {
-            Ok(actions) => actions.into_iter().map(|action| statement(action, table.family)).collect(),
+            Ok(actions) => actions.into_iter().map(|action| statement(action, table.family, &shared)).collect(),
             Err(_) => vec![Value::Null],
         };
         Some((table.family, table.name.clone(), table.chains[at.chain].name.clone(), json!({ "expr": all })))
@@ -23,20 +26,46 @@ pub fn statements(ruleset: &Ruleset) -> Vec<Statements> {
     lines.collect()
 }
 
+/// The buckets of hashlimit that several rules count in, by family and name.
+type Shared = BTreeSet<(TableFamily, String)>;
+
+fn shared(ruleset: &Ruleset) -> Shared {
+    let (mut once, mut twice) = (Shared::new(), Shared::new());
+    for (at, line) in ruleset.lines().filter(|(_, line)| line.text.contains("hashlimit")) {
+        for action in actions(&line.text).unwrap_or_default() {
+            let Action::Hashlimit { options, .. } = action else { continue };
+            let name = (ruleset.tables[at.table].family, when::bucket(&options).to_owned());
+            if !once.insert(name.clone()) {
+                twice.insert(name);
+            }
+        }
+    }
+    twice
+}
+
 fn named(name: &str) -> Value {
     json!({ name: null })
 }
 
-fn statement(action: Action, family: TableFamily) -> Value {
+fn statement(action: Action, family: TableFamily, shared: &Shared) -> Value {
     match action {
         Action::Match => named("match"),
         Action::Limit { rate, burst } => limit(&rate, burst.as_deref()).unwrap_or_else(|| named("limit")),
+        Action::Hashlimit { options, .. } if shared.contains(&(family, when::bucket(&options).to_owned())) => {
+            named("hashlimit with a bucket that other rules count in")
+        }
+        Action::Hashlimit { over, options } => {
+            when::hashlimit(over, &options, family).unwrap_or_else(|| named("hashlimit"))
+        }
+        Action::Hours(options) => when::hours(&options).unwrap_or_else(|| named("time")),
+        Action::Goto(to) => json!({ "goto": { "target": to } }),
         Action::Log { prefix, level } => log(prefix, level.as_deref()).unwrap_or_else(|| named("LOG")),
         Action::Reject(with) => json!({ "reject": reject(with.as_deref(), family) }),
         Action::Jump(to) => json!({ "jump": { "target": to } }),
         Action::Other(name) => match name.as_str() {
             "ACCEPT" => named("accept"),
             "DROP" => named("drop"),
+            "RETURN" => named("return"),
             other => named(other),
         },
     }
@@ -44,10 +73,9 @@ fn statement(action: Action, family: TableFamily) -> Value {
 
 /// `3/sec`, and the burst, which iptables-save leaves out where it is 5.
 fn limit(rate: &str, burst: Option<&str>) -> Option<Value> {
-    let (count, unit) = rate.split_once('/')?;
-    let per = ["second", "minute", "hour", "day"].into_iter().find(|per| !unit.is_empty() && per.starts_with(unit))?;
+    let (count, per) = when::rate(rate)?;
     let burst: u64 = burst.map_or(Some(5), |burst| burst.parse().ok())?;
-    Some(json!({ "limit": { "rate": count.parse::<u64>().ok()?, "per": per, "burst": burst } }))
+    Some(json!({ "limit": { "rate": count, "per": per, "burst": burst } }))
 }
 
 const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
@@ -117,6 +145,18 @@ mod tests {
                 "-A FORWARD -j sub\n-A sub -p tcp -m tcp --dport 25 -m limit --limit 10/min -j LOG --log-prefix \"mail \"",
                 "log forward family=ipv4 protocol=tcp destination_port=25",
             ),
+            (
+                "-A FORWARD -p tcp -m tcp --dport 22 -m hashlimit --hashlimit-above 3/min --hashlimit-burst 4 --hashlimit-mode srcip --hashlimit-name ssh --hashlimit-htable-expire 80000 -j DROP",
+                "drop forward family=ipv4 protocol=tcp destination_port=22 rate_limit.count=3 rate_limit.per=minute rate_limit.burst=4 rate_limit.scope=source",
+            ),
+            (
+                "-A FORWARD -p tcp -m time --timestart 09:00:00 --timestop 16:59:59 --weekdays Mon,Sat --datestop 2038-01-19T03:14:07 -j DROP",
+                "drop forward family=ipv4 protocol=tcp schedule.days=monday,saturday schedule.from=09:00 schedule.to=17:00 schedule.zone=UTC",
+            ),
+            (
+                "-A FORWARD -j sub\n-A sub ! -s 192.0.2.0/24 -j RETURN\n-A sub -p tcp -j DROP",
+                "drop forward family=ipv4 source_address=192.0.2.0/24 protocol=tcp",
+            ),
         ] {
             let (found, why) = imported(rules);
             assert_eq!((found.len(), why.len()), (1, 0), "{rules}: {found:?} {why:?}");
@@ -130,7 +170,26 @@ mod tests {
             ("-p tcp -j MARK --set-mark 1", "`MARK` is nothing that AFO's rules do"),
             ("-p tcp -j LOG --log-uid", "`LOG` is nothing that AFO's rules do"),
             ("-p tcp -m recent --set --name a --rsource -j DROP", "`recent` is nothing that AFO's rules do"),
-            ("-p tcp -g sub", "`goto` is nothing that AFO's rules do"),
+            ("-p tcp -m owner --uid-owner 0 -j ACCEPT", "`-m owner --uid-owner 0` is nothing that AFO's rules ask"),
+            ("-p tcp -j NFLOG --nflog-group 2", "`NFLOG` is nothing that AFO's rules do"),
+            ("-p tcp -m time --monthdays 1 -j DROP", "`time` is nothing that AFO's rules do"),
+            (
+                "-p tcp -m time --timestart 22:00 --timestop 05:59:59 --weekdays Sat -j DROP",
+                "`time` is nothing that AFO's rules do",
+            ),
+            (
+                "-p tcp -m hashlimit --hashlimit-above 3/min --hashlimit-mode srcip --hashlimit-name a -j DROP",
+                "`hashlimit` is nothing that AFO's rules do",
+            ),
+            (
+                "-p tcp -m hashlimit --hashlimit-above 3/sec --hashlimit-mode dstip --hashlimit-name a -j DROP",
+                "`hashlimit` is nothing that AFO's rules do",
+            ),
+            (
+                "-p tcp -m hashlimit --hashlimit-upto 3/sec --hashlimit-mode srcip --hashlimit-name a -j ACCEPT",
+                "what is over its rate goes on to later rules; AFO's would end there",
+            ),
+            ("-p tcp -m limit --limit 3/sec -j RETURN", "`return` is no verdict of AFO's rules"),
             ("-m ttl --ttl-lt 5 -j DROP", "`-m ttl --ttl-lt 5` is nothing that AFO's rules ask"),
             (
                 "-p tcp -m limit --limit 3/sec -m tcp --dport 22 -j DROP",

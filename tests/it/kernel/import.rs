@@ -20,7 +20,7 @@ const RULESETS: [(&str, bool, &str); 9] = [
        table ip6 c { chain i { type filter hook input priority 10; tcp dport 22 drop; }; }"),
     ("unknown before", false, "table inet f { chain o { type filter hook output priority 0; oif lo accept
        meta skuid 0 accept; tcp dport 22 drop; udp dport 53 accept; ct state invalid drop; limit rate 5/second udp dport 80 accept; udp dport { 80, 81 } drop; }; }"),
-    ("return and goto", false, "table inet f { chain s { ip saddr 10.0.0.1 return; tcp dport 22 drop; udp dport 53 drop; }
+    ("return and goto", true, "table inet f { chain s { ip saddr 10.0.0.1 return; tcp dport 22 drop; udp dport 53 drop; }
        chain g { tcp dport 443 drop; }
        chain i { type filter hook forward priority 0; jump s; tcp dport 80 goto g; tcp dport { 22, 80 } accept; udp dport 53 log prefix \"dns \" drop; }; }"),
     ("marks", false, "table inet f { chain i { type filter hook forward priority 0; meta mark 7 tcp dport 22 drop; udp dport 53 meta mark set 7; meta mark 7 drop; meta mark 1 accept; }; }"),

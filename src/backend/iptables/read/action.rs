@@ -12,12 +12,21 @@ pub(in super::super) enum Action {
         rate: String,
         burst: Option<String>,
     },
+    /// A rate by name, whose packets are those over it or within it.
+    Hashlimit {
+        over: bool,
+        /// Options and their values.
+        options: Vec<(String, String)>,
+    },
+    /// Hours of the week: options and their values.
+    Hours(Vec<(String, String)>),
     Log {
         prefix: Option<String>,
         level: Option<String>,
     },
     Reject(Option<String>),
     Jump(String),
+    Goto(String),
     /// Anything else, by the name of the extension.
     Other(String),
 }
@@ -32,7 +41,7 @@ pub(in super::super) fn actions(text: &str) -> Result<Vec<Action>, String> {
     let mut all: Vec<_> = rule.own.iter().map(|_| Action::Match).collect();
     all.extend(rule.matches.iter().filter(|m| m.name != "comment").map(of_match));
     if let Some(target) = &rule.target {
-        all.push(if target.goto { Action::Other("goto".to_owned()) } else { of_target(&target.to) });
+        all.push(if target.goto { Action::Goto(target.to.name.to_string()) } else { of_target(&target.to) });
     }
     Ok(all)
 }
@@ -47,11 +56,32 @@ fn of_match(extension: &Extension) -> Action {
             rate: value(extension, "limit").unwrap_or_default(),
             burst: value(extension, "limit-burst"),
         },
+        "hashlimit" => of_hashlimit(extension),
+        "time" if !extension.options.iter().any(|option| option.inverted) => Action::Hours(options(extension)),
         // They write down what they saw.
-        "recent" | "hashlimit" | "connlimit" | "quota" | "quota2" | "nfacct" | "statistic" => {
+        "recent" | "connlimit" | "quota" | "quota2" | "nfacct" | "statistic" => {
             Action::Other(extension.name.to_string())
         }
         _ => Action::Match,
+    }
+}
+
+fn options(extension: &Extension) -> Vec<(String, String)> {
+    extension.options.iter().map(|option| (option.name.to_string(), option.value().to_owned())).collect()
+}
+
+/// `--hashlimit` is the older name of `--hashlimit-upto`.
+fn of_hashlimit(extension: &Extension) -> Action {
+    let (rates, options): (Vec<_>, Vec<_>) = options(extension)
+        .into_iter()
+        .map(|(name, value)| (name.strip_prefix("hashlimit-").unwrap_or("upto").to_owned(), value))
+        .partition(|(name, _)| name == "upto" || name == "above");
+    match <[_; 1]>::try_from(rates) {
+        Ok([(name, rate)]) if extension.options.iter().all(|option| !option.inverted) => Action::Hashlimit {
+            over: name == "above",
+            options: options.into_iter().chain([("rate".to_owned(), rate)]).collect(),
+        },
+        _ => Action::Other("hashlimit".to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! their order, because a limit before a match counts other packets than one behind it.
 
 use crate::rule::ruleset::{Outcome, Verdict};
-use crate::rule::{Action, FamilyMatch, Log, Over, Per, RateLimit, RejectWith, Rule, Scope};
+use crate::rule::{Action, FamilyMatch, Log, Over, Per, RateLimit, RejectWith, Rule, Schedule, Scope};
 use serde_json::Value;
 use std::num::NonZeroU32;
 
@@ -16,6 +16,7 @@ pub(super) struct Act {
     /// The rate, and whether what is over it matches rather than what is within.
     pub(super) rate: Option<(RateLimit, bool)>,
     reject: Option<(FamilyMatch, RejectWith)>,
+    schedule: Option<Schedule>,
 }
 
 /// The order in which the statements of a rule must come.
@@ -39,10 +40,10 @@ pub(super) fn act(body: &Value) -> Result<Act, String> {
         let (kind, inner) = single.ok_or("a statement of it is not understood")?;
         let step = match kind.as_str() {
             "counter" => continue,
-            "match" => Step::Match,
+            "match" | "hours" => Step::Match,
             "limit" => Step::Limit,
             "log" => Step::Log,
-            "accept" | "drop" | "reject" | "jump" | "vmap" => Step::Verdict,
+            "accept" | "drop" | "reject" | "jump" | "goto" | "return" | "vmap" => Step::Verdict,
             other => return Err(format!("`{other}` is nothing that AFO's rules do")),
         };
         if step < before || step == before && step != Step::Match {
@@ -78,10 +79,20 @@ impl Act {
         *self == Self::default()
     }
 
+    /// How many of its conditions are no sets of packets and are said otherwise: its rate, its hours.
+    pub(super) fn chances(&self) -> usize {
+        usize::from(self.rate.is_some()) + usize::from(self.schedule.is_some())
+    }
+
     fn take(&mut self, kind: &str, body: &Value) -> Result<(), String> {
         match kind {
             "log" => self.log = Some(log(body)?),
             "limit" => self.rate = Some(rate(body).ok_or("its limit is none that AFO's rules have")?),
+            "hours" if self.schedule.is_some() => return Err("it asks for hours twice".to_owned()),
+            "hours" => {
+                let hours = serde_json::from_value(body.clone());
+                self.schedule = Some(hours.map_err(|_| "its hours are none that AFO's rules have")?);
+            }
             "reject" => self.reject = Some(reject(body).ok_or("its answer is none that AFO's rules give")?),
             _ => {}
         }
@@ -106,6 +117,7 @@ impl Act {
         }
         rule.rate_limit = self.rate.map(|(rate, _)| rate);
         rule.log.clone_from(&self.log);
+        rule.schedule.clone_from(&self.schedule);
         if let Some((family, with)) = self.reject {
             if family != FamilyMatch::Any && family != rule.family {
                 return Err("its answer is for one address family".to_owned());
@@ -143,7 +155,9 @@ fn rate(body: &Value) -> Option<(RateLimit, bool)> {
     let burst = body.get("burst").map_or(Some(BURST), Value::as_u64)?;
     let over = body.get("inv").is_some_and(|inv| inv.as_bool() == Some(true));
     let burst = Some(u32::try_from(burst).ok()?);
-    Some((RateLimit { count, per, burst, scope: Scope::Total, over: Over::Drop }, over))
+    // Readers of other languages say so of a rate that each source has.
+    let scope = if body.get("source").is_some() { Scope::Source } else { Scope::Total };
+    Some((RateLimit { count, per, burst, scope, over: Over::Drop }, over))
 }
 
 /// The answer, and the family that it is for (nft(8), REJECT STATEMENT); `icmpx` is the same in both.

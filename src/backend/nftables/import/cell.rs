@@ -19,6 +19,8 @@ pub(super) fn entering(direction: Direction, family: TableFamily) -> Cell {
     }
 }
 
+pub(super) const NONE_COMES: &str = "no packet that comes to it matches";
+
 /// What is in none of the holes; nothing where it comes to too many pieces.
 pub(super) fn without(cells: Vec<Cell>, holes: &[Cell]) -> Option<Vec<Cell>> {
     holes.iter().try_fold(cells, |left, hole| {
@@ -31,6 +33,13 @@ pub(super) fn without(cells: Vec<Cell>, holes: &[Cell]) -> Option<Vec<Cell>> {
     })
 }
 
+/// Addresses of IPv4 that are longer than those are: no packet has them.
+pub(super) fn nobody() -> [Cell; 2] {
+    let longer = Ranges::one(u128::from(u32::MAX) + 1, u128::MAX);
+    let v4 = Cell::all().with_narrow(Narrow::Family, Bits::single(0));
+    [Wide::Source, Wide::Destination].map(|end| v4.clone().with_wide(end, longer.clone()))
+}
+
 /// Without packets of one family that carry the other's ICMP.
 pub(super) fn cut(cell: &Cell) -> Vec<Cell> {
     let foreign = [(0, Protocol::ICMPV6), (1, Protocol::ICMP)].map(|(family, icmp)| {
@@ -41,16 +50,16 @@ pub(super) fn cut(cell: &Cell) -> Vec<Cell> {
     foreign.iter().fold(vec![cell.clone()], |left, hole| left.iter().flat_map(|part| part.minus(hole)).collect())
 }
 
-/// What conditions leave of the packets that come to a rule. A rate, where one is expected, is passed over.
+/// What conditions leave of the packets that come to a rule. So many as are `expected` that are more than sets of packets are passed over.
 ///
 /// # Errors
 /// The condition that is more than a set of packets, or that no packet is left.
-pub(super) fn narrowed(entering: &[Cell], conditions: &[Condition], rated: bool) -> Result<Vec<Cell>, String> {
+pub(super) fn narrowed(entering: &[Cell], conditions: &[Condition], expected: usize) -> Result<Vec<Cell>, String> {
     let mut chances = conditions.iter().filter_map(|condition| match condition {
         Condition::Chance(text) => Some(text),
         _ => None,
     });
-    if let Some(text) = chances.nth(usize::from(rated)) {
+    if let Some(text) = chances.nth(expected) {
         return Err(format!("`{text}` changes by itself or from packets"));
     }
     if conditions.iter().any(|c| matches!(c, Condition::Narrow(Narrow::Fragment, kinds) if !kinds.contains(0))) {
@@ -67,7 +76,7 @@ pub(super) fn narrowed(entering: &[Cell], conditions: &[Condition], rated: bool)
         }
     }
     match cells.is_empty() {
-        true => Err("no packet that comes to it matches".to_owned()),
+        true => Err(NONE_COMES.to_owned()),
         false => Ok(cells),
     }
 }

@@ -5,13 +5,15 @@
 //! One thing is out of account: packets of one address family that carry the other's ICMP, which no host sends or takes.
 
 mod act;
+mod back;
 mod cell;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 use self::act::{Act, act, action};
-use self::cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, widest, without};
+use self::back::is_idle;
+use self::cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, nobody, widest, without};
 use self::rule::{Refusal, decided, rule_of};
 use crate::backend::meaning::is_default;
 use crate::backend::nftables::read::{ReadError, read_value, rule_objects};
@@ -74,13 +76,15 @@ const DEEPEST: usize = 16;
 /// More lines than this, each counted as often as jumps lead to it, are not followed.
 const MOST: usize = 100_000;
 
+const DECIDED: &str = "earlier rules decide all its packets";
+
 const ELSEWHERE: &str = "no chain at input, forward or output leads to it, where AFO's rules stand";
 
 /// A rule that was not taken over and may decide about packets before others do.
 struct Doubt {
     cells: Vec<Cell>,
-    /// Whether it lets pass, where that is all that it can do.
-    passes: Option<bool>,
+    /// What it does, where that is all that it can do: a rejection may answer in several ways.
+    ends: Option<Action>,
     /// It only leads back to the rule behind the jump to its chain.
     returns: bool,
 }
@@ -175,18 +179,21 @@ impl<'a> Walk<'a> {
             self.policy(table, chain, all, stand);
         }
         // An accept ends this base chain, not the way.
-        self.here.doubts.retain(|doubt| doubt.passes != Some(true));
+        self.here.doubts.retain(|doubt| doubt.ends != Some(Action::Accept));
         self.here.accepted_before |= self.rules[said..].iter().any(|rule| rule.action == Action::Accept);
     }
 
     fn lines(&mut self, table: usize, chain: usize, entering: &[Cell], stand: Stand<'a>, depth: usize) {
         let lines = &self.chain(table, chain).lines;
         let before = self.here.doubts.len();
+        let mut staying = entering.to_vec();
         for (n, line) in lines.iter().enumerate() {
             self.followed += 1;
             let at = At { table, chain, line: n };
-            if let Err(why) = self.line(at, line, entering, stand, depth) {
-                self.leave(at, line, entering, &why);
+            match self.line(at, line, &staying, stand, depth) {
+                Ok(rest) => staying = rest.unwrap_or(staying),
+                Err(why) if depth > 0 && is_idle(&why) => {}
+                Err(why) => self.leave(at, line, &staying, &why),
             }
             self.seen.insert((table, chain, n));
         }
@@ -196,19 +203,31 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn line(&mut self, at: At, line: &Line, entering: &[Cell], stand: Stand<'a>, depth: usize) -> Result<(), String> {
+    /// Takes a line over; what stays in the chain behind it, where some of what came does not.
+    fn line(
+        &mut self,
+        at: At,
+        line: &Line,
+        entering: &[Cell],
+        stand: Stand<'a>,
+        depth: usize,
+    ) -> Result<Option<Vec<Cell>>, String> {
         self.stands(stand)?;
         let act = act(self.statements(at)?)?;
-        let cells = narrowed(entering, &line.conditions, act.rate.is_some())?;
+        let cells = narrowed(entering, &line.conditions, act.chances())?;
         let jumps = |to: &str| (to.to_owned(), cells.clone());
         match &line.outcome {
+            Outcome::Verdict(Verdict::Return | Verdict::Goto(_)) if act.is_plain() => {
+                return self.back(at, line, (entering, cells), stand, depth).map(Some);
+            }
             Outcome::Verdict(Verdict::Jump(to)) if act.is_plain() => self.follow(at.table, jumps(to), stand, depth),
             Outcome::ByKey(keys) if act.is_plain() => self.keys(at, line, (keys, &cells), stand, depth),
             _ => {
                 let action = action(&line.outcome)?;
                 self.say(cells.into_iter().map(|cell| Part { cell, action }).collect(), line, &act, stand)
             }
-        }
+        }?;
+        Ok(None)
     }
 
     /// Whether AFO's rules stand where this chain does.
@@ -327,7 +346,7 @@ impl<'a> Walk<'a> {
 
     fn keep(&mut self, rule: Rule, taken: Vec<Cell>, skipped: Vec<Cell>) {
         self.here.skipped.extend(skipped);
-        if rule.action != Action::Log && rule.rate_limit.is_none() {
+        if rule.action != Action::Log && rule.rate_limit.is_none() && rule.schedule.is_none() {
             if is_default(&rule) {
                 self.here.defaults.extend(taken.iter().cloned());
             }
@@ -345,6 +364,7 @@ impl<'a> Walk<'a> {
             return Err(Refusal::Inexact.to_string());
         }
         let missed = without(cut(&part.cell), &taken).ok_or_else(many)?;
+        let missed = without(missed, &nobody()).ok_or_else(many)?;
         let missed = without(missed, &self.here.certain).ok_or_else(many)?;
         let missed = without(missed, &self.here.skipped).ok_or_else(many)?;
         let local = |cell: &Cell| is_loopback(cell, stand.direction);
@@ -360,15 +380,15 @@ impl<'a> Walk<'a> {
     fn in_order(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(), String> {
         let here = &self.here;
         let meets = |cells: &[Cell]| cells.iter().any(|cell| !cell.is_disjoint(&part.cell));
-        let passes = (part.action != Action::Log).then_some(part.action == Action::Accept);
+        let ends = Some(part.action).filter(|action| matches!(action, Action::Accept | Action::Drop));
         let decides = |doubt: &&Doubt| {
             let both: Vec<Cell> = doubt.cells.iter().filter_map(|cell| cell.and(&part.cell)).collect();
             without(both, &here.certain).is_none_or(|left| !left.is_empty())
         };
-        let doubted = here.doubts.iter().filter(|d| d.passes.is_none() || d.passes != passes).any(|d| decides(&d));
+        let doubted = here.doubts.iter().filter(|d| d.ends.is_none() || d.ends != ends).any(|d| decides(&d));
         match () {
             () if without(cut(&part.cell), &here.certain).is_some_and(|left| left.is_empty()) => {
-                Err("earlier rules decide all its packets".to_owned())
+                Err(DECIDED.to_owned())
             }
             () if part.action == Action::Accept && !stand.last => {
                 Err("its accept is not final: a later base chain can still drop".to_owned())
@@ -413,7 +433,7 @@ impl<'a> Walk<'a> {
         if let Err(why) = said {
             let place = self.place(table, chain);
             self.not_said.insert(spot, NotSaid { place, text, why });
-            self.doubt(vec![all], Some(false), false);
+            self.doubt(vec![all], Some(Action::Drop), false);
         }
     }
 
@@ -429,19 +449,19 @@ impl<'a> Walk<'a> {
                 Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None, false),
             }
         }
-        let passes = match &line.outcome {
+        let ends = match &line.outcome {
             Outcome::Next | Outcome::Verdict(Verdict::Continue) => return,
-            Outcome::Verdict(Verdict::Accept) => Some(true),
-            Outcome::Verdict(verdict) if verdict.denies() => Some(false),
+            Outcome::Verdict(Verdict::Accept) => Some(Action::Accept),
+            Outcome::Verdict(Verdict::Drop) => Some(Action::Drop),
             _ => None,
         };
         // What is not understood of it may hold: the widest set of its packets counts.
         let cells = widest(entering, &line.conditions);
-        self.doubt(cells, passes, line.outcome == Outcome::Verdict(Verdict::Return));
+        self.doubt(cells, ends, line.outcome == Outcome::Verdict(Verdict::Return));
     }
 
-    fn doubt(&mut self, cells: Vec<Cell>, passes: Option<bool>, returns: bool) {
-        self.here.doubts.push(Doubt { cells, passes, returns });
+    fn doubt(&mut self, cells: Vec<Cell>, ends: Option<Action>, returns: bool) {
+        self.here.doubts.push(Doubt { cells, ends, returns });
     }
 
     fn refuse(&mut self, at: At, line: &Line, why: &str) {

@@ -10,7 +10,8 @@ use crate::packet::{
 };
 use crate::rule::ruleset::{Outcome, TableFamily, Verdict, name_range, number_name};
 use crate::rule::{
-    Action, ConnectionState, Direction, FamilyMatch, Id, Mark, OneOf, Rule, TcpFlag, TcpFlags, address_of,
+    Action, ConnectionState, Direction, FamilyMatch, Id, Mark, OneOf, RateLimit, Rule, Scope, TcpFlag, TcpFlags,
+    address_of,
 };
 use ipnet::IpNet;
 
@@ -194,7 +195,10 @@ pub(super) fn decided(rule: &Rule) -> Result<Vec<Cell>, String> {
         refused.first().map_or_else(String::new, |first| first.cause.clone())
     };
     let hook = lower(rule).map_err(cause)?.hook;
-    let policy = Policy::of(std::slice::from_ref(rule)).map_err(cause)?;
+    // Which packets it takes is the same at every hour, and whoever they are counted with.
+    let rate_limit = rule.rate_limit.map(|limit| RateLimit { scope: Scope::Total, ..limit });
+    let always = Rule { schedule: None, rate_limit, ..rule.clone() };
+    let policy = Policy::of(std::slice::from_ref(&always)).map_err(cause)?;
     let mut script = Script::default();
     script.push(Command::Table);
     script.append(policy.objects());
@@ -203,14 +207,14 @@ pub(super) fn decided(rule: &Rule) -> Result<Vec<Cell>, String> {
 }
 
 fn read_back(script: &Script, rule: &Rule) -> Option<Vec<Cell>> {
-    let rated = rule.rate_limit.is_some();
     let ruleset = read_value(&script.json()?).ok()?;
     let (_, _, chain) = ruleset.chains().find(|(_, _, chain)| chain.name == CHAIN)?;
     let all = [entering(rule.direction, TableFamily::Inet)];
     let (mut spared, mut taken) = (Vec::new(), Vec::new());
     for line in &chain.lines {
         let back = line.outcome == Outcome::Verdict(Verdict::Return);
-        let cells = narrowed(&all, &line.conditions, rated && !back).ok()?;
+        let rates = if back { 0 } else { usize::from(rule.rate_limit.is_some()) };
+        let cells = narrowed(&all, &line.conditions, rates).ok()?;
         if back { spared.extend(cells) } else { taken.extend(cells) }
     }
     without(taken, &spared)

@@ -68,7 +68,10 @@ fn each_refusal_says_why() {
             "its answer is none that AFO's rules give",
         ),
         (json!([{ "counter": null }]), "it only counts"),
-        (json!([port(22), { "return": null }]), "`return` is nothing that AFO's rules do"),
+        (
+            json!([port(22), { "limit": { "rate": 5, "per": "second" } }, { "return": null }]),
+            "`return` is no verdict of AFO's rules",
+        ),
         (json!([port(22), { "jump": { "target": "nowhere" } }]), "the way into chain `nowhere` cannot be followed"),
         (
             json!([{ "drop": null }]),
@@ -82,6 +85,37 @@ fn each_refusal_says_why() {
     ] {
         assert_eq!(refusal(statements.clone()), why, "{statements}");
     }
+}
+
+/// What returns meets the line behind the jump, and in a base chain its policy; what goes to another chain never comes back.
+#[test]
+fn packets_leave_a_chain_where_it_says_so() {
+    let rules = |policy: &str, second: Value| {
+        imported(vec![
+            chain("c", Some(("forward", 0, policy))),
+            chain("sub", None),
+            rule("c", second),
+            rule("c", json!([port(23), { "reject": null }])),
+            rule("sub", json!([port(22), { "return": null }])),
+            rule(
+                "sub",
+                json!([{ "match": { "op": "==", "left": { "meta": { "key": "l4proto" } }, "right": "tcp" } }, { "drop": null }]),
+            ),
+        ])
+    };
+    let (said, not) = rules("accept", json!([{ "jump": { "target": "sub" } }]));
+    assert_eq!(said[0], "drop forward protocol=tcp destination_port=!22", "{said:?} {not:?}");
+    assert_eq!((said.len(), not.len()), (1, 1), "{not:?}");
+    assert!(not[0].ends_with("earlier rules decide all its packets"), "{not:?}");
+    let tcp = |target: &str| json!([port(22), { "goto": { "target": target } }]);
+    let (said, not) = rules("accept", tcp("sub"));
+    assert_eq!(
+        said,
+        ["accept forward protocol=tcp destination_port=22", "reject forward protocol=tcp destination_port=23"],
+        "{not:?}"
+    );
+    let (said, _) = rules("drop", json!([port(23), { "return": null }]));
+    assert_eq!(said[0], "drop forward protocol=tcp destination_port=23");
 }
 
 /// nft leaves the test for the family out of its listing.
