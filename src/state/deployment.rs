@@ -17,6 +17,15 @@ pub struct Outcome {
     pub heartbeat: Vec<HeartbeatCheck>,
 }
 
+/// How far a deployment has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub status: Status,
+    /// The step that is under way: whose, and since when.
+    pub step: Option<(Step, Actor, Timestamp)>,
+    pub run: Option<Id>,
+}
+
 fn action(status: Status) -> Action {
     match status {
         Status::Pending => Action::DeployPending,
@@ -65,7 +74,7 @@ impl Change<'_> {
         if !matches!(row.status, Status::Pending | Status::Refused) {
             return Err(StateError::Illegal { id: row.id.clone(), from: Status::Pending, to: row.status });
         }
-        if self.deployment_row(&row.id)?.is_some() {
+        if self.progress(&row.id)?.is_some() {
             return Err(StateError::Differs { what: "deployment", id: row.id.to_string() });
         }
         self.insert(row)?;
@@ -121,14 +130,14 @@ impl Change<'_> {
     /// # Errors
     /// When the deployment is not (or no longer) `from`, is at its end, or another step of it is under way.
     pub fn attempt(&self, id: &Id, from: Status, step: Step, reason: &str) -> Result<()> {
-        let row = self.expect_row(id)?;
-        if row.status != from {
-            return Err(StateError::Changed { id: id.clone(), expected: from, found: row.status });
+        let now = self.expect_progress(id)?;
+        if now.status != from {
+            return Err(StateError::Changed { id: id.clone(), expected: from, found: now.status });
         }
         if matches!(from, Status::RolledBack | Status::Refused) {
             return Err(StateError::Illegal { id: id.clone(), from, to: from });
         }
-        if let Some((step, actor, since)) = row.step {
+        if let Some((step, actor, since)) = now.step {
             let (actor, since) = (actor.to_string(), since.to_string());
             return Err(StateError::UnderWay { id: id.clone(), step, actor, since });
         }
@@ -141,7 +150,7 @@ impl Change<'_> {
             Step::Confirming => Action::DeployConfirming,
             Step::Reverting => Action::DeployReverting,
         };
-        self.audit(&Note::new(action, format!("deployment:{id}"), reason).run(row.run.as_ref()))
+        self.audit(&Note::new(action, format!("deployment:{id}"), reason).run(now.run.as_ref()))
     }
 
     /// Gives up a step that a dead process left, after a look at the kernel has told what came of it.
@@ -149,12 +158,12 @@ impl Change<'_> {
     /// # Errors
     /// When there is no such deployment, or the state cannot be written.
     pub fn abandon(&self, id: &Id, reason: &str) -> Result<()> {
-        let row = self.expect_row(id)?;
+        let now = self.expect_progress(id)?;
         let sql = "UPDATE deployments SET step = NULL, step_actor = NULL, step_ts = NULL WHERE id = ?";
         self.run(sql, [id.as_str()])?;
-        let step = row.step.map(|(step, ..)| step.as_str());
+        let step = now.step.map(|(step, ..)| step.as_str());
         self.audit(
-            &Note::new(Action::Recover, format!("deployment:{id}"), reason).run(row.run.as_ref()).with("step", step),
+            &Note::new(Action::Recover, format!("deployment:{id}"), reason).run(now.run.as_ref()).with("step", step),
         )
     }
 
@@ -166,7 +175,7 @@ impl Change<'_> {
         if !from.may_become(to) {
             return Err(StateError::Illegal { id: id.clone(), from, to });
         }
-        let row = self.expect_row(id)?;
+        let now = self.expect_progress(id)?;
         let heartbeat = (!outcome.heartbeat.is_empty()).then(|| text(&outcome.heartbeat));
         let ended = (to != Status::Applied).then_some(self.micros());
         let values = params![
@@ -181,9 +190,9 @@ impl Change<'_> {
             ended,
         ];
         if self.run(UPDATE, values)? == 0 {
-            return Err(StateError::Changed { id: id.clone(), expected: from, found: row.status });
+            return Err(StateError::Changed { id: id.clone(), expected: from, found: now.status });
         }
-        let note = Note::new(action(to), format!("deployment:{id}"), reason).run(row.run.as_ref());
+        let note = Note::new(action(to), format!("deployment:{id}"), reason).run(now.run.as_ref());
         let until = outcome.confirm_by.map(|ts| ts.to_string());
         self.audit(&note.with("from", from.as_str()).with("confirm_by", until).with("error", outcome.error.clone()))
     }
@@ -193,7 +202,7 @@ impl Change<'_> {
     /// # Errors
     /// When there is no such deployment, or the state cannot be written.
     pub fn texts(&self, id: &Id, backup: Option<&str>, confirm: Option<&str>, revert: Option<&str>) -> Result<()> {
-        self.expect_row(id)?;
+        self.expect_progress(id)?;
         let sql = "UPDATE deployments SET backup = coalesce(?2, backup), confirm_text = coalesce(?3, confirm_text),
             revert_text = coalesce(?4, revert_text) WHERE id = ?1";
         self.run(sql, params![id.as_str(), backup, confirm, revert]).map(drop)
@@ -258,8 +267,22 @@ fn step(row: &Row<'_>) -> rusqlite::Result<Option<(Step, Actor, Timestamp)>> {
 }
 
 impl State {
-    fn expect_row(&self, id: &Id) -> Result<DeploymentRow> {
-        self.deployment_row(id)?.ok_or_else(|| StateError::Unknown { what: "deployment", id: id.to_string() })
+    fn expect_progress(&self, id: &Id) -> Result<Progress> {
+        self.progress(id)?.ok_or_else(|| StateError::Unknown { what: "deployment", id: id.to_string() })
+    }
+
+    /// How far the deployment of this id has come.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn progress(&self, id: &Id) -> Result<Option<Progress>> {
+        let read = |row: &Row<'_>| {
+            let word: String = row.get("status")?;
+            let status = status(&word).ok_or_else(|| unreadable("status", &word))?;
+            Ok(Progress { status, step: step(row)?, run: maybe_parsed(row, "run")? })
+        };
+        let sql = "SELECT status, step, step_actor, step_ts, run FROM deployments WHERE id = ?";
+        self.row(sql, [id.as_str()], read)
     }
 
     fn with_proposals(&self, rows: Vec<DeploymentRow>) -> Result<Vec<DeploymentRow>> {
@@ -389,7 +412,10 @@ mod tests {
         let late = other.begin(at(2), &anna()).expect("begin");
         let error = late.attempt(&d1, Status::RolledBack, Step::Reverting, "again").expect_err("it has ended");
         assert_eq!(error.to_string(), "deployment d1 cannot go from rolled_back to rolled_back");
-        assert_eq!(change.deployment_row(&id("d1")).expect("row").expect("d1").step, None);
+        let row = change.deployment_row(&id("d1")).expect("row").expect("d1");
+        let progress = Progress { status: row.status, step: row.step, run: row.run };
+        assert_eq!((&progress.step, change.progress(&id("d1"))), (&None, Ok(Some(progress.clone()))));
+        assert_eq!(change.progress(&id("d9")), Ok(None));
         change.commit().expect("commit");
         let actions: Vec<_> =
             state.audit_entries(&Span::default()).expect("trail").into_iter().map(|e| e.action).collect();

@@ -30,7 +30,7 @@ pub use approval::{Decided, Queued, approval_hash};
 pub use audit::{Action, Actor, AuditEntry, Head, Note};
 pub use block::{Block, Blocked, Direction, End, NewBlock};
 pub use change::Change;
-pub use deployment::Outcome;
+pub use deployment::{Outcome, Progress};
 pub use error::StateError;
 pub use event::{EventLine, Keep, Span, StoredEvent};
 pub use holder::Holder;

@@ -128,8 +128,7 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
     loop {
         let told = watch.wait(TICK) == Some(Signal::Finish);
         news |= watch.heard();
-        // A journal that cannot be read now says what it said last.
-        row = reread(site, &row.id).unwrap_or(row);
+        row = newest(site, row);
         if !is_open(&row) {
             return Ok(Exit::Clean);
         }
@@ -156,6 +155,15 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
                 watch.wait(LATER);
             }
         }
+    }
+}
+
+/// The row as the journal has it now. One that cannot be read now says what it said last, and one that went no further is not read again:
+/// what is long is its policy.
+fn newest(site: &Site, row: DeploymentRow) -> DeploymentRow {
+    match site.state.progress(&row.id) {
+        Ok(Some(now)) if (now.status, &now.step) != (row.status, &row.step) => reread(site, &row.id).unwrap_or(row),
+        _ => row,
     }
 }
 

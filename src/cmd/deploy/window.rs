@@ -114,8 +114,8 @@ fn typed(site: &Site, terminal: &mut Terminal) -> Option<End> {
 }
 
 fn elsewhere(site: &Site, id: &Id) -> Option<End> {
-    let row = site.state.deployment_row(id).ok().flatten()?;
-    matches!(row.status, Status::Confirmed | Status::RolledBack | Status::Failed).then_some(End::Elsewhere(row.status))
+    let status = site.state.progress(id).ok().flatten()?.status;
+    matches!(status, Status::Confirmed | Status::RolledBack | Status::Failed).then_some(End::Elsewhere(status))
 }
 
 fn heard(checks: Option<&Receiver<Vec<HeartbeatCheck>>>) -> Option<End> {
