@@ -185,7 +185,7 @@ mod tests {
             .iter()
             .map(|step| match step {
                 Step::Post { path, .. } | Step::Try { path, .. } => path.as_str(),
-                Step::Others(_) => "",
+                Step::Others(_) | Step::Savepoint => "",
             })
             .collect();
         assert_eq!(

@@ -15,6 +15,7 @@ mod model;
 mod order;
 mod own;
 mod policy;
+mod savepoint;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use listing::{Entry, Listing, ReplyError, is_listing};
 pub use model::{decides, read, with_policy};
 pub use own::{Own, Window, remove, undo};
 pub use policy::Policy;
+pub use savepoint::{LONGEST, Savepoint, cancels, filled, savepoints};
 pub use step::{APPLY, Step, reads, steps, text};

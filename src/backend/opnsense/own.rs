@@ -5,6 +5,7 @@
 
 use super::document::{ANY_FLAGS, Document};
 use super::listing::{Entry, Listing};
+use super::savepoint::{UNKNOWN, is_revision};
 use super::step::{APPLY, Step};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,8 @@ pub struct Window {
     sum: String,
     /// When it is over, by the clock of who opened it; whole seconds.
     pub until: Timestamp,
+    /// The savepoint whose timer runs on the firewall beside it.
+    pub savepoint: Option<String>,
 }
 
 /// What the mark says.
@@ -32,8 +35,10 @@ const MARK: &str = "afo state";
 impl Mark {
     fn words(&self) -> String {
         let settled = self.settled.as_ref().map(|(generation, sum)| format!(" settled={generation}:{sum}"));
-        let window =
-            self.window.as_ref().map(|w| format!(" window={}:{} until={}", w.generation, w.sum, w.until.as_second()));
+        let window = self.window.as_ref().map(|w| {
+            let guard = w.savepoint.as_ref().map(|revision| format!(" savepoint={revision}")).unwrap_or_default();
+            format!(" window={}:{} until={}{guard}", w.generation, w.sum, w.until.as_second())
+        });
         format!("{MARK}{}{}", settled.unwrap_or_default(), window.unwrap_or_default())
     }
 
@@ -54,7 +59,8 @@ impl Mark {
             None => None,
             Some((generation, sum)) => {
                 let until = Timestamp::from_second(words.get("until")?.parse().ok()?).ok()?;
-                Some(Window { generation, sum, until })
+                let savepoint = words.get("savepoint").filter(|text| is_revision(text)).map(|text| (*text).to_owned());
+                Some(Window { generation, sum, until, savepoint })
             }
         };
         Some(Self { settled: generation("settled")?, window })
@@ -180,10 +186,12 @@ impl<'a> Own<'a> {
         all.map(|entry| serde_json::to_string(&entry.fields).unwrap_or_default() + "\n").collect()
     }
 
-    /// Opens a window: `documents` hold from `apply` on.
-    pub fn arm(&self, documents: &[Document], generation: u64, until: Timestamp) -> Vec<Step> {
-        let window = Window { generation, sum: sum_of(documents), until };
+    /// Opens a window: `documents` hold from `apply` on, `guarded` by a savepoint where the firewall has any.
+    pub fn arm(&self, documents: &[Document], generation: u64, until: Timestamp, guarded: bool) -> Vec<Step> {
+        let savepoint = guarded.then(|| UNKNOWN.to_owned());
+        let window = Window { generation, sum: sum_of(documents), until, savepoint };
         let mut steps = vec![Step::Others(self.live.others())];
+        steps.extend(guarded.then_some(Step::Savepoint));
         steps.push(self.marked(&Mark { window: Some(window), ..self.mark() }));
         steps.extend(self.switched(documents));
         steps.extend([Step::Others(self.live.others()), Step::plain(APPLY)]);

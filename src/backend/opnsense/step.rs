@@ -12,6 +12,8 @@ pub enum Step {
     Post { path: String, body: Value },
     /// A request that may fail: what it does is told, and nothing hangs on it.
     Try { path: String, body: Value },
+    /// The firewall is asked for a savepoint, which may fail.
+    Savepoint,
     /// The rules and aliases of others have this hash; otherwise nothing more is done.
     Others(String),
 }
@@ -29,6 +31,7 @@ impl Step {
 
     fn line(&self) -> Value {
         match self {
+            Self::Savepoint => json!({ "savepoint": true }),
             Self::Others(hash) => json!({ "others": hash }),
             Self::Post { path, body } => json!({ "post": path, "body": body }),
             Self::Try { path, body } => json!({ "try": path, "body": body }),
@@ -38,6 +41,9 @@ impl Step {
     fn read(value: &Value) -> Option<Self> {
         if let Some(hash) = value.get("others").and_then(Value::as_str) {
             return Some(Self::Others(hash.to_owned()));
+        }
+        if value.get("savepoint").is_some_and(|asked| *asked == true) {
+            return Some(Self::Savepoint);
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_-.".contains(&b);
         let path = |name: &str| value.get(name)?.as_str().filter(|path| !path.is_empty() && path.bytes().all(plain));
@@ -78,7 +84,13 @@ mod tests {
     #[test]
     fn steps_come_back() {
         let attempt = Step::Try { path: "a/b".to_owned(), body: json!({}) };
-        let all = [Step::Others("ab".to_owned()), attempt, Step::plain(APPLY), Step::post("x/y", json!({"a": "b\nc"}))];
+        let all = [
+            Step::Others("ab".to_owned()),
+            Step::Savepoint,
+            attempt,
+            Step::plain(APPLY),
+            Step::post("x/y", json!({"a": "b\nc"})),
+        ];
         assert_eq!(steps(&format!("# words\n\n{}", text(&all))), Ok(all.to_vec()));
         assert_eq!(steps("# a\n{\"post\":\"../x?y\"}\n"), Err(2));
         assert_eq!(steps("hello"), Err(1));

@@ -196,11 +196,13 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
         return Err(too_late(&settle(site, &row)?));
     }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
-    if backend.confirm(&rules(&row.policy_after)).is_err() {
+    if let Err(failed) = backend.confirm(&rules(&row.policy_after)) {
         // The kernel's time was over first, or nobody knows what became of it: what it holds now tells.
         abandon(site, id, "the kernel refused the confirmation")?;
         let row = settle(site, &reread(site, id)?)?;
-        return if row.status == Status::Confirmed { Ok(row) } else { Err(too_late(&row)) };
+        let late = too_late(&row);
+        let message = format!("{}: {}", late.message, failed.message);
+        return if row.status == Status::Confirmed { Ok(row) } else { Err(Failure { message, ..late }) };
     }
     site.backend = backend;
     boot::keep(site, &row.policy_after, row.generation_new.unwrap_or_default());

@@ -5,7 +5,7 @@
 
 use super::credentials;
 use super::reply::{accepted, all_of, members};
-use crate::backend::opnsense::{APPLY, BLOCKED_FROM, BLOCKED_TO, Listing, Own, Step, reads, steps, undo};
+use crate::backend::opnsense::{APPLY, BLOCKED_FROM, BLOCKED_TO, Listing, Own, Step, filled, reads, steps, undo};
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::sys::http::{HttpError, Patience, Server};
@@ -24,8 +24,8 @@ pub struct Api {
 }
 
 /// Why a request failed: whether it may have been heard.
-struct Failed {
-    failure: Failure,
+pub(super) struct Failed {
+    pub(super) failure: Failure,
     heard: bool,
 }
 
@@ -74,7 +74,7 @@ impl Api {
         self.server.ends().map_err(refused)
     }
 
-    fn failed(&self, path: &str, error: &HttpError) -> Failed {
+    pub(super) fn failed(&self, path: &str, error: &HttpError) -> Failed {
         let heard = !matches!(error, HttpError::Unreachable(_) | HttpError::Untrusted(_));
         let path = path.split('?').next().unwrap_or_default();
         let failure = Failure::refused(format!("OPNsense at {}: {path}: {error}", self.name));
@@ -113,6 +113,11 @@ impl Api {
         let body: BTreeMap<&str, &str> = pairs.collect();
         let sent = self.server.post(&format!("/api/{path}"), &json!(body).to_string());
         sent.map_err(|error| self.failed(path, &error).failure)
+    }
+
+    /// Sends a request without a body, and looks at nothing.
+    pub(super) fn sent(&self, path: &str) -> Result<String, HttpError> {
+        self.server.post(&format!("/api/{path}"), "{}")
     }
 
     /// Sends one request, and looks whether the firewall did it.
@@ -173,13 +178,28 @@ impl Api {
             true => [self.members(&before, BLOCKED_FROM)?, self.members(&before, BLOCKED_TO)?],
             false => Default::default(),
         };
+        let mut savepoint = None;
         for (n, step) in steps.iter().enumerate() {
-            if let Err(failed) = self.step(step) {
+            if *step == Step::Savepoint {
+                savepoint = self.savepoint();
+            }
+            if let Err(failed) = self.step(&filled(step, savepoint.as_ref())) {
                 let done = &steps[..n + usize::from(failed.heard)];
-                return Err(self.put_back(failed.failure, &before, &blocked, done));
+                let failure = self.put_back(failed.failure, &before, &blocked, done);
+                if let Some(savepoint) = savepoint.filter(|_| done.contains(&Step::plain(APPLY))) {
+                    self.let_be(&savepoint.revision);
+                }
+                return Err(failure);
             }
         }
         Ok(())
+    }
+
+    /// Ends the timer of a savepoint where what it would bring back is there already; that it fails is told.
+    pub fn let_be(&self, revision: &str) {
+        if let Err(failure) = self.keep(revision) {
+            tracing::warn!("{}; within a minute the firewall may bring back what is there already", failure.message);
+        }
     }
 
     /// Does steps that are never put back: what fails is done again from what is found then.
@@ -199,6 +219,7 @@ impl Api {
 
     fn step(&self, step: &Step) -> Result<(), Failed> {
         match step {
+            Step::Savepoint => Ok(()),
             Step::Post { path, body } => self.post(path, body),
             Step::Try { path, body } => {
                 if let Err(failed) = self.post(path, body) {

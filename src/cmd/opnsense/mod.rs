@@ -3,6 +3,7 @@
 mod api;
 mod credentials;
 mod reply;
+mod savepoint;
 
 pub use api::Api;
 

@@ -4,6 +4,7 @@ mod blocks;
 mod deploy;
 mod faults;
 mod judged;
+mod savepoint;
 mod server;
 mod tls;
 

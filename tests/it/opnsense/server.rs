@@ -54,6 +54,10 @@ pub struct Firewall {
     pub seen: Vec<String>,
     /// Whose connections were ended.
     pub ended: Vec<String>,
+    /// Whether it is of a version that has savepoints, and by which controller.
+    pub savepoints: Option<&'static str>,
+    /// The rules of the last savepoint, and whether its timer runs.
+    saved: Option<(Vec<Map<String, Value>>, bool)>,
     faults: Vec<(When, usize)>,
     made: usize,
 }
@@ -241,6 +245,12 @@ impl Firewall {
                 let rows: Vec<Value> = self.tables.get(*name)?.iter().map(|ip| json!({ "ip": ip })).collect();
                 Some(json!({ "total": rows.len(), "rowCount": -1, "current": 1, "rows": rows }))
             }
+            ("POST", ["firewall", controller, action, rest @ ..])
+                if self.savepoints == Some(controller)
+                    && (["savepoint", "cancelRollback"].contains(action) || *action == "apply" && !rest.is_empty()) =>
+            {
+                Some(self.guard(action, rest))
+            }
             ("POST", ["firewall", "filter", action, rest @ ..]) => self.rule(action, rest, body),
             ("POST", ["firewall", "alias", action, rest @ ..]) => self.alias(action, rest, body),
             ("POST", ["firewall", "alias_util", action, name]) => {
@@ -253,6 +263,37 @@ impl Firewall {
                 Some(json!({ "result": "ok", "dropped_states": 1 }))
             }
             _ => None,
+        }
+    }
+
+    fn guard(&mut self, action: &str, rest: &[&str]) -> Value {
+        const REVISION: &str = "1700000000.5";
+        match action {
+            "savepoint" => {
+                self.saved = Some((self.rules.clone(), false));
+                json!({ "status": "ok", "retention": "60", "revision": REVISION })
+            }
+            "apply" => {
+                self.saved.iter_mut().for_each(|(_, runs)| *runs = rest == [REVISION]);
+                self.rule("apply", &[], &Value::Null).unwrap_or_default()
+            }
+            _ => {
+                let ran = self.saved.as_mut().is_some_and(|(_, runs)| rest == [REVISION] && std::mem::take(runs));
+                json!({ "status": if ran { "OK" } else { "Error (1)" } })
+            }
+        }
+    }
+
+    /// Whether the timer of a savepoint runs.
+    pub fn is_guarded(&self) -> bool {
+        self.saved.as_ref().is_some_and(|(_, runs)| *runs)
+    }
+
+    /// Its minute is over.
+    pub fn roll_back(&mut self) {
+        if let Some((rules, true)) = self.saved.take() {
+            self.rules = rules;
+            let _ = self.rule("apply", &[], &Value::Null);
         }
     }
 

@@ -72,7 +72,7 @@ fn a_window_opens_and_is_confirmed_or_taken_back() {
     let own = Own::read(&live).expect("one");
     assert_eq!((own.settled(), own.is_whole(), own.next()), (Some(1), true, 2));
     let before = config.rows.clone();
-    config.run(&own.arm(&policy(80).numbered(2, &live), 2, second(1000)));
+    config.run(&own.arm(&policy(80).numbered(2, &live), 2, second(1000), false));
     assert_eq!(holding(&config), ["afo 2 r80"]);
     let live = config.listing();
     let armed = Own::read(&live).expect("two");
@@ -96,7 +96,7 @@ fn what_somebody_changed_inside_the_window_is_put_back_from_the_journal() {
     let live = config.listing();
     config.run(&Own::read(&live).expect("nothing").install(&policy(22).numbered(1, &live), 1));
     let live = config.listing();
-    config.run(&Own::read(&live).expect("one").arm(&policy(80).numbered(2, &live), 2, second(1000)));
+    config.run(&Own::read(&live).expect("one").arm(&policy(80).numbered(2, &live), 2, second(1000), false));
     config
         .rows
         .iter_mut()
@@ -142,7 +142,7 @@ fn a_change_that_was_cut_short_is_undone() {
     let live = config.listing();
     config.run(&Own::read(&live).expect("nothing").install(&policy(22).numbered(1, &live), 1));
     let before = config.listing();
-    let steps = Own::read(&before).expect("one").arm(&policy(80).numbered(2, &before), 2, second(1000));
+    let steps = Own::read(&before).expect("one").arm(&policy(80).numbered(2, &before), 2, second(1000), false);
     for cut in 0..steps.len() {
         let mut cut_short = config.clone();
         cut_short.run(&steps[..cut]);

@@ -1,6 +1,8 @@
 //! An OPNsense firewall over its API: generations of rules in its configuration, which pf takes with one `apply`.
 //!
-//! Nothing on the firewall closes a window: its savepoints are gone, and never worked. The watchdog of the journal takes a change back, and
+//! Nothing on the firewall is relied on to close a window. The watchdog of the journal takes a change back; where the firewall still has
+//! savepoints (before 26.7), a short window has one of them as a second guard, which is ended when the first has done its part. A savepoint
+//! that cannot be had, whatever the answer, is told and missed by nobody; a timer that may run and cannot be ended forbids confirming. And
 //! what held before is still there, switched off; where somebody took it away, the journal has it. What AFO cannot reach it cannot take back,
 //! so a change that would cut this host off from the API is refused like any other lockout.
 
@@ -9,8 +11,8 @@ use super::{Arming, Backend, Install, Wanted, occupied};
 use crate::backend::Refused;
 use crate::backend::nftables::{Ban, Block};
 use crate::backend::opnsense::{
-    self as documents, BLOCKED_FROM, BLOCKED_TO, Known, Listing, Own, Policy, Step, block_steps, decides, looked_up,
-    text, unblock_steps, with_policy,
+    self as documents, BLOCKED_FROM, BLOCKED_TO, Known, LONGEST, Listing, Own, Policy, Step, block_steps, decides,
+    looked_up, text, unblock_steps, with_policy,
 };
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
@@ -178,7 +180,7 @@ impl Backend for Opnsense {
         let until = clock::now().checked_add(SignedDuration::from_secs(seconds));
         let until = until.map_err(|_| Failure::undecided("the window ends beyond the calendar"))?;
         let documents = self.held(wanted.policy)?.numbered(new, &live);
-        let apply = text(&own.arm(&documents, new, until));
+        let apply = text(&own.arm(&documents, new, until, wanted.window <= LONGEST));
         let revert = format!(
             "# by the watchdog, unless it is confirmed: the rules of generation {new} go, those before it are switched on\n{}",
             text(&[Step::plain(documents::APPLY)])
@@ -200,6 +202,11 @@ impl Backend for Opnsense {
 
     fn confirm(&self, _: &[Rule]) -> Result<(), Failure> {
         let live = self.listing()?;
+        if let Some(revision) = own(&live)?.window().and_then(|window| window.savepoint) {
+            self.api()?.keep(&revision)?;
+        }
+        // Looked at again: its timer may have been faster.
+        let live = self.listing()?;
         let own = own(&live)?;
         if own.window().is_none_or(|window| window.until <= clock::now()) {
             return Err(Failure::new(Exit::PutBack, "the window is over"));
@@ -212,7 +219,11 @@ impl Backend for Opnsense {
         let own = own(&live)?;
         let before = before.map(|rules| self.held(rules)).transpose()?;
         let documents = before.zip(own.settled()).map(|(policy, generation)| policy.numbered(generation, &live));
-        self.api()?.go_on(&own.take_back(documents.as_deref()))
+        self.api()?.go_on(&own.take_back(documents.as_deref()))?;
+        if let Some(revision) = own.window().and_then(|window| window.savepoint) {
+            self.api()?.let_be(&revision);
+        }
+        Ok(())
     }
 
     fn remove(&self) -> Result<(), Failure> {
@@ -248,6 +259,10 @@ impl Backend for Opnsense {
 
     fn flush(&self) -> Result<(), Failure> {
         let live = self.listing()?;
+        let window = Own::read(&live).ok().and_then(|own| own.window());
+        if let Some(revision) = window.and_then(|window| window.savepoint) {
+            self.api()?.let_be(&revision);
+        }
         self.api()?.go_on(&documents::remove(&live))
     }
 }
