@@ -54,7 +54,7 @@ use site::Site;
 ///   4  it was changed and is put back
 ///   5  it was changed and is not put back, or that is not known
 #[derive(Debug, clap::Parser)]
-#[command(name = "afo-deploy", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+#[command(name = "afo-deploy", version, verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     common: Common,
@@ -146,7 +146,7 @@ impl Command for Args {
 
     fn run(self, shell: &Shell) -> Result<Exit, Failure> {
         if let Some(task) = &self.task {
-            return task.run(shell);
+            return self.of_deployment().map_or_else(|| task.run(shell), |flag| Err(beside_a_task(flag)));
         }
         // A mistake in the configuration is told before anything is read.
         config(shell)?;
@@ -156,6 +156,26 @@ impl Command for Args {
         // What was deployed stands, whether or not somebody still reads of it.
         exit.map(|exit| if exit == Exit::ClosedPipe { out.exit() } else { exit })
     }
+}
+
+impl Args {
+    /// The first flag that is about what is read, where there is one.
+    fn of_deployment(&self) -> Option<&'static str> {
+        let given = [
+            (self.confirm.is_some(), "--confirm"),
+            (self.autonomy.is_some(), "--autonomy"),
+            (self.dry_run, "--dry-run"),
+            (self.backend.is_some(), "--backend"),
+            (self.placement.is_some(), "--placement"),
+            (!self.allow_lockout.is_empty(), "--allow-lockout"),
+        ];
+        given.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    }
+}
+
+fn beside_a_task(flag: &str) -> Failure {
+    Failure::undecided(format!("{flag} is for proposals that are read, and stands beside no other task"))
+        .hint("leave it out; see --help")
 }
 
 impl Task {

@@ -6,6 +6,7 @@ use crate::cli::{Signal, Signals, Woken, for_terminal};
 use crate::record::{HeartbeatCheck, Id, Status};
 use crate::sys::clock;
 use crate::sys::probe::{self, Arrivals};
+use rustix::termios::{QueueSelector, tcflush};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -54,6 +55,13 @@ impl Terminal {
         }
     }
 
+    /// Forgets what was typed before there was a question, which is no answer to it.
+    fn begin(&self) {
+        if let Some(file) = &self.file {
+            let _ = tcflush(file, QueueSelector::IFlush);
+        }
+    }
+
     /// What the person typed, in lower case; nothing when the terminal has gone away.
     fn answer(&mut self) -> Option<String> {
         let mut bytes = [0; 256];
@@ -72,6 +80,7 @@ pub fn wait(site: &Site, id: &Id, seconds: u64, terminal: &mut Terminal, signals
     let deadline = clock::since_boot() + Duration::from_secs(seconds);
     let checks = (!terminal.is_there()).then(|| start_heartbeat(&site.config.deploy.heartbeat, seconds)).flatten();
     let mut shown = None;
+    terminal.begin();
     loop {
         let left = deadline.saturating_sub(clock::since_boot());
         if left.is_zero() {

@@ -505,6 +505,21 @@ fn what_somebody_flushed_is_put_back_and_a_flushed_window_is_never_confirmed() {
 }
 
 #[test]
+fn common_flags_stand_before_a_task_and_those_of_proposals_do_not() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let config = site.dir.path().join("afo.toml");
+        std::fs::write(&config, "").expect("written");
+        let out = site.deploy(&["--config", config.to_str().expect("UTF-8"), "status"], "");
+        assert!(out.status.success(), "{}", words(&out));
+        let out = site.deploy(&["--confirm=30", "status"], "");
+        assert_eq!(out.status.code(), Some(2));
+        let said = "afo-deploy: error: --confirm is for proposals that are read, and stands beside no other task\nafo-deploy: hint: leave it out; see --help";
+        assert!(words(&out).contains(said), "{}", words(&out));
+    });
+}
+
+#[test]
 fn without_permission_or_a_state_nothing_is_changed() {
     in_namespace(|host| {
         let site = Site::new(host);

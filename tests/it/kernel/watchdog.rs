@@ -106,6 +106,40 @@ fn a_watchdog_has_a_session_of_its_own_and_no_signal_of_the_terminal_reaches_it(
 }
 
 #[test]
+fn an_answer_at_the_terminal_counts_from_its_question_on() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let input = site.dir.path().join("input");
+        std::fs::write(&input, proposal("p1", DROP_7777)).expect("written");
+        let program = site.afo("afo-deploy", &[]).get_program().to_str().expect("UTF-8").to_owned();
+        let at_terminal = |seconds: u32| {
+            let state = site.state().display().to_string();
+            // What is typed first stands in the queue of the terminal before the command begins.
+            let line = format!("sleep 1; {program} --confirm={seconds} --state {state} <{}", input.display());
+            let mut terminal = Command::new("script");
+            let terminal = terminal.args(["-qfec", &line, "/dev/null"]).stdin(Stdio::piped()).stderr(Stdio::null());
+            let mut terminal = terminal.stdout(Stdio::piped()).spawn().expect("script (bsdutils)");
+            terminal.stdin.as_ref().expect("piped").write_all(b"y\n").expect("typed");
+            let (mut shown, mut next) = (String::new(), [0]);
+            while !shown.contains("keep deployment") {
+                terminal.stdout.as_mut().expect("piped").read_exact(&mut next).expect("a question");
+                shown.push(char::from(next[0]));
+            }
+            assert!(!site.reached());
+            terminal
+        };
+        let mut ahead = at_terminal(2);
+        assert_eq!(ahead.wait().expect("ended").code(), Some(4));
+        assert_eq!(site.statuses(), ["rolled_back"]);
+        assert!(site.reached());
+        let mut asked = at_terminal(60);
+        asked.stdin.as_ref().expect("piped").write_all(b"y\n").expect("typed");
+        assert_eq!(asked.wait().expect("ended").code(), Some(0));
+        assert_eq!(site.statuses(), ["rolled_back", "confirmed"]);
+    });
+}
+
+#[test]
 fn a_window_ends_in_time_when_the_machine_slept() {
     in_namespace(|host| {
         let site = Site::new(host);
