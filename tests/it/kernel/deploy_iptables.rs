@@ -208,6 +208,61 @@ fn a_connection_that_only_the_window_let_in_does_not_outlive_it() {
     });
 }
 
+/// What afo-boot.service runs, with the files of a state's directory.
+fn boots(site: &Site) {
+    let unit = std::fs::read_to_string(crate::tree::root().join("contrib/afo-boot.service")).expect("the unit");
+    let files = format!("{}/state.boot.", site.dir.path().display());
+    for line in unit.lines().filter_map(|line| line.strip_prefix("ExecStart=")) {
+        site.host.sh(&line.replace("/etc/afo/boot.", &files));
+    }
+}
+
+fn a_boot(host: &Host, kind: &str) {
+    let site = Site::new(host, kind);
+    let before = site.saved();
+    let file = site.dir.path().join("state.boot.iptables");
+    let mut lapsing = site.start(1, DROP);
+    assert_eq!((lapsing.wait().expect("ended").code(), file.exists()), (Some(4), false), "nothing is confirmed");
+    let nat = r#"{"id":"n1","action":"redirect","direction":"input","protocol":["tcp"],"destination_port":["7780"],"nat":{"port":"7778"}}"#;
+    site.confirm(site.start(super::WINDOW, &format!("{DROP},{ALLOW},{nat}")));
+    let ban = r#"{"id":"b","action":"drop","direction":"input","source_address":["198.51.100.9"],"ttl_seconds":600}"#;
+    assert!(site.deploy(&["--backend", "iptables"], &proposal(ban)).status.success());
+    let confirmed = super::nat_iptables::numbered(&site.saved());
+    let wipe = "for p in iptables ip6tables; do for t in filter nat mangle; do $p -t $t -F; $p -t $t -X; done; done; ipset destroy";
+    host.sh(wipe);
+    for (program, text) in [("iptables-restore", FOREIGN), ("ip6tables-restore", FOREIGN6)] {
+        assert!(feed(&mut Command::new(program), text.as_bytes()).status.success());
+    }
+    assert_eq!([site.reached(7777), site.reached(7778)], [true, false], "all of it is gone");
+    boots(&site);
+    assert_eq!([site.reached(7777), site.reached(7778), site.reached(7780)], [false, true, true], "{}", site.saved());
+    boots(&site);
+    assert_eq!(host.sh("iptables -S INPUT | grep -c AFO-INPUT").trim(), "1", "loaded twice or once");
+    site.recovers();
+    assert!(host.sh("ipset list afo-block4").contains("198.51.100.9 timeout "), "blocks come with the state");
+    assert_eq!(super::nat_iptables::numbered(&site.saved()), confirmed);
+    std::fs::write(&file, "").expect("spoilt");
+    site.recovers();
+    assert!(std::fs::read_to_string(&file).expect("written again").contains("--noflush"));
+    assert!(site.deploy(&["flush-afo"], "").status.success());
+    assert!(!file.exists(), "nothing is to come back");
+    assert!(
+        before.lines().all(|line| site.saved().contains(line)) && !site.saved().contains("AFO"),
+        "{}",
+        site.saved()
+    );
+}
+
+#[test]
+fn what_is_confirmed_comes_back_at_boot_through_iptables_nft() {
+    in_namespace(|host| a_boot(host, "nft"));
+}
+
+#[test]
+fn what_is_confirmed_comes_back_at_boot_through_iptables_legacy() {
+    in_namespace(|host| a_boot(host, "legacy"));
+}
+
 #[test]
 fn half_a_change_is_put_back() {
     in_namespace(|host| {

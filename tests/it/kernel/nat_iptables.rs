@@ -103,7 +103,7 @@ fn the_whole_way(host: &Host, kind: &str) {
 }
 
 /// The lines of dumps in any order, without the numbers of generations.
-fn numbered(saved: &str) -> Vec<String> {
+pub(super) fn numbered(saved: &str) -> Vec<String> {
     let number = |line: &str| -> Option<String> {
         let (before, rest) = line.split_once("AFO-g")?;
         Some(format!("{before}AFO-g{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())))

@@ -23,6 +23,9 @@ pub struct Window {
     pub to: Timestamp,
 }
 
+/// A chain that nothing leads to: what is there was loaded at boot, without the state.
+const BOOTED: &str = "AFO-BOOTED";
+
 /// What of AFO's policy is in a family's tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -79,7 +82,10 @@ impl Live {
                 && Table::ALL.iter().all(|table| table.hooks().iter().all(|hook| self.of(*table).leads(*hook, number)))
         };
         let settled = self.settled.map_or(self.pending.is_some(), complete);
-        joined && settled && self.nat.settled.is_none_or(|led| Some(led.number) == self.settled)
+        joined
+            && settled
+            && !self.filter.has(BOOTED)
+            && self.nat.settled.is_none_or(|led| Some(led.number) == self.settled)
     }
 
     /// The highest generation that is there in any form.
@@ -227,6 +233,13 @@ impl Policy {
         restore.text() + &sweep(program, live, Some(self.generation))
     }
 
+    /// The text that brings the policy back at boot, on a host that has nothing of AFO; a mark says that the blocks are still to come
+    /// ([`Live::is_whole`]).
+    pub fn boot(&self, program: Iptables) -> String {
+        let filter = format!("*{}\n", Table::Filter.name());
+        self.install(program, &Live::default()).replacen(&filter, &format!("{filter}:{BOOTED} - [0:0]\n"), 1)
+    }
+
     /// Begins a table with heads and the generation's chains and lines; `more` are hooks at which it has an empty chain.
     fn chains(&self, program: Iptables, table: Table, hooks: &[Hook], more: &[Hook], restore: &mut Restore) {
         let laid = self.for_program(program);
@@ -324,7 +337,8 @@ fn sweep(program: Iptables, live: &Live, kept: Option<u64>) -> String {
     let mut restore = Restore::afterwards(program);
     for table in Table::ALL {
         restore.table(table.name());
-        restore.delete(&live.of(table).stale(kept));
+        let booted = live.of(table).has(BOOTED).then_some(BOOTED);
+        restore.delete(&live.of(table).stale(kept).into_iter().chain(booted).collect::<Vec<_>>());
     }
     restore.text()
 }
@@ -424,6 +438,15 @@ mod tests {
             assert!(installed.contains(gone), "{gone}: {installed}");
         }
         assert_eq!(live.remove(v4).matches("-X ").count(), 8);
+    }
+
+    #[test]
+    fn what_was_loaded_at_boot_is_not_whole_until_its_blocks_are_there() {
+        let policy = Policy::of(&rules("22"), 4).expect("a policy");
+        let live = after(&policy.boot(Iptables::V6));
+        assert_eq!((live.settled, live.is_whole()), (Some(4), false));
+        let next = Policy::of(&rules("22"), 5).expect("a policy").install(Iptables::V6, &live);
+        assert!(next.contains("-X AFO-BOOTED\n") && next.contains("-X AFO-g4-INPUT\n"), "{next}");
     }
 
     #[test]

@@ -306,8 +306,9 @@ impl Backend for Iptables {
         if look_at_all()?.iter().any(|(_, live)| used(live)) { Ok(()) } else { self.flush() }
     }
 
-    fn boot(&self, _: &[Rule], _: u64) -> Result<Option<String>, Failure> {
-        Ok(None)
+    fn boot(&self, rules: &[Rule], generation: u64) -> Result<Vec<(&'static str, String)>, Failure> {
+        let policy = policy(rules, generation, &look_at_all()?)?;
+        Ok(present().into_iter().map(|program| (program.name(), policy.boot(program))).collect())
     }
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {

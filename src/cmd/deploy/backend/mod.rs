@@ -213,11 +213,12 @@ pub trait Backend: Debug + Sync {
     /// When the filter refuses.
     fn remove(&self) -> Result<(), Failure>;
 
-    /// A text that brings a policy back at boot before the network is there, without the journal; none where a backend has another way.
+    /// Texts that bring a policy back at boot before the network is there, without the journal, each with the name of the program that loads
+    /// it; none where a backend has another way.
     ///
     /// # Errors
     /// When a rule cannot be had here.
-    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Option<String>, Failure>;
+    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Vec<(&'static str, String)>, Failure>;
 
     /// The text that gives bans their time, there already or not.
     ///

@@ -288,8 +288,8 @@ impl Backend for Nftables {
         if used || !live.table { Ok(()) } else { self.load(&remove().to_string()) }
     }
 
-    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Option<String>, Failure> {
-        Ok(Some(boot(&lowered(policy, &[])?, generation).to_string()))
+    fn boot(&self, policy: &[Rule], generation: u64) -> Result<Vec<(&'static str, String)>, Failure> {
+        Ok(vec![("nft", boot(&lowered(policy, &[])?, generation).to_string())])
     }
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {

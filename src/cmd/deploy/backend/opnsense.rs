@@ -232,8 +232,8 @@ impl Backend for Opnsense {
         if own.settled().is_some() || own.window().is_some() { Ok(()) } else { self.flush() }
     }
 
-    fn boot(&self, _: &[Rule], _: u64) -> Result<Option<String>, Failure> {
-        Ok(None)
+    fn boot(&self, _: &[Rule], _: u64) -> Result<Vec<(&'static str, String)>, Failure> {
+        Ok(Vec::new())
     }
 
     fn block(&self, blocks: &[Block], _: &[AddressSpec]) -> Result<String, Failure> {
