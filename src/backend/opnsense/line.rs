@@ -27,7 +27,8 @@ pub enum Place {
 }
 
 impl Place {
-    fn comes_in(self) -> bool {
+    /// Whether a packet is asked about when it comes in.
+    pub fn comes_in(self) -> bool {
         matches!(self, Self::Input | Self::Through)
     }
 }

@@ -183,6 +183,8 @@ pub struct Listing {
     /// In the order in which pf has them.
     pub entries: Vec<Entry>,
     pub aliases: Aliases,
+    /// Translations, where they are told.
+    pub nat: Vec<Entry>,
 }
 
 impl Listing {
@@ -197,7 +199,19 @@ impl Listing {
         if let Some(twice) = entries.iter().filter_map(Entry::uuid).find(|uuid| !seen.insert(*uuid)) {
             return Err(ReplyError::Twice(twice.to_owned()));
         }
-        Ok(Self { entries, aliases: aliases.map(Aliases::read).transpose()?.unwrap_or_default() })
+        let aliases = aliases.map(Aliases::read).transpose()?.unwrap_or_default();
+        Ok(Self { entries, aliases, nat: Vec::new() })
+    }
+
+    /// The same with translations, as the replies of their `search_rule` tell them.
+    ///
+    /// # Errors
+    /// When a reply is none.
+    pub fn with_nat(mut self, replies: &[String]) -> Result<Self, ReplyError> {
+        for reply in replies {
+            self.nat.extend(rows(reply, "translations")?.iter().map(Entry::read));
+        }
+        Ok(self)
     }
 
     /// The rules of others alone.
@@ -215,6 +229,7 @@ impl Listing {
     pub fn others(&self) -> String {
         let mut hash = Sha256::new();
         self.entries.iter().filter(|entry| !entry.is_own()).for_each(|entry| entry.digest(&mut hash));
+        self.nat.iter().for_each(|entry| entry.digest(&mut hash));
         self.aliases.digest(&mut hash);
         hex(&hash.finalize())
     }
@@ -223,6 +238,7 @@ impl Listing {
     pub fn whole(&self) -> String {
         let mut hash = Sha256::new();
         self.entries.iter().for_each(|entry| entry.digest(&mut hash));
+        self.nat.iter().for_each(|entry| entry.digest(&mut hash));
         self.aliases.digest(&mut hash);
         hex(&hash.finalize())
     }

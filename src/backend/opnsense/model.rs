@@ -8,6 +8,7 @@ use super::contract::Known;
 use super::document::Document;
 use super::line::{Names, Place, line_of, steady};
 use super::listing::{Entry, Listing, is_on};
+use super::nat::Translations;
 use super::policy::Policy;
 use crate::backend::Refused;
 use crate::packet::{Bits, Narrow};
@@ -32,15 +33,23 @@ const MINE: &str = "afo: ";
 pub fn read(listing: &Listing) -> Ruleset {
     let names = Names { aliases: listing.aliases.clone(), interfaces: interfaces(listing) };
     let live: Vec<&Entry> = listing.entries.iter().filter(|entry| entry.is_on("enabled")).collect();
-    laid(&live, &names)
+    laid(&live, &names, &listing.nat)
 }
 
-fn laid(live: &[&Entry], names: &Names) -> Ruleset {
+fn laid(live: &[&Entry], names: &Names, nat: &[Entry]) -> Ruleset {
     let (quick, late): (Vec<&Entry>, Vec<&Entry>) = live.iter().partition(|entry| is_quick(entry));
     let order: Vec<&Entry> = quick.into_iter().chain(late.into_iter().rev()).collect();
     let chain = |(name, hook, priority, place): (&str, Hook, i64, Place)| {
         let base = Base { kind: ChainKind::Filter, hook, priority, drops: false, devices: Vec::new() };
-        let mut lines: Vec<Line> = order.iter().filter_map(|entry| line(entry, names, place)).collect();
+        let translations = Translations::of(nat, names, place);
+        let of = |entry: &&Entry| {
+            let line = line(entry, names, place)?;
+            Some(match place.comes_in() {
+                true => translations.coming(entry, line),
+                false => vec![translations.leaving(entry, line)],
+            })
+        };
+        let mut lines: Vec<Line> = order.iter().filter_map(of).flatten().collect();
         // Where nothing is denied the exception says nothing.
         if lines.iter().any(|line| line.outcome != Outcome::Verdict(Verdict::Accept)) {
             lines.insert(0, known());
@@ -69,7 +78,7 @@ pub fn with_policy(listing: &Listing, rules: &[Rule], known: &Known) -> Result<R
     let mut entries: Vec<Entry> = listing.entries.iter().filter(|entry| entry.tag().is_none()).cloned().collect();
     entries.extend(made);
     entries.sort_by_key(|entry| entry.order);
-    Ok(read(&Listing { entries, aliases: listing.aliases.clone() }))
+    Ok(read(&Listing { entries, ..listing.clone() }))
 }
 
 /// The group that a document will stand in: one for a group of interfaces stands where others for it stand.

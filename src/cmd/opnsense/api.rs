@@ -5,7 +5,9 @@
 
 use super::credentials;
 use super::reply::{accepted, all_of, members};
-use crate::backend::opnsense::{APPLY, BLOCKED_FROM, BLOCKED_TO, Listing, Own, Step, filled, reads, steps, undo};
+use crate::backend::opnsense::{
+    APPLY, BLOCKED_FROM, BLOCKED_TO, Listing, NAT_READS, Own, Step, filled, reads, steps, undo,
+};
 use crate::cli::config::Config;
 use crate::cli::{Exit, Failure, Shell};
 use crate::sys::http::{HttpError, Patience, Server};
@@ -83,7 +85,7 @@ impl Api {
                 "it does not take the key: look at opnsense.credentials, and whether the key still exists"
             }
             HttpError::Refused { status: 403, .. } => {
-                "the user of the key needs the privileges `Firewall: Rules: Edit` and `Firewall: Alias: Edit`"
+                "the user of the key needs the privileges `Firewall: Rules: Edit`, `Firewall: Alias: Edit` and those of `Firewall: NAT`"
             }
             HttpError::Refused { status: 404, .. } => {
                 "this version of OPNsense has no such request; look at opnsense.url, or update it"
@@ -130,13 +132,29 @@ impl Api {
         })
     }
 
+    /// All of a list; none where this version tells no such list.
+    fn told(&self, path: &str) -> Result<Option<String>, Failure> {
+        let ask = |page: &str| match self.server.get(&format!("/api/{page}")) {
+            Err(HttpError::Refused { status: 404, .. }) => Err(None),
+            told => told.map_err(|error| Some(self.failed(page, &error).failure)),
+        };
+        match all_of(path, ask) {
+            Ok(reply) => Ok(Some(reply)),
+            Err(None) => Ok(None),
+            Err(Some(failure)) => Err(failure),
+        }
+    }
+
     /// What it holds.
     ///
     /// # Errors
     /// When it does not tell (exit 3).
     pub fn listing(&self) -> Result<Listing, Failure> {
         let [rules, aliases] = reads().map(|path| all_of(path, |page| self.get(page)));
+        let nat =
+            NAT_READS.into_iter().filter_map(|path| self.told(path).transpose()).collect::<Result<Vec<_>, _>>()?;
         Listing::read(&rules?, Some(&aliases?))
+            .and_then(|listing| listing.with_nat(&nat))
             .map_err(|e| Failure::refused(format!("OPNsense at {}: {}", self.name, self.server.hidden(&e.to_string()))))
     }
 

@@ -93,3 +93,20 @@ fn its_rules_are_imported() {
         assert!(!ended.text().contains("r22"), "{}", ended.text());
     });
 }
+
+#[test]
+fn nothing_is_judged_past_a_port_forward() {
+    in_namespace(|_| {
+        let server = Server::start();
+        let place = Place::of(&server);
+        server.lock().forwards = vec![
+            json!({"uuid": "n1", "disabled": "0", "nordr": "0", "interface": "wan", "ipprotocol": "inet", "protocol": "tcp",
+            "source.network": "any", "destination.network": "198.51.100.1", "destination.port": "80", "target": "192.168.1.10", "local-port": "80"}),
+        ];
+        let refused = place.deploy(&["--confirm=2"], &opens(80));
+        assert!(refused.code == Some(1) && refused.err.contains("rule r80: unknown: "), "{}", refused.err);
+        // Port 22 is neither forwarded nor where a forward leads.
+        let dry = place.deploy(&["-n"], &opens(22));
+        assert_eq!(dry.code, Some(0), "{}", dry.err);
+    });
+}

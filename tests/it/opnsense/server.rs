@@ -50,6 +50,8 @@ pub struct Firewall {
     /// What pf has: the enabled rules at the last `apply`, by their descriptions.
     pub loaded: Vec<String>,
     pub aliases: Vec<Map<String, Value>>,
+    /// Port forwards; a version without their list has none.
+    pub forwards: Vec<Value>,
     pub tables: BTreeMap<String, BTreeSet<String>>,
     pub seen: Vec<String>,
     /// Whose connections were ended.
@@ -240,6 +242,9 @@ impl Firewall {
             ("GET", ["firewall", "filter", "search_rule"]) => Some(self.listed()),
             ("GET", ["firewall", "alias", "search_item"]) => {
                 Some(json!({ "rows": self.aliases, "total": self.aliases.len() }))
+            }
+            ("GET", ["firewall", "d_nat", "search_rule"]) if !self.forwards.is_empty() => {
+                Some(json!({ "rows": self.forwards, "total": self.forwards.len() }))
             }
             ("POST", ["firewall", "alias_util", "list", name]) => {
                 let rows: Vec<Value> = self.tables.get(*name)?.iter().map(|ip| json!({ "ip": ip })).collect();
