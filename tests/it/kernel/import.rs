@@ -3,9 +3,10 @@
 use super::{Host, in_namespace};
 use crate::import::{judged_alike, others};
 use afo::backend::nftables::{Policy, import, read, whole};
+use afo::rule::Rule;
 
 /// Each for a way in which an import could say too much; whether all of it can be said.
-const RULESETS: [(&str, bool, &str); 9] = [
+const RULESETS: [(&str, bool, &str); 11] = [
     ("lists", true, "table inet f { chain i { type filter hook input priority 0; iif lo accept
        ip saddr { 10.0.0.1, 192.0.2.0/24 } tcp dport { 22, 80-443 } drop
        ip6 saddr != 2001:db8::/32 udp dport 53 drop; iifname { \"eth0\", \"guest*\" } tcp dport 23 reject
@@ -26,6 +27,13 @@ const RULESETS: [(&str, bool, &str); 9] = [
     ("marks", false, "table inet f { chain i { type filter hook forward priority 0; meta mark 7 tcp dport 22 drop; udp dport 53 meta mark set 7; meta mark 7 drop; meta mark 1 accept; }; }"),
     ("default in the middle", false, "table ip f { chain i { type filter hook forward priority 0; icmp type 3 accept; tcp dport 22 accept; drop; tcp dport 80 accept; }; }
        table ip6 f { chain i { type filter hook forward priority 0; tcp dport 22 limit rate over 5/minute burst 3 packets drop; tcp dport 22 accept; }; }"),
+    ("translations", true, "table ip n { chain d { udp dport 53 dnat to 10.0.0.5:5353; }
+       chain p { type nat hook prerouting priority dstnat; iifname \"eth0\" tcp dport { 80, 443 } dnat to 10.0.0.5; jump d; tcp dport 8080 redirect to :80; }
+       chain o { type nat hook output priority -100; ip daddr 203.0.113.9 tcp dport 22 dnat to 10.0.0.1; }
+       chain s { type nat hook postrouting priority srcnat; ip saddr 10.0.0.0/8 oifname \"eth0\" masquerade; ip saddr 192.0.2.0/24 oifname \"eth0\" snat to 198.51.100.7; }; }
+       table inet f { chain i { type filter hook input priority 0; iif lo accept; tcp dport 443 drop; udp dport 53 reject; }; }"),
+    ("hours", true, "table inet f { chain i { type filter hook input priority 0; iif lo accept; meta hour \"08:00\"-\"16:59:59\" tcp dport 22 drop
+       meta day Monday udp dport 53 drop; tcp dport { 22, 80 } drop; }; }"),
 ];
 
 fn compare(host: &Host, name: &str, complete: bool, text: &str) -> usize {
@@ -34,7 +42,9 @@ fn compare(host: &Host, name: &str, complete: bool, text: &str) -> usize {
     let imported = import(&serde_json::from_str(&listing).expect("JSON")).expect("a listing");
     let words: Vec<_> = imported.not_said.iter().map(|n| format!("{}: {}: {}", n.place, n.text, n.why)).collect();
     assert_eq!(words.is_empty(), complete, "{name}: {words:#?}");
-    let policy = Policy::of(&imported.rules).expect("each was lowered before");
+    let in_utc = |rule: &Rule| Rule { schedule: rule.schedule.as_ref().map(|hours| hours.in_utc(0)), ..rule.clone() };
+    let rules: Vec<Rule> = imported.rules.iter().map(in_utc).collect();
+    let policy = Policy::of(&rules).expect("each was lowered before");
     host.nft(&whole(&policy, &policy.blocks()).to_string());
     let both = read(&host.sh("nft -j list ruleset")).expect("a listing");
     let mut own = both.clone();

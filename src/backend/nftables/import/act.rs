@@ -1,9 +1,12 @@
 //! What an imported rule does besides matching: log, rate, the answer of a rejection. Read from its statements one by one, in
 //! their order, because a limit before a match counts other packets than one behind it.
 
+use super::clock::{asked, is_clock};
+use crate::packet::{AddressSpec, PortRange};
 use crate::rule::ruleset::{Outcome, Verdict};
-use crate::rule::{Action, FamilyMatch, Log, Over, Per, RateLimit, RejectWith, Rule, Schedule, Scope};
+use crate::rule::{Action, FamilyMatch, Log, Nat, Over, Per, RateLimit, RejectWith, Rule, Schedule, Scope};
 use serde_json::Value;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 /// nftables' own burst where a rule gives none (nft(8), LIMIT STATEMENT).
@@ -16,6 +19,9 @@ pub(super) struct Act {
     /// The rate, and whether what is over it matches rather than what is within.
     pub(super) rate: Option<(RateLimit, bool)>,
     reject: Option<(FamilyMatch, RejectWith)>,
+    /// What it translates, and to what.
+    nat: Option<(Action, Nat)>,
+    /// When it matches.
     schedule: Option<Schedule>,
 }
 
@@ -44,6 +50,7 @@ pub(super) fn act(body: &Value) -> Result<Act, String> {
             "limit" => Step::Limit,
             "log" => Step::Log,
             "accept" | "drop" | "reject" | "jump" | "goto" | "return" | "vmap" => Step::Verdict,
+            "dnat" | "snat" | "masquerade" | "redirect" => Step::Verdict,
             other => return Err(format!("`{other}` is nothing that AFO's rules do")),
         };
         if step < before || step == before && step != Step::Match {
@@ -67,7 +74,7 @@ pub(super) fn action(outcome: &Outcome) -> Result<Action, String> {
         Outcome::Verdict(Verdict::Reject) => Ok(Action::Reject),
         Outcome::Verdict(Verdict::Return) => Err("`return` is no verdict of AFO's rules".to_owned()),
         Outcome::Verdict(Verdict::Jump(_) | Verdict::Goto(_)) => Err("its jump cannot be followed".to_owned()),
-        Outcome::Verdict(Verdict::Translate(_)) => Err("it translates addresses".to_owned()),
+        Outcome::Verdict(Verdict::Translate(_)) => Err("it translates in a way that AFO's rules do not".to_owned()),
         Outcome::ByKey(_) => Err("its map has statements beside it".to_owned()),
         Outcome::Unread(text) => Err(format!("`{text}` is not understood")),
     }
@@ -84,8 +91,18 @@ impl Act {
         usize::from(self.rate.is_some()) + usize::from(self.schedule.is_some())
     }
 
+    /// What it translates and to what, where it does.
+    pub(super) fn nat(&self) -> Option<&(Action, Nat)> {
+        self.nat.as_ref()
+    }
+
     fn take(&mut self, kind: &str, body: &Value) -> Result<(), String> {
         match kind {
+            "match" if is_clock(body) => self.schedule = Some(asked(body, self.schedule.take())?),
+            "dnat" => self.nat = Some((Action::Dnat, nat(body)?)),
+            "snat" => self.nat = Some((Action::Snat, nat(body)?)),
+            "masquerade" => self.nat = Some((Action::Masquerade, nat(body)?)),
+            "redirect" => self.nat = Some((Action::Redirect, nat(body)?)),
             "log" => self.log = Some(log(body)?),
             "limit" => self.rate = Some(rate(body).ok_or("its limit is none that AFO's rules have")?),
             "hours" if self.schedule.is_some() => return Err("it asks for hours twice".to_owned()),
@@ -115,6 +132,9 @@ impl Act {
         if rule.action == Action::Log && self.log.is_none() {
             return Err("it only counts".to_owned());
         }
+        if let Some((_, nat)) = &self.nat {
+            rule.nat = (*nat != Nat::default()).then(|| nat.clone());
+        }
         rule.rate_limit = self.rate.map(|(rate, _)| rate);
         rule.log.clone_from(&self.log);
         rule.schedule.clone_from(&self.schedule);
@@ -137,6 +157,40 @@ fn log(body: &Value) -> Result<Log, String> {
     let prefix = word("prefix").map(str::parse).transpose().map_err(|e| format!("its log: {e}"))?;
     let level = word("level").map(str::parse).transpose().map_err(|e| format!("its log: {e}"))?;
     Ok(Log { prefix, level })
+}
+
+/// Where a statement leads: one address or a range, one port or a range (nft(8), NAT STATEMENTS).
+fn nat(body: &Value) -> Result<Nat, String> {
+    let Some(fields) = body.as_object() else { return Ok(Nat::default()) };
+    if let Some(other) = fields.keys().find(|key| !["addr", "port", "family"].contains(&key.as_str())) {
+        return Err(format!("the `{other}` of its translation is nothing that AFO's rules say"));
+    }
+    let unsaid = |what: &str| format!("the {what} that it translates to is no single one and no range of them");
+    let address = fields.get("addr").map(|value| address(value).ok_or_else(|| unsaid("address"))).transpose()?;
+    let port = fields.get("port").map(|value| port(value).ok_or_else(|| unsaid("port"))).transpose()?;
+    Ok(Nat { address, port })
+}
+
+/// Both ends of a value.
+fn ends(value: &Value) -> Option<(&Value, &Value)> {
+    match value.get("range").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([first, last]) => Some((first, last)),
+        Some(_) => None,
+        None => Some((value, value)),
+    }
+}
+
+fn address(value: &Value) -> Option<AddressSpec> {
+    let (first, last) = ends(value)?;
+    let ip = |value: &Value| value.as_str()?.parse::<IpAddr>().ok();
+    let (first, last) = (ip(first)?, ip(last)?);
+    if first == last { first.to_string().parse().ok() } else { AddressSpec::range(first, last).ok() }
+}
+
+fn port(value: &Value) -> Option<PortRange> {
+    let (first, last) = ends(value)?;
+    let number = |value: &Value| u16::try_from(value.as_u64()?).ok();
+    PortRange::new(number(first)?, number(last)?).ok()
 }
 
 fn rate(body: &Value) -> Option<(RateLimit, bool)> {

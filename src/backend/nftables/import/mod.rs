@@ -7,6 +7,7 @@
 mod act;
 mod back;
 mod cell;
+mod clock;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,10 @@ use self::rule::{Refusal, decided, rule_of};
 use crate::backend::meaning::is_default;
 use crate::backend::nftables::read::{ReadError, read_value, rule_objects};
 use crate::backend::nftables::write::TABLE;
-use crate::packet::{Cell, Wide};
+use crate::packet::{Cell, Ranges, Wide};
 use crate::record::{Timestamp, content_id};
 use crate::rule::ruleset::{
-    Alteration, At, Base, Chain, ChainKind, Hook, Line, Outcome, Ruleset, TableFamily, Verdict,
+    Alteration, At, Base, Chain, ChainKind, Hook, Line, Outcome, Ruleset, TableFamily, Verdict, name_number,
 };
 use crate::rule::{Action, Direction, Rule};
 use serde_json::Value;
@@ -67,6 +68,9 @@ fn walked(ruleset: &Ruleset, rules: Vec<(TableFamily, &str, &str, &Value)>) -> I
     let mut walk = Walk::new(ruleset, rules);
     for direction in [Direction::Input, Direction::Forward, Direction::Output] {
         walk.direction(direction);
+    }
+    for hook in [Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting] {
+        walk.translations(hook);
     }
     walk.ended()
 }
@@ -127,6 +131,24 @@ struct Stand<'a> {
     last: bool,
 }
 
+impl Stand<'_> {
+    /// The direction in which a packet of loopback is known by its interface: behind routing by the one by which it leaves.
+    fn side(&self) -> Direction {
+        if self.base.hook == Hook::Postrouting { Direction::Output } else { self.direction }
+    }
+}
+
+/// A part of a line that translates, and by itself what it translates on loopback: AFO's chains leave that alone unless a rule names it.
+fn with_loopback(part: Part, stand: Stand) -> Vec<Part> {
+    let lo = Ranges::single(name_number("lo"));
+    let field = if stand.side() == Direction::Output { Wide::OutInterface } else { Wide::InInterface };
+    let mut local = part.cell.clone();
+    local.keep_wide(field, &lo);
+    let both = part.action.translates() && !local.is_empty() && local != part.cell;
+    let more = both.then_some(Part { cell: local, action: part.action });
+    std::iter::once(part).chain(more).collect()
+}
+
 /// What a line comes to, packets by packets.
 struct Part {
     cell: Cell,
@@ -161,12 +183,31 @@ impl<'a> Walk<'a> {
         };
         let mut chains = self.ruleset.at_hook(hook);
         chains.retain(|(table, _)| !self.is_own(*table));
-        for (n, (table, chain)) in chains.iter().copied().enumerate() {
+        let filters = |t: usize, c: usize| self.chain(t, c).base.as_ref().is_some_and(|b| b.kind != ChainKind::Nat);
+        let all: Vec<_> = chains.iter().copied().enumerate().filter(|(_, (t, c))| filters(*t, *c)).collect();
+        for (n, (table, chain)) in all {
             let family = self.ruleset.tables[table].family.packets();
             let sees = |t: usize| !self.ruleset.tables[t].family.packets().is_disjoint(family);
             let last = !chains[n + 1..].iter().any(|(t, c)| sees(*t) && may_deny(self.chain(*t, *c)));
             if let Some(base) = &self.chain(table, chain).base {
                 self.base(table, chain, Stand { direction, base, last });
+            }
+        }
+    }
+
+    /// Reads the chains of a hook that translate. The first rule that translates a connection is the last word about it, also behind other
+    /// chains.
+    fn translations(&mut self, hook: Hook) {
+        self.here = Here::default();
+        let direction = match hook {
+            Hook::Output => Direction::Output,
+            Hook::Postrouting => Direction::Forward,
+            _ => Direction::Input,
+        };
+        for (table, chain) in self.ruleset.at_hook(hook) {
+            let base = self.chain(table, chain).base.as_ref().filter(|base| base.kind == ChainKind::Nat);
+            if let Some(base) = base.filter(|_| !self.is_own(table)) {
+                self.base(table, chain, Stand { direction, base, last: true });
             }
         }
     }
@@ -216,6 +257,10 @@ impl<'a> Walk<'a> {
         let act = act(self.statements(at)?)?;
         let cells = narrowed(entering, &line.conditions, act.chances())?;
         let jumps = |to: &str| (to.to_owned(), cells.clone());
+        if let (Outcome::Verdict(Verdict::Translate(_)), Some((action, _))) = (&line.outcome, act.nat()) {
+            let parts = cells.into_iter().map(|cell| Part { cell, action: *action }).collect();
+            return self.say(parts, line, &act, stand).map(|()| None);
+        }
         match &line.outcome {
             Outcome::Verdict(Verdict::Return | Verdict::Goto(_)) if act.is_plain() => {
                 return self.back(at, line, (entering, cells), stand, depth).map(Some);
@@ -234,6 +279,10 @@ impl<'a> Walk<'a> {
     fn stands(&self, stand: Stand<'a>) -> Result<(), String> {
         let base = stand.base;
         match () {
+            () if base.kind == ChainKind::Nat && base.hook == Hook::Input => {
+                Err("its chain translates the sources of what is for this host, which AFO's rules do not".to_owned())
+            }
+            () if base.kind == ChainKind::Nat && self.followed <= MOST => Ok(()),
             () if base.kind != ChainKind::Filter => Err("its chain is not of type filter".to_owned()),
             () if !(-99..=99).contains(&base.priority) => Err(format!(
                 "its chain stands at priority {}; AFO's rules stand where filters do, from -99 to 99",
@@ -315,12 +364,19 @@ impl<'a> Walk<'a> {
         if parts.is_empty() {
             return Err("it matches no packet".to_owned());
         }
+        if stand.base.kind == ChainKind::Nat && act.nat().is_none() {
+            return Err("it stands in a chain that translates, where AFO's rules only translate".to_owned());
+        }
         if parts.len() > 1 && (act.rate.is_some() || act.log.is_some()) {
             return Err("its packets need several rules, which would log or count them each for itself".to_owned());
         }
+        let parts: Vec<Part> = parts.into_iter().flat_map(|part| with_loopback(part, stand)).collect();
         let mut rules = Vec::new();
         for part in &parts {
             let mut rule = rule_of(&part.cell, part.action, stand.direction)?;
+            if part.action == Action::Dnat && stand.base.hook == Hook::Prerouting {
+                rule.direction = Direction::Forward;
+            }
             act.put_into(&mut rule)?;
             rule.comment.clone_from(&line.comment);
             rules.push(self.named(rule, rules.len()));
@@ -345,12 +401,17 @@ impl<'a> Walk<'a> {
     }
 
     fn keep(&mut self, rule: Rule, taken: Vec<Cell>, skipped: Vec<Cell>) {
-        self.here.skipped.extend(skipped);
-        if rule.action != Action::Log && rule.rate_limit.is_none() && rule.schedule.is_none() {
+        if rule.schedule.is_none() {
+            self.here.skipped.extend(skipped);
+        }
+        if rule.action != Action::Log && rule.rate_limit.is_none() {
             if is_default(&rule) {
                 self.here.defaults.extend(taken.iter().cloned());
             }
-            self.here.certain.extend(taken);
+            // What decides at some times leaves its packets to others at the rest.
+            if rule.schedule.is_none() {
+                self.here.certain.extend(taken);
+            }
         }
         self.rules.push(rule);
     }
@@ -359,7 +420,8 @@ impl<'a> Walk<'a> {
     fn proven(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(Vec<Cell>, Vec<Cell>), String> {
         self.in_order(part, rule, stand)?;
         let many = || "its packets are too many pieces to be compared".to_owned();
-        let taken: Vec<Cell> = decided(rule)?.iter().flat_map(cut).collect();
+        let all = entering(stand.direction, TableFamily::Inet);
+        let taken: Vec<Cell> = decided(rule, &all)?.iter().flat_map(cut).collect();
         if !without(taken.clone(), std::slice::from_ref(&part.cell)).ok_or_else(many)?.is_empty() {
             return Err(Refusal::Inexact.to_string());
         }
@@ -367,9 +429,11 @@ impl<'a> Walk<'a> {
         let missed = without(missed, &nobody()).ok_or_else(many)?;
         let missed = without(missed, &self.here.certain).ok_or_else(many)?;
         let missed = without(missed, &self.here.skipped).ok_or_else(many)?;
-        let local = |cell: &Cell| is_loopback(cell, stand.direction);
+        let local = |cell: &Cell| is_loopback(cell, stand.side());
         match missed.iter().all(local) {
-            true if missed.is_empty() || rule.action == Action::Accept => Ok((taken, missed)),
+            true if missed.is_empty() || rule.action == Action::Accept || rule.action.translates() => {
+                Ok((taken, missed))
+            }
             true => Err(Refusal::Loopback.to_string()),
             false if rule.action.denies() => Err(Refusal::Necessary.to_string()),
             false => Err(Refusal::Inexact.to_string()),

@@ -1,6 +1,7 @@
 //! One product of packets as one rule, and what AFO's own lowering of that rule decides: the proof that both are the same.
 
-use super::cell::{entering, narrowed, without};
+use super::act::act;
+use super::cell::{narrowed, without};
 use crate::backend::nftables::lower::lower;
 use crate::backend::nftables::native::{Command, Script};
 use crate::backend::nftables::read::read_value;
@@ -8,12 +9,13 @@ use crate::backend::nftables::scheme::policy::Policy;
 use crate::packet::{
     AddressSpec, Bits, Cell, IcmpType, InterfacePattern, MacAddress, NO_MAC, Narrow, PortRange, Protocol, Ranges, Wide,
 };
-use crate::rule::ruleset::{Outcome, TableFamily, Verdict, name_range, number_name};
+use crate::rule::ruleset::{Outcome, Verdict, name_range, number_name};
 use crate::rule::{
-    Action, ConnectionState, Direction, FamilyMatch, Id, Mark, OneOf, RateLimit, Rule, Scope, TcpFlag, TcpFlags,
+    Action, ConnectionState, Direction, FamilyMatch, Id, Mark, Nat, OneOf, RateLimit, Rule, Scope, TcpFlag, TcpFlags,
     address_of,
 };
 use ipnet::IpNet;
+use serde_json::Value;
 
 /// Why a rule that could be written is not the line that it was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -187,14 +189,17 @@ fn flags(values: Bits) -> Option<Option<TcpFlags>> {
 ///
 /// # Errors
 /// When nftables cannot have the rule, or when it does not come back as it was.
-pub(super) fn decided(rule: &Rule) -> Result<Vec<Cell>, String> {
+pub(super) fn decided(rule: &Rule, entering: &Cell) -> Result<Vec<Cell>, String> {
     if Rule::from_line(&rule.to_line()).as_ref() != Ok(rule) {
         return Err("a value of it cannot be written in a record".to_owned());
     }
     let cause = |refused: Vec<crate::backend::nftables::Refused>| {
         refused.first().map_or_else(String::new, |first| first.cause.clone())
     };
-    let hook = lower(rule).map_err(cause)?.hook;
+    if let Some(schedule) = &rule.schedule {
+        lower(&Rule { schedule: Some(schedule.in_utc(0)), ..rule.clone() }).map_err(cause)?;
+    }
+    let hook = lower(&Rule { schedule: None, ..rule.clone() }).map_err(cause)?.hook;
     // Which packets it takes is the same at every hour, and whoever they are counted with.
     let rate_limit = rule.rate_limit.map(|limit| RateLimit { scope: Scope::Total, ..limit });
     let always = Rule { schedule: None, rate_limit, ..rule.clone() };
@@ -203,18 +208,35 @@ pub(super) fn decided(rule: &Rule) -> Result<Vec<Cell>, String> {
     script.push(Command::Table);
     script.append(policy.objects());
     policy.lines(hook, CHAIN, false).into_iter().for_each(|command| script.push(command));
-    read_back(&script, rule).ok_or_else(|| Refusal::Inexact.to_string())
+    read_back(&script, rule, entering).ok_or_else(|| Refusal::Inexact.to_string())
 }
 
-fn read_back(script: &Script, rule: &Rule) -> Option<Vec<Cell>> {
-    let ruleset = read_value(&script.json()?).ok()?;
+/// What the rules of a script translate, for a rule that does.
+fn translations(script: &Value) -> impl Iterator<Item = Option<(Action, Nat)>> {
+    let commands = script["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rules = commands.iter().filter_map(|command| command["add"].get("rule"));
+    rules.filter(|rule| translates(rule)).map(|rule| act(rule).ok().and_then(|act| act.nat().cloned()))
+}
+
+fn translates(rule: &Value) -> bool {
+    let words = ["dnat", "snat", "masquerade", "redirect"];
+    let steps = rule["expr"].as_array().map(Vec::as_slice).unwrap_or_default();
+    steps.iter().any(|step| words.iter().any(|word| step.get(word).is_some()))
+}
+
+fn read_back(script: &Script, rule: &Rule, entering: &Cell) -> Option<Vec<Cell>> {
+    let json = script.json()?;
+    if !translations(&json).all(|found| found.as_ref() == Some(&(rule.action, rule.nat.clone().unwrap_or_default()))) {
+        return None;
+    }
+    let ruleset = read_value(&json).ok()?;
     let (_, _, chain) = ruleset.chains().find(|(_, _, chain)| chain.name == CHAIN)?;
-    let all = [entering(rule.direction, TableFamily::Inet)];
+    let all = std::slice::from_ref(entering);
     let (mut spared, mut taken) = (Vec::new(), Vec::new());
     for line in &chain.lines {
         let back = line.outcome == Outcome::Verdict(Verdict::Return);
         let rates = if back { 0 } else { usize::from(rule.rate_limit.is_some()) };
-        let cells = narrowed(&all, &line.conditions, rates).ok()?;
+        let cells = narrowed(all, &line.conditions, rates).ok()?;
         if back { spared.extend(cells) } else { taken.extend(cells) }
     }
     without(taken, &spared)

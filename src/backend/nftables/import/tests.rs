@@ -179,3 +179,85 @@ proptest! {
         }
     }
 }
+
+/// What is said of one rule of a chain that translates, and why it is not.
+fn translated(hook: &str, statements: Value) -> Result<String, String> {
+    let mut head = chain("c", Some((hook, -100, "accept")));
+    head["chain"]["type"] = json!("nat");
+    let (mut said, not) = imported(vec![head, rule("c", statements)]);
+    match not.first() {
+        Some(why) => Err(why.rsplit(": ").next().expect("words").to_owned()),
+        // The rest of the same rule is what it does on loopback.
+        None if said[1..].iter().all(|rule| rule.contains("lo")) => Ok(said.remove(0)),
+        None => panic!("{said:?}"),
+    }
+}
+
+#[test]
+fn translations_are_said_where_they_lead_to_one_place() {
+    let to = |body: Value| json!([port(80), { "counter": null }, { "dnat": body }]);
+    let said = |hook: &str, statements: Value| translated(hook, statements).expect(hook);
+    let one = said("prerouting", to(json!({ "family": "ip", "addr": "10.0.0.5", "port": 8080 })));
+    assert!(one.starts_with("dnat forward ") && one.contains("10.0.0.5") && one.contains("8080"), "{one}");
+    let range = json!({ "family": "ip", "addr": { "range": ["10.0.0.5", "10.0.0.9"] } });
+    assert!(said("prerouting", to(range)).contains("10.0.0.5-10.0.0.9"));
+    assert!(said("output", to(json!({ "family": "ip", "addr": "10.0.0.5" }))).starts_with("dnat output "));
+    assert!(said("prerouting", json!([port(80), { "redirect": { "port": 3128 } }])).starts_with("redirect input "));
+    let out = json!({ "match": { "op": "==", "left": { "meta": { "key": "oifname" } }, "right": "wan0" } });
+    assert!(said("postrouting", json!([out, { "masquerade": null }])).starts_with("masquerade forward "));
+    let from = json!({ "match": { "op": "==", "left": { "payload": { "protocol": "ip", "field": "saddr" } },
+        "right": { "prefix": { "addr": "10.0.0.0", "len": 8 } } } });
+    let snat = said("postrouting", json!([from, out, { "snat": { "family": "ip", "addr": "192.0.2.1" } }]));
+    assert!(snat.starts_with("snat forward ") && snat.contains("192.0.2.1"), "{snat}");
+    for (hook, statements, why) in [
+        (
+            "postrouting",
+            json!([{ "masquerade": { "flags": "random" } }]),
+            "the `flags` of its translation is nothing that AFO's rules say",
+        ),
+        (
+            "prerouting",
+            json!([port(80), { "accept": null }]),
+            "it stands in a chain that translates, where AFO's rules only translate",
+        ),
+        (
+            "input",
+            json!([{ "snat": { "family": "ip", "addr": "192.0.2.1" } }]),
+            "its chain translates the sources of what is for this host, which AFO's rules do not",
+        ),
+        (
+            "prerouting",
+            to(
+                json!({ "family": "ip", "addr": { "map": { "key": { "payload": { "protocol": "tcp", "field": "dport" } }, "data": "@m" } } }),
+            ),
+            "the address that it translates to is no single one and no range of them",
+        ),
+    ] {
+        assert_eq!(translated(hook, statements).expect_err(why), why);
+    }
+}
+
+#[test]
+fn what_is_spared_before_a_translation_keeps_the_rest_from_being_said() {
+    let mut head = chain("c", Some(("prerouting", -100, "accept")));
+    head["chain"]["type"] = json!("nat");
+    let dnat = json!([port(80), { "dnat": { "family": "ip", "addr": "10.0.0.5" } }]);
+    let (said, not) = imported(vec![head, rule("c", json!([port(80), { "accept": null }])), rule("c", dnat)]);
+    assert!(
+        said.is_empty() && not[1].ends_with("a rule before it that cannot be said may decide its packets first"),
+        "{not:?}"
+    );
+}
+
+#[test]
+fn a_rule_with_hours_is_said_and_decides_for_no_other() {
+    let hours = json!({ "match": { "op": "==", "left": { "meta": { "key": "hour" } }, "right": { "range": ["08:00", "16:59:59"] } } });
+    let head = || chain("c", Some(("forward", 0, "accept")));
+    let (said, not) = imported(vec![
+        head(),
+        rule("c", json!([hours, port(80), { "drop": null }])),
+        rule("c", json!([port(80), { "accept": null }])),
+    ]);
+    assert_eq!(not, Vec::<String>::new());
+    assert!(said.len() == 2 && said[0].contains("08:00") && said[0].contains("17:00"), "{said:?}");
+}
