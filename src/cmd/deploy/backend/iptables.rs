@@ -125,15 +125,25 @@ fn parts(text: &str) -> Vec<(Option<Program>, bool, String)> {
 }
 
 fn load_part(program: Option<Program>, part: &str) -> Result<(), Failure> {
-    let loaded = match program {
-        Some(program) => programs::load(is_v6(program), part),
+    let Some(program) = program else {
         // ipset takes no comments.
-        None => programs::load_sets(part.split_once('\n').map_or("", |(_, lines)| lines)),
+        let lines = part.split_once('\n').map_or("", |(_, lines)| lines);
+        return programs::load_sets(lines).map_err(|error| match error {
+            RestoreError::NotRun(_) => no_ipset(),
+            RestoreError::Said(words) => raw::refused(&RestoreError::Said(with_element(words, lines))),
+            error => raw::refused(&error),
+        });
     };
-    loaded.map_err(|error| match (program, &error) {
-        (None, RestoreError::NotRun(_)) => no_ipset(),
-        _ => raw::refused(&error),
-    })
+    programs::load(is_v6(program), part).map_err(|error| raw::refused(&error))
+}
+
+/// ipset's words with the line that they are about: it counts lines, and people know elements.
+fn with_element(words: String, lines: &str) -> String {
+    let number = words.split_once("Error in line ").and_then(|(_, rest)| rest.split(':').next()?.parse::<usize>().ok());
+    match number.and_then(|number| lines.lines().nth(number.checked_sub(1)?)) {
+        Some(line) => format!("{words}: `{line}`"),
+        None => words,
+    }
 }
 
 fn no_ipset() -> Failure {
@@ -403,6 +413,17 @@ mod tests {
         assert_eq!(found, [(Some(Program::V4), false, 3), (Some(Program::V6), false, 3), (Some(Program::V4), true, 3)]);
         assert_eq!(parts("# for ipset restore\nadd x 192.0.2.1\n").first().map(|part| part.0), Some(None));
         assert!(parts("").is_empty());
+    }
+
+    #[test]
+    fn an_element_that_ipset_refuses_is_named() {
+        let lines = "create afo-block4 hash:net\nadd afo-block4 192.0.2.7 timeout 60\n";
+        let full = "ipset v7.17: Error in line 2: Hash is full, cannot add more elements";
+        let named = "ipset v7.17: Error in line 2: Hash is full, cannot add more elements: `add afo-block4 192.0.2.7 timeout 60`";
+        assert_eq!(with_element(full.to_owned(), lines), named);
+        for other in ["ipset v7.17: Error in line 9: x", "ipset v7.17: Error in line 0: x", "no line"] {
+            assert_eq!(with_element(other.to_owned(), lines), other);
+        }
     }
 
     #[test]
