@@ -18,7 +18,7 @@ use crate::sys::{clock, user};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -214,14 +214,17 @@ impl Site {
         }
         let path = self.lock_path();
         let refused = |e: std::io::Error| Failure::refused(format!("cannot lock {}: {e}", path.display()));
-        let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
+        let mut file = File::options().create(true).read(true).append(true).open(&path).map_err(refused)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(refused(error.into())),
         }
         // Only for the words of who waits: a file system that is full takes no name.
-        let _ = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+        let (own, mut last) = (std::process::id().to_string(), String::new());
+        if !file.read_to_string(&mut last).is_ok_and(|_| last == own) {
+            let _ = file.set_len(0).and_then(|()| file.write_all(own.as_bytes()));
+        }
         let hold = Hold { file: Some(file) };
         hold.inherited(true).map_err(refused)?;
         Ok(Some(hold))

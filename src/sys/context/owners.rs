@@ -1,7 +1,8 @@
 //! Which program holds a socket, through /proc, as far as the permission goes.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 /// The programs by the inode of their sockets. Only those that `wanted` takes by their name are looked into: looking into
@@ -12,13 +13,19 @@ pub(super) fn owners(wanted: impl Fn(&str) -> bool) -> BTreeMap<u64, String> {
     let mut found = BTreeMap::new();
     for pid in pids {
         let place = Path::new("/proc").join(pid.to_string());
-        let Ok(name) = fs::read_to_string(place.join("comm")) else { continue };
-        let name = name.trim_end();
-        if wanted(name) {
-            found.extend(sockets(&place.join("fd")).map(|inode| (inode, name.to_owned())));
+        let Some(name) = program(&place) else { continue };
+        if wanted(&name) {
+            found.extend(sockets(&place.join("fd")).map(|inode| (inode, name.clone())));
         }
     }
     found
+}
+
+/// The name of a process's program, of 15 bytes at most (proc_pid_comm(5)): one read gets all of it.
+fn program(place: &Path) -> Option<String> {
+    let mut bytes = [0; 64];
+    let length = File::open(place.join("comm")).and_then(|mut file| file.read(&mut bytes)).ok()?;
+    std::str::from_utf8(&bytes[..length]).ok().map(|name| name.trim_end().to_owned())
 }
 
 fn numbers(place: &Path) -> impl Iterator<Item = u32> {
