@@ -75,7 +75,8 @@ pub struct Args {
     /// `iptables` and `ip6tables` are the same: AFO's chains stand first in the filter tables of both, and a rule of both families goes into both.
     /// There a window ends by the kernel's clock (the `time` match, xt_time), blocks for a time are elements of ipsets, and connections that
     /// begin inside a window which is taken back go on where older rules let them. `opnsense` is the firewall of the configuration (`opnsense.url`),
-    /// over its API: the watchdog alone takes a window back, blocks are members of aliases that `afo-deploy expire` and `recover` take out, and
+    /// over its API: the watchdog takes a window back (a savepoint of the firewall too, where it has any and the
+    /// window is of 50 seconds at most), blocks are members of aliases that `afo-deploy expire` and `recover` take out, and
     /// connections that it knows pass before any rule. `auto` takes nftables where nft is installed. Any other NAME is
     /// a program `afo-backend-NAME` in PATH (see afo-backend(7)): there the window is kept by the watchdog alone, and a rule with a time is
     /// ended by `afo-deploy expire`.
