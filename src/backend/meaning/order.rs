@@ -23,9 +23,12 @@ pub(in crate::backend) fn is_default(rule: &Rule) -> bool {
     let anything = rule.protocol.is_any()
         && rule.source_port.is_any()
         && rule.destination_port.is_any()
+        && rule.icmp_type.is_any()
         && rule.connection_state.is_any()
-        && rule.source_mac.is_any();
-    let always = rule.mark.is_none() && rule.tcp_flags.is_none() && rule.rate_limit.is_none();
+        && rule.source_mac.is_any()
+        && rule.vlan.is_any();
+    let unconditional = rule.mark.is_none() && rule.tcp_flags.is_none();
+    let always = unconditional && rule.rate_limit.is_none() && rule.schedule.is_none();
     rule.action.denies() && everywhere && anyone && anything && always && rule.position == Position::Auto
 }
 
@@ -90,5 +93,28 @@ pub(in crate::backend) fn why_there(rule: &Rule) -> String {
         }
         Position::Auto => "after the rules that were there".to_owned(),
         position => format!("as asked: {position}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Rule {
+        serde_json::from_str(text).expect("a rule")
+    }
+
+    #[test]
+    fn what_denies_everything_at_all_times_is_last_and_what_does_so_for_hours_is_not() {
+        let all = rule(r#"{"id":"all","action":"drop","direction":"input"}"#);
+        let night = rule(
+            r#"{"id":"night","action":"drop","direction":"input","schedule":{"hours":{"from":"22:00","to":"06:00"},"zone":"UTC"}}"#,
+        );
+        let ssh =
+            rule(r#"{"id":"ssh","action":"accept","direction":"input","protocol":["tcp"],"destination_port":["22"]}"#);
+        assert!(is_default(&all) && !is_default(&night) && !is_default(&ssh));
+        let rules = [all, night, ssh];
+        let order: Vec<&str> = ordered(&rules).expect("an order").into_iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(order, ["night", "ssh", "all"]);
     }
 }
