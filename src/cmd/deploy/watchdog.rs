@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long a change may settle down before it is looked at: a reload is a flush and a load.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// When a firewall is asked again that did not answer.
+/// When a firewall is asked again that did not answer, or that tells nobody of changes.
 const LATER: Duration = Duration::from_secs(2);
 
 /// For how long the journal is tried before a window that is over, or that nobody goes on with, is ended without it.
@@ -125,9 +125,11 @@ fn is_open(row: &DeploymentRow) -> bool {
 /// Watches a window until the journal says that it is over, and sees to it that it is.
 fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit, Failure> {
     let (mut news, mut failing) = (true, None);
+    let (untold, mut looked) = (is_untold(site, &row), clock::since_boot());
     loop {
         let told = watch.wait(TICK) == Some(Signal::Finish);
-        news |= watch.heard();
+        let late = untold && clock::since_boot().saturating_sub(looked) >= LATER;
+        news |= watch.heard() || late;
         row = newest(site, row);
         if !is_open(&row) {
             return Ok(Exit::Clean);
@@ -135,6 +137,9 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
         let applied = row.status == Status::Applied;
         let over = applied && (told || is_over(site, &row).unwrap_or(false));
         let gone = applied && std::mem::take(&mut news) && has_gone(site, &row);
+        if late {
+            looked = clock::since_boot();
+        }
         let orphan = is_orphan(site, &row);
         if !over && !gone && !orphan {
             failing = None;
@@ -172,9 +177,15 @@ fn closes_windows(site: &Site, row: &DeploymentRow) -> bool {
     site.of(row).map_or(true, |backend| backend.closes_windows())
 }
 
+/// Whether nobody tells of every change of the filter in this kernel, so that it is looked at from time to time.
+fn is_untold(site: &Site, row: &DeploymentRow) -> bool {
+    site.of(row).is_ok_and(|backend| backend.is_of_this_kernel() && matches!(backend.changes(), Ok(None)))
+}
+
 /// Whether what was armed is not in the kernel any more although nobody has ended it: somebody flushed it.
 fn has_gone(site: &Site, row: &DeploymentRow) -> bool {
-    site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| kernel.window != row.generation_new)
+    let gone = |kernel: &crate::deploy::Kernel| kernel.window != row.generation_new || !kernel.whole;
+    site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| gone(&kernel))
 }
 
 /// Whether the process that was arming it died before it could say so: what is begun while nobody holds the lock, nobody goes on with, nor

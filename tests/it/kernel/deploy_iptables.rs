@@ -263,6 +263,31 @@ fn what_is_confirmed_comes_back_at_boot_through_iptables_legacy() {
     in_namespace(|host| a_boot(host, "legacy"));
 }
 
+/// Another program empties the tables inside a window: what was confirmed before comes back while the window would still be open.
+fn a_wipe(host: &Host, kind: &str) {
+    let site = Site::new(host, kind);
+    let waiting = site.start(super::WINDOW, DROP);
+    site.confirm(waiting);
+    let other = DROP.replace("7777", "7000").replace("\"r1\"", "\"r2\"");
+    let mut open = site.start(600, &other);
+    assert!(!site.reached(7777));
+    host.sh("iptables -F; ip6tables -F");
+    eventually("the confirmed rules hold again", || !site.reached(7777));
+    assert_eq!(open.wait().expect("ended").code(), Some(4));
+    assert!(!site.saved().contains("7000"), "{}", site.saved());
+    site.recovers();
+}
+
+#[test]
+fn what_is_emptied_inside_a_window_is_put_right_with_iptables_nft() {
+    in_namespace(|host| a_wipe(host, "nft"));
+}
+
+#[test]
+fn what_is_emptied_inside_a_window_is_put_right_with_iptables_legacy() {
+    in_namespace(|host| a_wipe(host, "legacy"));
+}
+
 #[test]
 fn half_a_change_is_put_back() {
     in_namespace(|host| {
