@@ -39,7 +39,9 @@ impl Failure {
     #[must_use]
     pub fn after_change(self) -> Self {
         match self.exit {
-            Exit::No | Exit::Undecided | Exit::Refused => Self { exit: Exit::Unknown, ..self },
+            Exit::No | Exit::Undecided | Exit::Refused => {
+                Self { exit: Exit::Unknown, hint: Some("afo-deploy recover".to_owned()), ..self }
+            }
             _ => self,
         }
     }

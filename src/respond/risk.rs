@@ -26,7 +26,7 @@ pub struct Judged {
 
 /// The risk class of a change.
 ///
-/// Green: nothing more is let in and nothing established is cut. Blue: a timed denial of addresses that may be blocked, on evidence, inside
+/// Green: nothing more is let in, nothing established is cut and no rule that stands goes. Blue: a timed denial of addresses that may be blocked, on evidence, inside
 /// the caps. Red: the rest, and whatever touches a protected address.
 pub fn judge(facts: &Facts<'_>) -> Judged {
     let protected = protected(facts);
@@ -53,6 +53,9 @@ fn protected(facts: &Facts<'_>) -> Vec<String> {
 
 fn against_green(facts: &Facts<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
+    if matches!(facts.timed, Err(NotTimed::Changes)) {
+        reasons.push("it changes or removes rules that stand".into());
+    }
     match facts.effect {
         None => reasons.push("what it changes could not be computed".into()),
         Some(effect) => {
@@ -136,6 +139,8 @@ mod tests {
     fn green_needs_proof() {
         let never = NeverBlock::new();
         let other = NotTimed::Empty;
+        let removes = judge(&Facts { cut: Some(&[]), ..facts(&Effect::default(), &never, Err(&NotTimed::Changes)) });
+        assert_eq!((removes.risk, removes.reasons[0].as_str()), (Risk::Red, "it changes or removes rules that stand"));
         let drops = Effect { newly_dropped: vec![class("tcp 23")], ..Effect::default() };
         let opens = Effect { newly_accepted: vec![class("tcp 80")], ..Effect::default() };
         let judged = |facts: Facts<'_>| judge(&facts);

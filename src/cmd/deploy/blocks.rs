@@ -75,18 +75,25 @@ fn together(site: &mut Site, orders: &[Order]) -> Result<Vec<Result<Standing, Fa
         }
         one => vec![one; times.len()],
     };
+    let holds = loaded.iter().any(Result::is_ok);
+    let noted = noted(site, &batch, &loaded);
+    noted.map_err(|failure| if holds { failure.after_change() } else { failure })?;
     let mut done = Vec::with_capacity(loaded.len());
-    for (part, loaded) in batch.parts.iter().zip(&loaded) {
+    for (part, loaded) in batch.parts.into_iter().zip(loaded) {
+        let row = loaded.and_then(|()| reread(site, &part.id).map_err(Failure::after_change));
+        done.push(row.map(|row| Standing { row, made: part.made, batch: batch.id.clone() }));
+    }
+    Ok(done)
+}
+
+/// Journals what became of a batch in the kernel.
+fn noted(site: &mut Site, batch: &Batch, loaded: &[Result<(), Failure>]) -> Result<(), Failure> {
+    for (part, loaded) in batch.parts.iter().zip(loaded) {
         if let Err(failed) = loaded {
             undo(site, &part.id, &part.made, &failed.message)?;
         }
     }
-    stand(site, &batch, &loaded)?;
-    for (part, loaded) in batch.parts.into_iter().zip(loaded) {
-        let standing = |()| Ok(Standing { row: reread(site, &part.id)?, made: part.made, batch: batch.id.clone() });
-        done.push(loaded.and_then(standing));
-    }
-    Ok(done)
+    stand(site, batch, loaded)
 }
 
 /// Journals what the kernel holds.
@@ -406,9 +413,11 @@ pub fn lift(site: &mut Site, address: &AddressSpec, mistake: bool) -> Result<usi
     unsettled(&change, &id)?;
     change.commit().map_err(failure)?;
     free(site.backend, &ended)?;
-    let change = site.begin()?;
-    settled(&change, &id)?;
-    change.commit().map_err(failure)?;
+    let noted = site.begin().and_then(|change| {
+        settled(&change, &id)?;
+        change.commit().map_err(failure)
+    });
+    noted.map_err(Failure::after_change)?;
     Ok(ended.len())
 }
 

@@ -230,7 +230,7 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
     for backend in &all {
         kept.extend(backend.flush().err().map(|failed| (backend.name(), failed)));
     }
-    let journalled = site.and_then(|mut site| {
+    let journalled = site.map(|mut site| {
         // What is still there is still in the journal.
         if kept.iter().any(|(name, _)| *name == site.backend.name()) { Ok(()) } else { undo::forget(&mut site) }
     });
@@ -238,8 +238,17 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
         let exit = if kept.len() + 1 == all.len() { failed.exit } else { Exit::Unknown };
         return Err(Failure { exit, ..failed });
     }
-    if let Err(failure) = journalled {
-        shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
+    match journalled {
+        Ok(Ok(())) => Ok(Exit::Clean),
+        Ok(Err(failure)) => {
+            let words =
+                format!("the kernel is free of AFO; the state could not be told, and would put it back: {failure}");
+            Err(Failure::new(Exit::Unknown, words)
+                .hint("afo-deploy flush-afo once more, when the state can be written"))
+        }
+        Err(failure) => {
+            shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
+            Ok(Exit::Clean)
+        }
     }
-    Ok(Exit::Clean)
 }

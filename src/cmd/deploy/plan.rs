@@ -4,7 +4,7 @@
 use super::backend::{Backend, judge, no_window};
 use super::blocks::forbidden;
 use super::doors::{self, Kept};
-use super::protect::endangered;
+use super::protect::{endangered, uncovered};
 use super::site::{Site, failure};
 use super::split::{Split, split};
 use super::transaction::{owned, widens};
@@ -58,7 +58,11 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         Err(refused) => return Ok(Err(refused.to_string())),
     };
     let added = added(&rules, &after);
-    if let Some(why) = endangered(site.backend, &rules, &after, &site.flows()?, allowed) {
+    let flows = site.flows()?;
+    if let Some(why) = endangered(site.backend, &rules, &after, &flows, allowed) {
+        return Ok(Err(why));
+    }
+    if let Some(why) = uncovered(site.backend, &rules, &after, &flows, allowed)? {
         return Ok(Err(why));
     }
     let base = if split.changes_policy() { Some(site.backend.base()?) } else { None };

@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use crate::analyze::{Budget, Loss, losses};
+use crate::cli::Failure;
 use crate::cli::config::Config;
 use crate::deploy::{Flow, added, first_hit};
 use crate::packet::{AddressSpec, InterfacePattern, PortRange, Protocol};
@@ -155,13 +156,32 @@ pub fn endangered(
     flows: &[Flow],
     allowed: &[Id],
 ) -> Option<String> {
-    lockout(&added(before, after), flows, allowed).or_else(|| cut_off(backend, (before, after), flows, allowed))
+    let alone = Ruleset::default();
+    lockout(&added(before, after), flows, allowed).or_else(|| cut_off(backend, &alone, (before, after), flows, allowed))
 }
 
-/// The first flow that goes through AFO's chains before and not after, order, gaps and all. What other programs' chains do with it is the
-/// same before and after.
+/// Why the accepts that go would take away what must survive: one of them may be all that lets it through other programs' chains.
+///
+/// # Errors
+/// When the live rules cannot be read.
+pub fn uncovered(
+    backend: &dyn Backend,
+    before: &[Rule],
+    after: &[Rule],
+    flows: &[Flow],
+    allowed: &[Id],
+) -> Result<Option<String>, Failure> {
+    let gone = added(after, before);
+    let mut accepts = gone.iter().filter(|rule| rule.enabled && rule.action == Action::Accept);
+    if accepts.all(|rule| allowed.contains(&rule.id)) {
+        return Ok(None);
+    }
+    Ok(cut_off(backend, &backend.live()?, (before, after), flows, allowed))
+}
+/// The first flow that goes through AFO's chains, beside `others`, before and not after, order, gaps and all.
 fn cut_off(
     backend: &dyn Backend,
+    others: &Ruleset,
     (before, after): (&[Rule], &[Rule]),
     flows: &[Flow],
     allowed: &[Id],
@@ -170,7 +190,7 @@ fn cut_off(
         return None;
     }
     let ways: Vec<_> = flows.iter().map(|flow| (flow.direction, flow.packets())).collect();
-    let model = |rules| backend.model(&Ruleset::default(), rules);
+    let model = |rules| backend.model(others, rules);
     let found = model(before)
         .and_then(|before| Ok((before, model(after)?)))
         .and_then(|(before, after)| losses(&before, &after, &ways, Budget::default()));

@@ -231,7 +231,9 @@ impl Site {
     }
 
     fn lock_path(&self) -> PathBuf {
-        self.state.path().with_extension("lock")
+        // A state is one state by each of its names.
+        let path = self.state.path();
+        std::fs::canonicalize(path).as_deref().unwrap_or(path).with_extension("lock")
     }
 
     /// Begins a change of the state, now, on behalf of who runs the command.

@@ -195,6 +195,10 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     if observed.window != row.generation_new || !observed.armed || !observed.whole || is_over(site, &row)? {
         return Err(too_late(&settle(site, &row)?));
     }
+    if let Some(way) = doors::missing(site, &row)? {
+        let why = format!("another program removed what lets its allows through `{way}` inside the window");
+        return Err(too_late(&take_back(site, &row, &why)?));
+    }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
     if let Err(failed) = backend.confirm(&rules(&row.policy_after)) {
         // The kernel's time was over first, or nobody knows what became of it: what it holds now tells.
@@ -281,6 +285,10 @@ pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<D
         };
         return Err(Failure::new(exit, words).hint(hint));
     }
+    taken_back(site, row, reason).map_err(Failure::after_change)
+}
+
+fn taken_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<DeploymentRow, Failure> {
     leave_nothing(site, row)?;
     let outcome = Outcome { error: Some(reason.to_owned()), ..Outcome::default() };
     let change = site.begin()?;

@@ -1,7 +1,7 @@
 //! Ending a deployment from another shell: confirm, take back, forget.
 
 use super::backend::{self, Backend};
-use super::protect::endangered;
+use super::protect::{endangered, uncovered};
 use super::recover::{Done, recover};
 use super::site::{Site, failure};
 use super::transaction::{self, reread};
@@ -76,8 +76,14 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
-    if let Some(why) = endangered(site.backend, &rules(&policy), &rules(&rest), &site.flows()?, &[]) {
-        return Err(Failure::new(Exit::No, format!("refused: {why}")).hint("nothing was changed"));
+    let (before, after, flows) = (rules(&policy), rules(&rest), site.flows()?);
+    let why = match endangered(site.backend, &before, &after, &flows, &[]) {
+        None => uncovered(site.backend, &before, &after, &flows, &[])?,
+        why => why,
+    };
+    if let Some(why) = why {
+        let hint = "nothing was changed; a proposal that removes the rule has a window, and --allow-lockout for it";
+        return Err(Failure::new(Exit::No, format!("refused: {why}")).hint(hint));
     }
     let change = site.begin()?;
     change.attempt(&row.id, Status::Confirmed, Step::Reverting, "taken back by hand").map_err(failure)?;
@@ -88,9 +94,8 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
         change.commit().map_err(failure)?;
         return Err(failed);
     }
-    let row = rolled_back(site, row)?;
-    doors::settle(site, &mut Done::default())?;
-    Ok(row)
+    let done = rolled_back(site, row).and_then(|row| doors::settle(site, &mut Done::default()).map(|()| row));
+    done.map_err(Failure::after_change)
 }
 
 fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
@@ -100,7 +105,7 @@ fn undo_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     blocks::unsettled(&change, &row.id)?;
     change.commit().map_err(failure)?;
     blocks::free(site.backend, &ended)?;
-    rolled_back(site, row)
+    rolled_back(site, row).map_err(Failure::after_change)
 }
 
 fn rolled_back(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {

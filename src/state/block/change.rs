@@ -48,7 +48,7 @@ impl Change<'_> {
         self.blocked_like(new, self.now())
     }
 
-    /// How often this address was blocked before, as [`State::offences_by`] counts at the time of the change. A block that still holds is not before.
+    /// How often this address was blocked before, as [`State::offences_by`](crate::state::State::offences_by) counts at the time of the change. A block that still holds is not before.
     ///
     /// # Errors
     /// When the state cannot be read.

@@ -505,6 +505,27 @@ fn what_somebody_flushed_is_put_back_and_a_flushed_window_is_never_confirmed() {
 }
 
 #[test]
+fn the_panic_button_says_when_the_state_would_put_everything_back() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let running = site.start(&[WIDE], &proposal("p1", DROP_7777));
+        assert!(site.deploy(&["confirm"], "").status.success());
+        assert_eq!(running.exit(), Some(0));
+        let held = rusqlite::Connection::open(site.state()).expect("the state");
+        held.execute_batch("BEGIN IMMEDIATE").expect("held");
+        let out = site.deploy(&["flush-afo"], "");
+        assert_eq!(out.status.code(), Some(5), "{}", words(&out));
+        assert!(words(&out).contains("the kernel is free of AFO; the state could not be told"), "{}", words(&out));
+        assert!(site.reached());
+        held.execute_batch("ROLLBACK").expect("let go");
+        let out = site.deploy(&["flush-afo"], "");
+        assert!(out.status.success(), "{}", words(&out));
+        assert!(site.deploy(&["recover"], "").status.success());
+        assert!(site.reached());
+    });
+}
+
+#[test]
 fn common_flags_stand_before_a_task_and_those_of_proposals_do_not() {
     in_namespace(|host| {
         let site = Site::new(host);

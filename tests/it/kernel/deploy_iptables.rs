@@ -263,6 +263,31 @@ fn what_is_confirmed_comes_back_at_boot_through_iptables_legacy() {
     in_namespace(|host| a_boot(host, "legacy"));
 }
 
+#[test]
+fn an_allow_that_the_administrator_comes_through_is_not_taken_away() {
+    in_namespace(|host| {
+        let site = Site::new(host, "nft");
+        let waiting = site.start(super::WINDOW, ALLOW);
+        site.confirm(waiting);
+        let (own, theirs) = (OWN.map(|byte| byte.to_string()).join("."), THEIRS.map(|byte| byte.to_string()).join("."));
+        let session = format!("{theirs} 50000 {own} 7778");
+        let as_administrator = |arguments: &[&str], input: &str| {
+            let mut command = site.command("afo-deploy", arguments);
+            feed(command.env("SSH_CONNECTION", &session), input.as_bytes())
+        };
+        let remove = r#"{"kind":"proposal","v":1,"id":"gone","ts":"2026-01-02T03:04:05Z","ok":true,"rules":[],"changes":[{"op":"remove","target":"r2"}],"explanation":"a test"}"#;
+        for (arguments, input) in [(&["rollback"][..], ""), (&["--backend", "iptables", "--confirm=2"], remove)] {
+            let out = as_administrator(arguments, input);
+            assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+            assert!(words(&out).contains("would be cut off"), "{}", words(&out));
+            assert!(site.reached(7778));
+        }
+        let out = as_administrator(&["--backend", "iptables", "--confirm=2", "--allow-lockout", "r2"], remove);
+        assert_eq!(out.status.code(), Some(4), "{}", words(&out));
+        eventually("it is taken back", || site.reached(7778));
+    });
+}
+
 /// Another program empties the tables inside a window: what was confirmed before comes back while the window would still be open.
 fn a_wipe(host: &Host, kind: &str) {
     let site = Site::new(host, kind);

@@ -3,9 +3,10 @@
 
 use crate::backend::nftables::native::{Command, Script};
 use crate::packet::Malformed;
+use crate::rule::door::DOOR;
 use crate::rule::doorway::Doorway;
 use crate::rule::ruleset::TableFamily;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What the comment of a door begins with, before the number of a generation.
 const COMMENT: &str = "afo: lets through what AFO accepts, g";
@@ -39,7 +40,18 @@ fn door(rule: &Value) -> Option<Door> {
     let generation = rule["comment"].as_str()?.strip_prefix(COMMENT)?.parse().ok()?;
     let family = TableFamily::ALL.into_iter().find(|family| rule["family"] == family.as_str())?;
     let way = Doorway { family, table: word("table")?, chain: word("chain")? };
+    let [test, verdict] = rule["expr"].as_array()?.as_slice() else { return None };
+    let own = verdict.get("accept").is_some() && test["match"] == own_mark();
+    if !own {
+        // Somebody wrote another rule under the same words.
+        return None;
+    }
     Some(Door { way, handle: rule["handle"].as_u64()?, generation }).filter(|door| door.way.is_plain())
+}
+
+/// What a door asks of packets, as nft lists it.
+fn own_mark() -> Value {
+    json!({ "op": "==", "left": { "&": [{ "meta": { "key": "mark" } }, DOOR] }, "right": DOOR })
 }
 
 /// Puts doors first into chains, for a generation.
@@ -58,10 +70,9 @@ pub fn take_down(doors: &[Door]) -> Script {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     fn rule(comment: &str, chain: &str) -> Value {
-        json!({ "rule": { "family": "inet", "table": "host", "chain": chain, "handle": 7, "comment": comment, "expr": [] } })
+        json!({ "rule": { "family": "inet", "table": "host", "chain": chain, "handle": 7, "comment": comment, "expr": [{ "match": own_mark() }, { "accept": null }] } })
     }
 
     #[test]
@@ -77,6 +88,9 @@ mod tests {
         assert_eq!(found, [Door { way, handle: 7, generation: 3 }]);
         assert_eq!(take_down(&found).to_string(), "delete rule inet host input handle 7\n");
         assert!(hung("{").is_err());
+        let mut other = rule(&comment(3), "input");
+        other["rule"]["expr"] = json!([{ "accept": null }]);
+        assert_eq!(hung(&json!({ "nftables": [other] }).to_string()).expect("a listing"), []);
     }
 
     proptest! {
