@@ -9,7 +9,7 @@ use crate::backend::nftables::{Imported, import, import_ruleset, listing};
 use crate::backend::opnsense::{self, Listing};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::propose::explain;
-use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Timestamp, content_id};
+use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Rule, Timestamp, content_id};
 use crate::sys::clock;
 use crate::sys::context::{Depth, context};
 use crate::sys::iptables;
@@ -78,12 +78,13 @@ impl Command for Args {
         if self.rules {
             let source =
                 self.ruleset.as_ref().map_or_else(|| "the kernel".to_owned(), |file| file.display().to_string());
-            return put_out_rules(shell, &given.map_or_else(listed, Ok)?, source);
+            let is_live = given.is_none();
+            return put_out_rules(shell, &given.map_or_else(listed, Ok)?, source, is_live);
         }
         let depth = if self.no_ruleset { Depth::Fast } else { Depth::Full };
         let mut found = context(&known(shell, &config), depth);
         match given {
-            Some(ruleset) => add_ruleset(&mut found, ruleset),
+            Some(ruleset) => add_ruleset(&mut found, ruleset, false),
             None if !self.no_ruleset => add_live_ruleset(&mut found),
             None => {}
         }
@@ -134,9 +135,12 @@ fn imported_at_once(ruleset: &LiveRuleset) -> Result<Imported, String> {
 }
 
 /// Adds a ruleset and what of it AFO can say.
-fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset) {
+fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset, is_live: bool) {
     match imported_at_once(&ruleset) {
-        Ok(imported) => {
+        Ok(mut imported) => {
+            if is_live {
+                in_utc(&mut imported.rules);
+            }
             if let Some(first) = imported.not_said.first() {
                 let count = uncounted(&imported);
                 context.missing.push(format!("ruleset: {count}; the first: {}: {}", first.place, first.why));
@@ -148,6 +152,12 @@ fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset) {
     context.ruleset = Some(ruleset);
 }
 
+/// Says of hours that nft listed here whose they are: it lists them in the zone of its own environment, and AFO runs it in UTC.
+fn in_utc(rules: &mut [Rule]) {
+    let hours = rules.iter_mut().filter_map(|rule| rule.schedule.as_mut());
+    hours.filter(|hours| hours.zone.is_none()).for_each(|hours| hours.zone = Some("UTC".to_owned()));
+}
+
 fn uncounted(imported: &Imported) -> String {
     format!("{} of {} rules cannot be said as AFO's rules", imported.not_said.len(), imported.of)
 }
@@ -155,7 +165,7 @@ fn uncounted(imported: &Imported) -> String {
 /// Adds the kernel's rules, or why they are missing.
 fn add_live_ruleset(context: &mut Context) {
     match live_ruleset() {
-        Ok((native, true)) => add_ruleset(context, of("nftables", native)),
+        Ok((native, true)) => add_ruleset(context, of("nftables", native), true),
         // Without their elements the sets say nothing of what the rules match.
         Ok((native, false)) => {
             context.ruleset = Some(of("nftables", native));
@@ -188,8 +198,14 @@ fn listed() -> Result<LiveRuleset, Failure> {
 }
 
 /// Puts out what can be said, and names what cannot.
-fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String) -> Result<Exit, Failure> {
-    let imported = imported(ruleset).map_err(|words| Failure::undecided(format!("{source}: {words}")))?;
+fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String, is_live: bool) -> Result<Exit, Failure> {
+    let mut imported = imported(ruleset).map_err(|words| Failure::undecided(format!("{source}: {words}")))?;
+    if is_live {
+        in_utc(&mut imported.rules);
+    }
+    if imported.rules.iter().filter_map(|rule| rule.schedule.as_ref()).any(|hours| hours.zone.is_none()) {
+        shell.note(&format!("{source}: its hours are taken as hours of this host's zone, in which nft lists them"));
+    }
     for rule in &imported.not_said {
         shell.complain(&format!("{}: `{}`: {}", rule.place, rule.text, rule.why), None);
     }

@@ -177,3 +177,23 @@ fn a_user_without_rights_sees_what_is_public() {
         assert!(missing(&seen).contains("whether nftables holds rules"), "{}", missing(&seen));
     });
 }
+
+#[test]
+fn hours_of_the_kernel_are_imported_in_utc_whatever_the_zone_of_the_host() {
+    in_namespace(|host| {
+        // One hour ahead of UTC, all year (tzset(3)).
+        host.sh(r#"TZ=EAST-1 nft 'add table inet t; add chain inet t i { type filter hook input priority 0; }
+               add rule inet t i iif lo accept
+               add rule inet t i meta hour "08:00"-"16:59:59" tcp dport 8080 drop'"#);
+        let out = feed(host.afo("afo-ctx").arg("--rules").env("TZ", "EAST-1").env("HOME", "/nonexistent"), b"");
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(said.contains(r#""schedule":{"from":"07:00","to":"16:00","zone":"UTC"}"#), "{said}{out:?}");
+        let path = std::env::temp_dir().join(format!("afo-hours-{}.json", std::process::id()));
+        std::fs::write(&path, host.sh("TZ=EAST-1 nft -j list ruleset")).expect("written");
+        let out = feed(host.afo("afo-ctx").args(["--rules", "--ruleset"]).arg(&path).env("HOME", "/nonexistent"), b"");
+        std::fs::remove_file(&path).expect("removed");
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(said.contains(r#""schedule":{"from":"08:00","to":"17:00"}"#), "{said}");
+        assert!(said.contains("its hours are taken as hours of this host's zone"), "{said}");
+    });
+}
