@@ -85,10 +85,23 @@ fn opened(site: &Site, after: &[Rule], added: &[Rule], id: &Id) -> Result<Result
     }
     no_window(site.backend)?;
     let live = site.backend.live()?;
-    match site.config.deploy.placement {
-        Placement::Foreign => Ok(doors::needed(site.backend, &live, (after, added), id)),
-        Placement::Own => Ok(stopped(site.backend, &live, after, added).map_or(Ok(Vec::new()), Err)),
-    }
+    let needed = || doors::needed(site.backend, &live, (after, added), id);
+    Ok(match site.config.deploy.placement {
+        Placement::Foreign => needed(),
+        Placement::Own => match stopped(site.backend, &live, after, added) {
+            Some(why) => Err(why),
+            None => needed().and_then(|doors| doors.first().map_or(Ok(Vec::new()), |door| Err(half(door)))),
+        },
+    })
+}
+
+/// Why an accept of both address families is refused that is true of one of them.
+fn half(door: &Kept) -> Refused {
+    let way = &door.way;
+    format!(
+        "ineffective: `{way}` drops what it accepts of one address family; \
+         give the rule the family that is meant, or let AFO open that chain with --placement foreign"
+    )
 }
 
 /// Why a plan that was proven would not be any more, with the rules that the kernel holds of others now.

@@ -526,6 +526,32 @@ fn the_panic_button_says_when_the_state_would_put_everything_back() {
 }
 
 #[test]
+fn an_accept_that_is_true_of_one_address_family_alone_is_refused() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        host.nft(
+            "table ip strict { chain input { type filter hook input priority 10; policy drop; iif lo accept; tcp dport { 7777, 9999 } accept; }; }",
+        );
+        let accept = |fields: &str| {
+            proposal(
+                "p1",
+                &format!(
+                    r#"{{"id":"r1","action":"accept","direction":"input",{fields}"protocol":["tcp"],"destination_port":["8000"]}}"#
+                ),
+            )
+        };
+        let out = site.deploy(&["-n", "--confirm=30"], &accept(""));
+        assert_eq!(out.status.code(), Some(1), "{}", words(&out));
+        let said = "ineffective: `ip strict input` drops what it accepts of one address family; give the rule the family that is meant, or let AFO open that chain with --placement foreign";
+        assert!(words(&out).contains(said), "{}", words(&out));
+        let out = site.deploy(&["-n", "--confirm=30"], &accept(r#""family":"ipv6","#));
+        assert!(out.status.success(), "{}", words(&out));
+        let out = site.deploy(&["-n", "--confirm=30", "--placement", "foreign"], &accept(""));
+        assert!(out.status.success(), "{}", words(&out));
+    });
+}
+
+#[test]
 fn common_flags_stand_before_a_task_and_those_of_proposals_do_not() {
     in_namespace(|host| {
         let site = Site::new(host);
