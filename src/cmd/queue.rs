@@ -14,6 +14,8 @@ use crate::sys::{clock, user};
 /// would do, against the rules as they are now: the packets that change fate with an example of each, what stands against it, the
 /// established connections that would end, and what takes it back. `approve` binds a person's yes to exactly these rules and to the ruleset of this moment, for a time
 /// (respond.approval_seconds) and for one deployment, and puts the proposal out for afo-deploy. Approving and rejecting need a terminal.
+/// The ruleset is every program's rules and the elements of their sets and maps; counters, blocks and elements that come and go by
+/// themselves (sets with a timeout, or filled by rules) may change meanwhile.
 ///
 /// Examples:
 ///   $ afo-queue                            what waits (list)

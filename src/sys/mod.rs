@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod clock;
 pub mod connections;
+pub mod contents;
 pub mod context;
 pub mod detach;
 pub mod elements;

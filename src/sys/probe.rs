@@ -1,7 +1,7 @@
 //! Checks that must hold through a changed path: each says whether it holds, or in words why not.
 
 use super::connections::{self, Connection, Open};
-use super::{clock, process::run};
+use super::{clock, process::Leash};
 use crate::packet::{AddressSpec, Protocol};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -19,28 +19,28 @@ pub fn tcp(address: SocketAddr, limit: Duration) -> Result<(), String> {
     TcpStream::connect_timeout(&address, limit).map(drop).map_err(|e| format!("no connection to {address}: {e}"))
 }
 
-/// Whether `address` answers one echo request within `limit` (ping(8), which has the permission that it needs).
+/// Whether `address` answers one echo request within `limit` (ping(8), which has the permission that it needs), or until `leash` ends.
 ///
 /// # Errors
 /// The words of the failure.
-pub fn ping(address: IpAddr, limit: Duration) -> Result<(), String> {
+pub fn ping(address: IpAddr, limit: Duration, leash: &Leash) -> Result<(), String> {
     let (seconds, text) = (limit.as_secs().max(1).to_string(), address.to_string());
     let arguments = ["-n", "-q", "-c", "1", "-W", seconds.as_str(), text.as_str()];
-    match run("ping", &arguments, b"", limit + Duration::from_secs(2)) {
+    match leash.run("ping", &arguments, b"", limit + Duration::from_secs(2)) {
         Ok(done) if done.status.success() => Ok(()),
         Ok(_) => Err(format!("{address} does not answer an echo request")),
         Err(cause) => Err(cause.to_string()),
     }
 }
 
-/// Whether a program with fixed arguments exits with 0 within `limit`; no shell is between.
+/// Whether a program with fixed arguments exits with 0 within `limit` and before `leash` ends; no shell is between.
 ///
 /// # Errors
 /// The words of the failure.
-pub fn command(words: &[String], limit: Duration) -> Result<(), String> {
+pub fn command(words: &[String], limit: Duration, leash: &Leash) -> Result<(), String> {
     let Some((program, rest)) = words.split_first() else { return Err("no program is named".to_owned()) };
     let arguments: Vec<&str> = rest.iter().map(String::as_str).collect();
-    match run(program, &arguments, b"", limit) {
+    match leash.run(program, &arguments, b"", limit) {
         Ok(done) if done.status.success() => Ok(()),
         Ok(done) => Err(format!("{program}: {}", done.status)),
         Err(cause) => Err(cause.to_string()),
@@ -172,8 +172,9 @@ mod tests {
 
     #[test]
     fn a_program_says_by_its_status() {
-        assert_eq!(command(&["/bin/true".into()], LIMIT), Ok(()));
-        assert_eq!(command(&["/bin/false".into()], LIMIT), Err("/bin/false: exit status: 1".into()));
-        assert_eq!(command(&["/no/such".into()], LIMIT), Err("/no/such is not installed".into()));
+        let said = |program: &str| command(&[program.into()], LIMIT, &Leash::default());
+        assert_eq!(said("/bin/true"), Ok(()));
+        assert_eq!(said("/bin/false"), Err("/bin/false: exit status: 1".into()));
+        assert_eq!(said("/no/such"), Err("/no/such is not installed".into()));
     }
 }

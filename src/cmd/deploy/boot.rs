@@ -2,14 +2,15 @@
 //! program of iptables.
 //!
 //! They are written when a policy is confirmed, after the kernel holds it and before the journal says so, each whole or not at all; recovery
-//! writes them again where they are not what was confirmed. Blocks are not in them: they come back with the state, each for the rest of its
-//! time.
+//! writes them again where they are not what was confirmed. Blocks are not in them, nor is what lets something through for a time, which may be
+//! over by then: they come back with the state, each for the rest of its time.
 
 use super::site::{Site, failure};
 use super::transaction::{GENERATION, rules};
 use crate::cli::Failure;
 use crate::cli::config::replace;
 use crate::cmd::SYSTEM_STATE;
+use crate::record::Rule;
 use crate::state::PolicyRule;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub fn keep(site: &mut Site, policy: &[PolicyRule], generation: u64) {
 }
 
 fn write(site: &mut Site, policy: &[PolicyRule], generation: u64) -> Result<(), Failure> {
-    let texts = site.backend.boot(&rules(policy), generation)?;
+    let texts = site.backend.boot(&at_boot(rules(policy)), generation)?;
     for kind in KINDS {
         let path = place(site, kind);
         match texts.iter().find(|(own, _)| *own == kind) {
@@ -68,6 +69,13 @@ fn write(site: &mut Site, policy: &[PolicyRule], generation: u64) -> Result<(), 
     let change = site.begin()?;
     change.set(WRITTEN, &written).map_err(failure)?;
     change.commit().map_err(failure)
+}
+
+/// A policy as it comes back at boot: what lets something through for a time stays out until recovery knows what is left of it, and keeps its
+/// place, which others may stand beside. A table from a boot file is never whole, so that recovery writes it anew.
+fn at_boot(policy: Vec<Rule>) -> Vec<Rule> {
+    let stays = |rule: &Rule| rule.enabled && (rule.ttl_seconds.is_none() || rule.action.denies());
+    policy.into_iter().map(|rule| Rule { enabled: stays(&rule), ..rule }).collect()
 }
 
 /// Writes the files again where they are not what was confirmed.

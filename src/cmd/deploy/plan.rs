@@ -6,7 +6,7 @@ use super::blocks::forbidden;
 use super::doors::{self, Kept};
 use super::protect::{endangered, uncovered};
 use super::site::{Site, failure};
-use super::split::{Split, split};
+use super::split::{Split, holding, split};
 use super::transaction::{owned, widens};
 use crate::analyze::{self, Budget, accepts_are_final, let_through};
 use crate::cli::Failure;
@@ -50,8 +50,7 @@ pub fn plan(site: &Site, proposals: &[Proposal], id: &Id, allowed: &[Id]) -> Res
         return Ok(Err(why));
     }
     let now = clock::now();
-    let confirmed = site.state.policy_rules().map_err(failure)?;
-    let confirmed: Vec<PolicyRule> = confirmed.into_iter().filter(|p| p.expires.is_none_or(|end| end > now)).collect();
+    let confirmed = holding(&site.state.policy_rules().map_err(failure)?, now);
     let rules: Vec<Rule> = confirmed.iter().map(|p| p.rule.clone()).collect();
     let after = match changed(&rules, &split.policy, &split.changes) {
         Ok(after) => after,

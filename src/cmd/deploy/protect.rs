@@ -176,8 +176,12 @@ pub fn uncovered(
     if accepts.all(|rule| allowed.contains(&rule.id)) {
         return Ok(None);
     }
+    if let Some(why) = backend.contested(before)? {
+        return Ok(Some(format!("whether the administrator stays connected is not known: {why}")));
+    }
     Ok(cut_off(backend, &backend.live()?, (before, after), flows, allowed))
 }
+
 /// The first flow that goes through AFO's chains, beside `others`, before and not after, order, gaps and all.
 fn cut_off(
     backend: &dyn Backend,

@@ -2,6 +2,7 @@
 //! Every command that touches the firewall begins with this.
 
 use super::site::{Site, failure};
+use super::split::holding;
 use super::transaction::{self, FLUSHED, HOURS, Story, settle, story, switch};
 use super::{blocks, boot, doors};
 use crate::backend::nftables::{Ban, Block};
@@ -10,7 +11,7 @@ use crate::cmd::hours::ahead;
 use crate::cmd::status::counted;
 use crate::deploy::Kernel;
 use crate::record::{Alert, Severity, Status};
-use crate::state::{Action, DeploymentRow, End, Note, Outcome, PolicyRule, Step};
+use crate::state::{Action, DeploymentRow, End, Note, Outcome, Step};
 use crate::sys::clock;
 
 /// What recovery did; empty where nothing was to be done.
@@ -81,7 +82,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         return Ok(done);
     }
     if story(site, &kernel)? == Story::Behind {
-        put_back_policy(site)?.into_iter().for_each(|words| done.push(words));
+        put_back_policy(site, &mut done)?;
     }
     follow_clocks(site, &mut done)?;
     site.elements.settle(before);
@@ -161,11 +162,12 @@ fn fill(site: &mut Site) -> Result<Option<String>, Failure> {
     Ok(Some(words))
 }
 
-fn put_back_policy(site: &mut Site) -> Result<Option<String>, Failure> {
+fn put_back_policy(site: &mut Site, done: &mut Done) -> Result<(), Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
     let words = format!("put {} back into the kernel", counted(policy.len(), "rule"));
-    switch(site, &policy, &words)?;
-    Ok((!policy.is_empty()).then_some(words))
+    switch(site, &policy, &words, done)?;
+    done.words.extend((!policy.is_empty()).then_some(words));
+    Ok(())
 }
 
 /// Writes the policy again where the clocks of a zone have changed that rules have their hours in.
@@ -175,7 +177,7 @@ fn follow_clocks(site: &mut Site, done: &mut Done) -> Result<(), Failure> {
     let now = ahead(policy.iter().map(|p| &p.rule));
     if now != known {
         let words = format!("the clocks of rules with hours have changed (minutes ahead of UTC: {now})");
-        switch(site, &policy, &words)?;
+        switch(site, &policy, &words, done)?;
         done.push(words);
     }
     Ok(())
@@ -237,13 +239,12 @@ pub fn expire(site: &mut Site) -> Result<Done, Failure> {
     let Done { words, alerts } = recover(site)?;
     done.words.extend(words);
     done.alerts.extend(alerts);
-    let now = clock::now();
     let policy = site.state.policy_rules().map_err(failure)?;
-    let (standing, over): (Vec<PolicyRule>, Vec<PolicyRule>) =
-        policy.into_iter().partition(|p| p.expires.is_none_or(|end| end > now));
-    if !over.is_empty() && site.backend.observe()?.window.is_none() {
-        let words = format!("the time of {} is over", counted(over.len(), "rule"));
-        switch(site, &standing, &words)?;
+    let holding = holding(&policy, clock::now());
+    let over = policy.len() - holding.len();
+    if over > 0 && site.backend.observe()?.window.is_none() {
+        let words = format!("the time of {} is over", counted(over, "rule"));
+        switch(site, &holding, &words, &mut done)?;
         done.push(words);
     }
     Ok(done)

@@ -6,8 +6,10 @@ use crate::backend::nftables::{Ban, Block};
 use crate::packet::{AddressSpec, PortRange, Protocol, Widths};
 use crate::record::{Change, ChangeOp, Proposal, Rule};
 use crate::respond::{NotTimed, TimedBlock, timed_blocks};
+use crate::rule::{Id, Position};
 use crate::state::{Direction, PolicyRule};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
 
 /// The rules of a batch, by how they are put into the kernel.
 #[derive(Debug, Clone, Default)]
@@ -87,12 +89,31 @@ pub fn target(ban: &Ban) -> (Direction, AddressSpec, Option<Protocol>, Vec<PortR
 
 /// The confirmed rules that still hold at `now`, each with the time that it has left.
 pub fn standing(policy: &[PolicyRule], now: Timestamp) -> Vec<PolicyRule> {
-    let holds = |p: &&PolicyRule| p.expires.is_none_or(|end| end > now);
-    policy.iter().filter(holds).map(|p| with_rest(p, now)).collect()
+    holding(policy, now).into_iter().map(|p| with_rest(p, now)).collect()
 }
 
-fn with_rest(policy: &PolicyRule, now: Timestamp) -> PolicyRule {
-    let mut policy = policy.clone();
+/// The confirmed rules that still hold at `now`. What stands beside a rule whose time is over takes the place of that one.
+pub fn holding(policy: &[PolicyRule], now: Timestamp) -> Vec<PolicyRule> {
+    let (over, holding): (Vec<&PolicyRule>, Vec<&PolicyRule>) =
+        policy.iter().partition(|p| p.expires.is_some_and(|end| end <= now));
+    let places: HashMap<&Id, &Rule> = over.into_iter().map(|p| (&p.rule.id, &p.rule)).collect();
+    let beside = |rule: &Rule| match &rule.position {
+        Position::Before(id) | Position::After(id) => places.get(id).copied(),
+        _ => None,
+    };
+    let placed = |p: &PolicyRule| {
+        let mut held = p.clone();
+        // Each takes one place of those that are over, and of a circle of them none.
+        for _ in 0..places.len() {
+            let Some(place) = beside(&held.rule) else { break };
+            (held.rule.position, held.rule.priority) = (place.position.clone(), place.priority);
+        }
+        held
+    };
+    holding.into_iter().map(placed).collect()
+}
+
+fn with_rest(mut policy: PolicyRule, now: Timestamp) -> PolicyRule {
     if let Some(end) = policy.expires {
         let left = end.duration_since(now).as_secs().max(1);
         policy.rule.ttl_seconds = u64::try_from(left).ok();
@@ -159,5 +180,29 @@ mod tests {
         assert_eq!(standing(&policy, at(1400))[0].rule.ttl_seconds, Some(200));
         assert!(standing(&policy, at(1600)).is_empty());
         assert_eq!(end(Some(u64::MAX), at(0)), None);
+    }
+
+    #[test]
+    fn what_stands_beside_a_rule_whose_time_is_over_takes_its_place() {
+        let rule = |id: &str, place: &str, ttl| {
+            let line = format!(
+                r#"{{"id":"{id}","action":"accept","direction":"input","protocol":["tcp"],{place}"enabled":true}}"#
+            );
+            let rule = proposal(&line).rules[0].clone();
+            PolicyRule { rule, deployment: "d".parse().expect("id"), expires: end(ttl, at(1000)) }
+        };
+        let policy = [
+            rule("a", r#""priority":7,"#, Some(10)),
+            rule("b", r#""position":"after:a","#, Some(20)),
+            rule("c", r#""position":"after:b","#, None),
+            rule("d", r#""position":"before:c","#, None),
+        ];
+        let places = |second| -> Vec<String> {
+            let place = |p: PolicyRule| format!("{} {} {:?}", p.rule.id, p.rule.position, p.rule.priority);
+            holding(&policy, at(second)).into_iter().map(place).collect()
+        };
+        assert_eq!(places(1015), ["b auto Some(7)", "c after:b None", "d before:c None"]);
+        assert_eq!(places(1025), ["c auto Some(7)", "d before:c None"]);
+        assert_eq!(places(1000).len(), 4);
     }
 }

@@ -4,6 +4,7 @@
 use super::backend::{Arming, Wanted, no_window};
 use super::boot;
 use super::doors::{self, Kept};
+use super::recover::Done;
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure};
@@ -198,6 +199,9 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     if let Some(way) = doors::missing(site, &row)? {
         let why = format!("another program removed what lets its allows through `{way}` inside the window");
         return Err(too_late(&take_back(site, &row, &why)?));
+    }
+    if let Some(why) = backend.contested(&rules(&row.policy_after))? {
+        return Err(too_late(&take_back(site, &row, &format!("inside its window {why}"))?));
     }
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
     if let Err(failed) = backend.confirm(&rules(&row.policy_after)) {
@@ -419,11 +423,11 @@ fn wiped(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure>
 }
 
 /// Puts `policy` into the kernel at once, without a window, and makes it the state's. The state is first: what was cut short in between is
-/// done again by recovery.
+/// done again by recovery. What people are to hear of goes to `done`.
 ///
 /// # Errors
 /// When a window is open, or the kernel or the state refuses.
-pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str) -> Result<(), Failure> {
+pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str, done: &mut Done) -> Result<(), Failure> {
     let settled = no_window(site.backend)?.settled;
     let install = site.backend.install(&rules(policy), &site.protected())?;
     let old = site.state.policy_rules().map_err(failure)?;
@@ -436,6 +440,10 @@ pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str) -> Result<()
         return Err(failed);
     }
     boot::keep(site, policy, install.generation);
+    // What holds already is not undone because nobody knows who else uses its mark.
+    if let Some(why) = site.backend.contested(&rules(policy)).unwrap_or_else(|failed| Some(failed.message)) {
+        done.alerts.push(format!("{why}; its mark was kept: see whether it still goes where it should"));
+    }
     Ok(())
 }
 

@@ -51,9 +51,10 @@ pub fn rollback(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
         Some(row) => row,
         None => newest(&site)?.ok_or_else(|| Failure::new(Exit::No, "there is no deployment to take back"))?,
     };
+    let mut done = Done::default();
     let row = match row.status {
         Status::Applied => transaction::take_back(&mut site, &row, "taken back by hand")?,
-        Status::Confirmed if row.generation_new.is_some() => undo_policy(&mut site, &row)?,
+        Status::Confirmed if row.generation_new.is_some() => undo_policy(&mut site, &row, &mut done)?,
         Status::Confirmed => undo_blocks(&mut site, &row)?,
         status => {
             let words = format!("deployment {} is {status}: there is nothing to take back", row.id);
@@ -61,6 +62,7 @@ pub fn rollback(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
         }
     };
     let mut out = shell.out();
+    done.tell(shell, &mut out);
     out.record(&row.record());
     shell.close(&mut out)
 }
@@ -70,9 +72,9 @@ fn newest(site: &Site) -> Result<Option<DeploymentRow>, Failure> {
     Ok(rows.into_iter().rev().find(|row| row.status == Status::Confirmed))
 }
 
-fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+fn undo_policy(site: &mut Site, row: &DeploymentRow, told: &mut Done) -> Result<DeploymentRow, Failure> {
     site.is_seen()?;
-    recover(site)?;
+    *told = recover(site)?;
     let policy = site.state.policy_rules().map_err(failure)?;
     let rest = transaction::without(&policy, row);
     let rules = |policy: &[PolicyRule]| policy.iter().map(|p| p.rule.clone()).collect::<Vec<Rule>>();
@@ -88,13 +90,13 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fa
     let change = site.begin()?;
     change.attempt(&row.id, Status::Confirmed, Step::Reverting, "taken back by hand").map_err(failure)?;
     change.commit().map_err(failure)?;
-    if let Err(failed) = transaction::switch(site, &rest, &format!("deployment {} taken back by hand", row.id)) {
+    if let Err(failed) = transaction::switch(site, &rest, &format!("deployment {} taken back by hand", row.id), told) {
         let change = site.begin()?;
         change.abandon(&row.id, "the kernel refused").map_err(failure)?;
         change.commit().map_err(failure)?;
         return Err(failed);
     }
-    let done = rolled_back(site, row).and_then(|row| doors::settle(site, &mut Done::default()).map(|()| row));
+    let done = rolled_back(site, row).and_then(|row| doors::settle(site, told).map(|()| row));
     done.map_err(Failure::after_change)
 }
 

@@ -6,10 +6,12 @@ use crate::cli::{Signal, Signals, Woken, for_terminal};
 use crate::record::{HeartbeatCheck, Id, Status};
 use crate::sys::clock;
 use crate::sys::probe::{self, Arrivals};
+use crate::sys::process::Leash;
 use rustix::termios::{QueueSelector, tcflush};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -127,21 +129,35 @@ fn elsewhere(site: &Site, id: &Id) -> Option<End> {
     matches!(status, Status::Confirmed | Status::RolledBack | Status::Failed).then_some(End::Elsewhere(status))
 }
 
-fn heard(checks: Option<&Receiver<Vec<HeartbeatCheck>>>) -> Option<End> {
-    let heartbeat = checks?.try_recv().ok()?;
+fn heard(heart: Option<&Heart>) -> Option<End> {
+    let heartbeat = heart?.results.try_recv().ok()?;
     Some(End::Confirm { by: "heartbeat".to_owned(), heartbeat })
 }
 
+/// The heartbeat of a window. With it end the programs that its checks run, before anybody takes the lock that programs inherit; what asks
+/// without a program ends by its own limit and holds nothing.
+struct Heart {
+    results: Receiver<Vec<HeartbeatCheck>>,
+    leash: Arc<Leash>,
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.leash.end();
+    }
+}
+
 /// Repeats the checks until all of them hold at once, in a thread of its own; nothing where none is configured.
-fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Receiver<Vec<HeartbeatCheck>>> {
+fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Heart> {
     if checks.is_empty() {
         return None;
     }
-    let (sender, receiver) = mpsc::channel();
+    let (sender, results) = mpsc::channel();
     let mut pulse = Pulse::new(checks);
+    let leash = Arc::clone(&pulse.leash);
     thread::spawn(move || {
         let deadline = clock::since_boot() + Duration::from_secs(seconds);
-        while clock::since_boot() < deadline {
+        while clock::since_boot() < deadline && !pulse.leash.has_ended() {
             let results = pulse.beat();
             if results.iter().all(|check| check.ok) {
                 // Nobody listens any more when the window has ended otherwise.
@@ -151,7 +167,7 @@ fn start_heartbeat(checks: &[Heartbeat], seconds: u64) -> Option<Receiver<Vec<He
             thread::sleep(Duration::from_millis(500));
         }
     });
-    Some(receiver)
+    Some(Heart { results, leash })
 }
 
 /// The configured checks from the moment on in which a change holds.
@@ -159,6 +175,7 @@ pub struct Pulse {
     checks: Vec<Heartbeat>,
     /// Who was connected in that moment, or why nobody knows.
     arrivals: Result<Arrivals, String>,
+    leash: Arc<Leash>,
 }
 
 impl Pulse {
@@ -166,27 +183,27 @@ impl Pulse {
     pub fn new(checks: &[Heartbeat]) -> Self {
         let waits = checks.iter().any(|heartbeat| matches!(heartbeat.check, Check::From { .. }));
         let arrivals = if waits { Arrivals::begin() } else { Err("nobody is waited for".to_owned()) };
-        Self { checks: checks.to_vec(), arrivals }
+        Self { checks: checks.to_vec(), arrivals, leash: Arc::default() }
     }
 
     /// Makes each check once, as often in a row as it is to hold.
     pub fn beat(&mut self) -> Vec<HeartbeatCheck> {
-        let arrivals = &mut self.arrivals;
+        let (arrivals, leash) = (&mut self.arrivals, &self.leash);
         let one = |heartbeat: &Heartbeat| {
             let limit = Duration::from_secs(heartbeat.timeout.into());
-            let result = (0..heartbeat.count).try_for_each(|_| make(&heartbeat.check, limit, arrivals));
+            let result = (0..heartbeat.count).try_for_each(|_| make(&heartbeat.check, limit, arrivals, leash));
             HeartbeatCheck { check: heartbeat.check.to_string(), ok: result.is_ok(), detail: result.err() }
         };
         self.checks.iter().map(one).collect()
     }
 }
 
-fn make(check: &Check, limit: Duration, arrivals: &mut Result<Arrivals, String>) -> Result<(), String> {
+fn make(check: &Check, limit: Duration, arrivals: &mut Result<Arrivals, String>, leash: &Leash) -> Result<(), String> {
     match check {
         Check::Tcp(address) => probe::tcp(*address, limit),
-        Check::Ping(address) => probe::ping(*address, limit),
+        Check::Ping(address) => probe::ping(*address, limit, leash),
         Check::Http { url, status } => probe::http(url, *status, limit),
         Check::From { peer, port } => arrivals.as_mut().map_err(|why| why.clone())?.from(peer, *port, limit),
-        Check::Command(words) => probe::command(words, limit),
+        Check::Command(words) => probe::command(words, limit, leash),
     }
 }

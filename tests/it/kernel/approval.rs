@@ -19,7 +19,12 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn new(host: &'a Host) -> Self {
         host.sh("ip link set lo up");
-        host.nft("table inet host { chain input { type filter hook input priority 0; policy accept; }; }");
+        host.nft(
+            "table inet host { map ports { type inet_service : verdict; }
+               map ways { type ipv4_addr . inet_service : verdict; flags interval; }
+               set users { type ipv4_addr; flags timeout; }; set seen { type ipv4_addr; size 9; flags dynamic; }
+               chain input { type filter hook input priority 0; policy accept; }; }",
+        );
         Self { host, dir: TempDir::new().expect("directory") }
     }
 
@@ -161,6 +166,17 @@ fn an_approval_is_for_these_rules_on_this_ruleset() {
         assert!(text(&stale).contains(words), "{}", text(&stale));
         assert!(!site.has_rule());
         let again = site.approved();
+        // What others decide by the elements of a set is part of what was looked at; what comes and goes by itself is not.
+        for (change, counts) in [
+            ("add element inet host ports { 23 : drop }", true),
+            ("add element inet host ways { 10.0.0.0/8 . 23 : accept }", true),
+            ("add element inet host users { 192.0.2.9 timeout 10s }; add element inet host seen { 192.0.2.9 }", false),
+        ] {
+            let record = site.approved();
+            site.host.nft(change);
+            let out = site.afo("afo-deploy", &["-n", WIDE], &record);
+            assert_eq!(text(&out).contains("have changed since it was approved"), counts, "{change}: {}", text(&out));
+        }
         let out = site.afo("afo-deploy", &["--confirm=1"], &again);
         assert_eq!(out.status.code(), Some(4), "nobody confirmed: {}", text(&out));
         assert!(!site.has_rule());

@@ -1,7 +1,7 @@
 //! What must hold through the changed path before a change is kept, and what came in by it.
 
 use super::deploy::{DROP_7777, Site, proposal, words};
-use super::in_namespace;
+use super::{eventually, in_namespace};
 use std::time::{Duration, Instant};
 
 /// A configuration with one heartbeat, and the peer knocking at the server all the while.
@@ -49,5 +49,24 @@ fn a_web_server_must_give_the_status_that_is_configured() {
         assert_eq!(exit, Some(4), "{said}");
         let command = site.deploy(&["status"], "");
         assert!(command.status.success(), "{}", words(&command));
+    });
+}
+
+/// A check that runs on would hold whatever it has inherited.
+#[test]
+fn what_a_check_started_ends_with_the_window() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let (config, told) = (site.dir.path().join("afo.toml"), site.dir.path().join("pid"));
+        let check = format!(r#"["/bin/sh", "-c", "sleep 60 & echo $! > {}; wait"]"#, told.display());
+        std::fs::write(&config, format!("[deploy]\nheartbeat = [{{ command = {check}, timeout = 50 }}]\n"))
+            .expect("written");
+        let arguments = ["--confirm=60", "--config", config.to_str().expect("UTF-8")];
+        let running = site.start(&arguments, &proposal("p1", HARMLESS));
+        let pid = || std::fs::read_to_string(&told).unwrap_or_default().trim().to_owned();
+        eventually("the check runs", || !pid().is_empty());
+        assert!(site.deploy(&["confirm"], "").status.success());
+        assert_eq!(running.exit(), Some(0));
+        eventually("nobody is left of it", || !std::path::Path::new(&format!("/proc/{}", pid())).exists());
     });
 }

@@ -161,3 +161,58 @@ fn chains_that_their_program_keeps_and_marks_that_are_taken_are_refused_with_wha
         );
     });
 }
+
+/// Somebody else's use of the mark that AFO's accepts carry, and its end.
+const TAKERS: [[&str; 2]; 2] = [
+    [
+        "nft 'table inet other { chain c { type filter hook input priority 5; meta mark 0x7 counter; }; }'",
+        "nft delete table inet other",
+    ],
+    ["ip rule add fwmark 0x10000000/0x10000000 lookup main", "ip rule del fwmark 0x10000000/0x10000000 lookup main"],
+];
+
+#[test]
+fn what_stands_marked_stays_open_and_people_are_told_who_else_uses_its_mark() {
+    in_namespace(|host| {
+        let site = strict(host);
+        let drops = |id: &str, port: &str, more: &str| {
+            format!(
+                r#"{{"id":"{id}","action":"drop","direction":"input","protocol":["tcp"],"destination_port":["{port}"]{more}}}"#
+            )
+        };
+        confirmed(&site, "p1", ALLOW);
+        for (n, [take, leave]) in TAKERS.into_iter().enumerate() {
+            let told = |task: &[&str]| {
+                let done = site.deploy(task, "");
+                assert!(done.status.success() && site.reached(), "{take}: {task:?}: {}", words(&done));
+                let said = "another program uses the mark 0x10000000 of what AFO accepts: ";
+                assert!(words(&done).contains(said), "{take}: {task:?}: {}", words(&done));
+            };
+            confirmed(&site, &format!("a{n}"), &drops(&format!("a{n}"), "24", r#","ttl_seconds":3"#));
+            confirmed(&site, &format!("b{n}"), &drops(&format!("b{n}"), "25", ""));
+            host.sh(take);
+            told(&["rollback"]);
+            host.nft("delete table inet afo");
+            told(&["recover"]);
+            host.sh("sleep 3.5");
+            told(&["expire"]);
+            let file = std::fs::read_to_string(site.dir.path().join("state.boot.nft")).expect("written");
+            assert!(file.contains("meta mark set meta mark | 0x10000000"), "{file}");
+            host.sh(leave);
+        }
+        // Whose mark is taken inside its window is not what was judged.
+        let running = site.start(&["--confirm=60"], &proposal("p2", &drops("r9", "26", "")));
+        host.sh(TAKERS[0][0]);
+        let late = site.deploy(&["confirm"], "");
+        assert_eq!(late.status.code(), Some(4), "{}", words(&late));
+        assert_eq!(running.exit(), Some(4));
+        assert!(site.reached() && !host.sh("nft list table inet afo").contains("dport 26"));
+        // Whether the administrator would be cut off is not known.
+        let removes = r#"{"kind":"proposal","v":1,"id":"p3","ts":"2026-01-02T03:04:05Z","ok":true,"changes":[{"op":"remove","target":"r1"}],"explanation":"a test"}"#;
+        let back = site.deploy(&["--confirm=10"], &format!("{removes}\n"));
+        let said = "whether the administrator stays connected is not known: another program uses the mark 0x10000000";
+        assert_eq!(back.status.code(), Some(1), "{}", words(&back));
+        assert!(words(&back).contains(said) && site.reached(), "{}", words(&back));
+        site.is_settled();
+    });
+}

@@ -261,6 +261,37 @@ fn what_is_confirmed_comes_back_at_boot_before_the_state_is_there() {
     });
 }
 
+/// What is over by the time at which the machine is up again is not open until recovery; and what stands beside it loses nothing by it.
+#[test]
+fn an_allow_for_a_time_is_closed_at_boot_until_what_is_left_of_its_time_is_known() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        let allow = DROP_7777.replace("drop", "accept").replace("\"id\"", "\"ttl_seconds\":600,\"id\"");
+        let beside = DROP_7777.replace("r1", "r2").replace("\"id\"", "\"position\":\"after:r1\",\"id\"");
+        confirmed(&site, "p1", &format!("{allow},{beside}"));
+        assert!(site.reached());
+        let boots = || {
+            host.nft("flush ruleset");
+            host.sh(&format!("nft -f {}", site.dir.path().join("state.boot.nft").display()));
+        };
+        boots();
+        assert!(!site.reached(), "nobody knows what is left of its time");
+        assert!(words(&site.deploy(&["status"], "")).contains("\"table\":false"));
+        assert!(site.deploy(&["recover"], "").status.success() && site.reached(), "{}", host.ruleset());
+        boots();
+        let over = afo::record::Timestamp::UNIX_EPOCH.as_microsecond();
+        let db = rusqlite::Connection::open(site.state()).expect("the state");
+        let changed = db.execute("UPDATE policy SET expires = ? WHERE expires IS NOT NULL", [over]).expect("a policy");
+        drop(db);
+        assert_eq!(changed, 1);
+        for task in ["recover", "expire", "recover"] {
+            let done = site.deploy(&[task], "");
+            assert!(done.status.success() && !site.reached(), "{task}: {}", words(&done));
+        }
+        assert!(!words(&site.deploy(&["list"], "")).contains("\"r1\""), "its time is over");
+    });
+}
+
 /// A server that says back what it hears.
 pub(super) fn echo(port: u16) {
     let listener = TcpListener::bind(SocketAddr::from((OWN, port))).expect("bound");

@@ -31,6 +31,8 @@ pub struct Live {
     /// Sets whose name tells their content.
     pub content_sets: BTreeSet<String>,
     pub limits: BTreeSet<String>,
+    /// Whether what is accepted carries the mark that doors of other programs' chains let through.
+    pub marks: bool,
 }
 
 impl Live {
@@ -47,6 +49,7 @@ impl Live {
         objects.iter().for_each(|object| live.object(object));
         let mut ties = Ties::default();
         objects.iter().filter_map(|object| own(object, "rule")).for_each(|rule| ties.rule(rule));
+        live.marks = objects.iter().filter_map(|object| own(object, "rule")).any(marks);
         (live.generation, live.pending) = (ties.generation(), ties.pending);
         live.whole = live.table && !live.chains.contains(super::BOOTED) && ties.hold(&live);
         live.flows.sort_unstable();
@@ -100,6 +103,12 @@ impl Live {
             self.content_sets.insert(name.to_owned());
         }
     }
+}
+
+/// Whether a rule sets or clears the mark: AFO writes no other.
+fn marks(rule: &Value) -> bool {
+    let steps = rule["expr"].as_array().map(Vec::as_slice).unwrap_or_default();
+    steps.iter().any(|step| step["mangle"]["key"]["meta"]["key"] == "mark")
 }
 
 /// What rules of AFO's base chains tie together.

@@ -50,13 +50,18 @@ impl Policy {
 
     /// The same policy with a mark on what it accepts, for a ruleset that has a door; as it is where there is none or its bit is taken.
     #[must_use]
-    pub fn for_doors(mut self, ruleset: &Ruleset) -> Self {
-        let found = if taken(ruleset).is_some() { Vec::new() } else { doors(ruleset) };
+    pub fn for_doors(self, ruleset: &Ruleset) -> Self {
+        if taken(ruleset).is_some() { self.unmarked() } else { self.marking(ruleset) }
+    }
+
+    /// The same policy with a mark on what it accepts, for a ruleset that has a door, whoever else uses the bit.
+    #[must_use]
+    pub fn marking(mut self, ruleset: &Ruleset) -> Self {
         let name = |at: Spot| {
             let table = &ruleset.tables[at.table];
             format!("{} {} {}", table.family, table.name, table.chains[at.chain].name)
         };
-        self.doors = found.into_iter().filter_map(|(at, hook)| Some((of_hook(hook)?, name(at)))).collect();
+        self.doors = doors(ruleset).into_iter().filter_map(|(at, hook)| Some((of_hook(hook)?, name(at)))).collect();
         self
     }
 

@@ -5,7 +5,7 @@
 //! What the two have no means for (cutting flows that began in a window) is said in afo-deploy(1), never promised.
 
 use super::judge::judged;
-use super::{Arming, Backend, Install, Wanted, occupied};
+use super::{Arming, Backend, Install, Wanted, nft_base, occupied};
 use crate::backend::iptables::block::{self, LiveBlocks};
 use crate::backend::iptables::{Iptables as Program, Live, POLICY, Policy, Window, decides, with_policy};
 use crate::backend::nftables::{Ban, Block, lower};
@@ -17,9 +17,9 @@ use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::ruleset::Ruleset;
+use crate::sys::clock;
 use crate::sys::iptables::{self as programs, RestoreError, SaveError, Variant};
 use crate::sys::process::NotRun;
-use crate::sys::{clock, nft};
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -225,9 +225,7 @@ impl Backend for Iptables {
             }
         }
         // Without nft there are no rules but these.
-        if let Ok(listing) = nft::list(&["-s", "-t", "-j", "list", "ruleset"]) {
-            hash.update(listing.as_bytes());
-        }
+        let _ = nft_base(&mut hash)?;
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

@@ -20,12 +20,18 @@ use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::doorway::Doorway;
 use crate::rule::ruleset::Ruleset;
-use crate::sys::iptables as programs;
+use crate::sys::changes::count;
+use crate::sys::elements::network;
+use crate::sys::nft::{self, NftError};
 use crate::sys::process::installed;
+use crate::sys::{contents, iptables as programs};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Debug;
+use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// A policy that is to hold for a window.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +96,9 @@ pub trait Backend: Debug + Sync {
     /// When the kernel cannot be asked, or its answer makes no sense.
     fn observe(&self) -> Result<Kernel, Failure>;
 
-    /// What tells two rulesets apart, other programs' rules included: a hash without counters and without the elements of sets.
+    /// What tells two rulesets apart, other programs' rules included: a hash of the rules without their counters, and of the elements that
+    /// other programs' sets, maps and verdict maps hold for good. AFO's blocks do not count, nor what comes and goes by itself: the elements
+    /// of sets with a timeout and of those that rules fill.
     ///
     /// # Errors
     /// As [`observe`](Self::observe).
@@ -175,6 +183,15 @@ pub trait Backend: Debug + Sync {
     /// When the filter refuses.
     fn move_doors(&self, _back: &[Doorway], _gone: &[Door]) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// Why what `policy` accepts may not go through other programs' chains as it did when it was armed: somebody else uses what AFO knows it
+    /// by there. Nothing where it goes through none.
+    ///
+    /// # Errors
+    /// When a rule cannot be had here, or as [`observe`](Self::observe).
+    fn contested(&self, _policy: &[Rule]) -> Result<Option<String>, Failure> {
+        Ok(None)
     }
 
     /// The text that arms a policy: it holds until it is confirmed or its window ends.
@@ -312,6 +329,35 @@ pub const AUTO: &str = "auto";
 pub fn chosen() -> &'static str {
     let nft = installed("nft").is_some() || !programs::is_there(false);
     if nft { "nftables" } else { "iptables" }
+}
+
+/// Puts the rules and the lasting elements of nftables into the hash of a base; nothing where nft does not list them.
+///
+/// # Errors
+/// The outer one when the elements cannot be listed, the inner one when the rules cannot.
+fn nft_base(hash: &mut Sha256) -> Result<Result<(), NftError>, Failure> {
+    let listing = match nft::list(&["-s", "-t", "-j", "list", "ruleset"]) {
+        Ok(listing) => listing,
+        Err(error) => return Ok(Err(error)),
+    };
+    hash.update(listing.as_bytes());
+    let unlisted = |e| Failure::refused(format!("cannot list what other programs' sets hold: {e}"));
+    hash.update(lasting_elements().map_err(unlisted)?);
+    Ok(Ok(()))
+}
+
+/// The hash of what other programs' sets and maps hold for good. A change asks for it several times, and a million elements take the kernel
+/// ten seconds: what was listed holds as long as the kernel counts no change.
+fn lasting_elements() -> io::Result<[u8; 32]> {
+    static LISTED: Mutex<Option<(String, u32, [u8; 32])>> = Mutex::new(None);
+    let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (network, before) = (network(), count()?);
+    if let Some((_, _, hash)) = listed.as_ref().filter(|(of, at, _)| *of == network && *at == before) {
+        return Ok(*hash);
+    }
+    let hash = contents::hash("afo")?;
+    *listed = (count()? == before).then_some((network, before, hash));
+    Ok(hash)
 }
 
 /// What the kernel shows where no window is open: one change waits at a time.

@@ -1,6 +1,6 @@
 //! nftables: AFO's table in the kernel, looked at afresh each time, changed only by whole transactions.
 
-use super::{Arming, Backend, Elements, Install, Wanted, occupied};
+use super::{Arming, Backend, Elements, Install, Wanted, nft_base, occupied};
 use crate::backend::nftables::{
     Ban, BanSet, Block, Door, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, hang, hung,
     install, keeper, lower, never, remove, revert, take_down, unblock, with_policy,
@@ -11,7 +11,7 @@ use crate::cmd::ruleset::live_ruleset;
 use crate::deploy::{Index, Kernel};
 use crate::packet::AddressSpec;
 use crate::record::Rule;
-use crate::rule::door::{DOOR, doors, taken};
+use crate::rule::door::{DOOR, taken};
 use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
@@ -88,12 +88,15 @@ fn plain(rules: &[Rule]) -> Result<Policy, Failure> {
     ordered(rules).map_err(|words| Failure::new(Exit::No, words))
 }
 
-/// A policy that marks what it accepts where there are doors, or are to be; with no mark where somebody else uses it.
-fn lowered(rules: &[Rule], doors: &[Doorway]) -> Result<Policy, Failure> {
-    Ok(marked(rules, doors)?.0)
+/// A policy for the kernel as it is. What stands there marked stays so, and so does what comes back to an empty table: without its mark it
+/// would be closed, and doors would let through what others mark. Nothing begins to be marked where somebody else uses the mark.
+fn lowered(rules: &[Rule], live: &Live) -> Result<Policy, Failure> {
+    let (policy, taken) = marked(rules, &[])?;
+    let begins = !live.marks && live.generation.is_some();
+    Ok(if taken.is_some() && begins { policy.unmarked() } else { policy })
 }
 
-/// The same, and why it does not mark what it accepts though there are doors.
+/// A policy that marks what it accepts where there are doors, or are to be, and who else uses the mark.
 fn marked(rules: &[Rule], ways: &[Doorway]) -> Result<(Policy, Option<String>), Failure> {
     let policy = plain(rules)?;
     // Only another program's table has a door.
@@ -101,14 +104,10 @@ fn marked(rules: &[Rule], ways: &[Doorway]) -> Result<(Policy, Option<String>), 
         return Ok((policy, None));
     }
     let live = with_doors(&live_ruleset()?, ways);
-    if doors(&live).is_empty() {
-        return Ok((policy, None));
-    }
-    let by = |rule: String| format!("what AFO accepts cannot be marked with {DOOR:#x}: `{rule}` uses it");
-    Ok(match taken(&live).map(by).or_else(unmarkable) {
-        Some(why) => (policy.unmarked(), Some(why)),
-        None => (policy.for_doors(&live), None),
-    })
+    let policy = policy.marking(&live);
+    let by = |rule: String| format!("`{rule}` uses it");
+    let who = if policy.marks() { taken(&live).map(by).or_else(router) } else { None };
+    Ok((policy, who))
 }
 
 fn is_own(table: &tables::Table) -> bool {
@@ -133,10 +132,13 @@ fn load_without(which: impl Fn(&Door) -> bool, text: &str) -> Result<(), Failure
     Nftables.load(text)
 }
 
-/// Why what AFO accepts cannot be marked, because of how packets are routed.
-fn unmarkable() -> Option<String> {
-    let rule = routed_by(DOOR)?;
-    Some(format!("what AFO accepts cannot be marked with {DOOR:#x}: the routing rule `{rule}` looks at it"))
+/// The routing that uses the mark of what AFO accepts, in words.
+fn router() -> Option<String> {
+    routed_by(DOOR).map(|rule| format!("the routing rule `{rule}` looks at it"))
+}
+
+fn unmarkable(who: &str) -> String {
+    format!("what AFO accepts cannot be marked with {DOOR:#x}: {who}")
 }
 
 /// The routing rule that looks at a bit of the mark, where there is one (ip-rule(8)).
@@ -178,8 +180,9 @@ impl Backend for Nftables {
     }
 
     fn base(&self) -> Result<String, Failure> {
-        let listing = nft::list(&["-s", "-t", "-j", "list", "ruleset"]).map_err(|e| failure(&e))?;
-        Ok(Sha256::digest(listing.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut hash = Sha256::new();
+        nft_base(&mut hash)?.map_err(|e| failure(&e))?;
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn changes(&self) -> Result<Option<u64>, Failure> {
@@ -213,7 +216,7 @@ impl Backend for Nftables {
     }
 
     fn bars(&self, live: &Ruleset, way: &Doorway, rules: &[Rule]) -> Option<String> {
-        unmarkable().or_else(|| keeper(live, way, rules))
+        router().map(|who| unmarkable(&who)).or_else(|| keeper(live, way, rules))
     }
 
     fn doors(&self) -> Result<Vec<Door>, Failure> {
@@ -230,12 +233,10 @@ impl Backend for Nftables {
     }
 
     fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure> {
-        let (live, (policy, unmarked)) = (no_window()?, marked(wanted.policy, wanted.doors)?);
-        if let Some(words) = unmarked {
-            // What stands already would be closed by the change.
-            return Err(
-                Failure::new(Exit::No, words).hint("take the rule out that uses this mark, or the one that accepts it")
-            );
+        let (live, (policy, taken)) = (no_window()?, marked(wanted.policy, wanted.doors)?);
+        if let Some(who) = taken {
+            return Err(Failure::new(Exit::No, unmarkable(&who))
+                .hint("take the rule out that uses this mark, or the one that accepts it"));
         }
         let window = Window { seconds: wanted.window, remember: wanted.remember };
         let doors = hang(wanted.doors, live.next());
@@ -247,9 +248,17 @@ impl Backend for Nftables {
         Ok(Arming { old: live.generation, new: live.next(), apply, revert })
     }
 
+    fn contested(&self, policy: &[Rule]) -> Result<Option<String>, Failure> {
+        if !look()?.marks {
+            return Ok(None);
+        }
+        let who = marked(policy, &[])?.1;
+        Ok(who.map(|who| format!("another program uses the mark {DOOR:#x} of what AFO accepts: {who}")))
+    }
+
     fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure> {
         let live = no_window()?;
-        let apply = format!("{}{}", never(protected), install(&lowered(policy, &[])?, &live));
+        let apply = format!("{}{}", never(protected), install(&lowered(policy, &live)?, &live));
         Ok(Install { generation: live.next(), apply })
     }
 
@@ -267,7 +276,8 @@ impl Backend for Nftables {
     }
 
     fn confirm(&self, after: &[Rule]) -> Result<(), Failure> {
-        self.load(&confirm(&lowered(after, &[])?, &look()?).to_string())
+        let live = look()?;
+        self.load(&confirm(&lowered(after, &live)?, &live).to_string())
     }
 
     fn take_back(&self, before: Option<&[Rule]>) -> Result<(), Failure> {
@@ -289,7 +299,7 @@ impl Backend for Nftables {
     }
 
     fn boot(&self, policy: &[Rule], generation: u64) -> Result<Vec<(&'static str, String)>, Failure> {
-        Ok(vec![("nft", boot(&lowered(policy, &[])?, generation).to_string())])
+        Ok(vec![("nft", boot(&lowered(policy, &look()?)?, generation).to_string())])
     }
 
     fn block(&self, blocks: &[Block], protected: &[AddressSpec]) -> Result<String, Failure> {
