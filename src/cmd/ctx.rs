@@ -1,12 +1,9 @@
 //! afo-ctx: one record of what is known of this host.
 
+use super::imported::{imported, tell, uncounted};
 use super::ruleset::{of, ruleset_from};
 use super::{config, known};
-use crate::backend::Document;
-use crate::backend::document::statements;
-use crate::backend::iptables as dumps;
-use crate::backend::nftables::{Imported, import, import_ruleset, listing};
-use crate::backend::opnsense::{self, Listing};
+use crate::backend::nftables::{Imported, listing};
 use crate::cli::{Command, Common, Exit, Failure, Shell};
 use crate::propose::explain;
 use crate::record::{By, Context, Generator, Id, LiveRuleset, Origin, Proposal, Rule, Timestamp, content_id};
@@ -31,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Of the ruleset, the rules that AFO can say exactly stand in `ruleset.rules`; the rest is counted in `missing`. With
 /// --rules they come out as one `proposal` instead, to be looked at and deployed on the way from another firewall to AFO:
 /// a rule is taken over only where AFO's own decides the same about the same packets, and every other one is named on
-/// stderr with the reason. AFO's own table, and its chains in a dump of iptables, are left out.
+/// stderr with the reason; what only counts or what no packet comes to decides nothing and is told as that. AFO's own
+/// table, and its chains in a dump of iptables, are left out.
 ///
 /// Examples:
 ///   $ afo-ctx                        what this host is
@@ -41,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///   $ iptables-save > rules; afo-ctx --rules --ruleset rules      from iptables to AFO
 ///
 /// Exit status:
-///   0  the record is out, whatever it misses; with --rules every rule is in it
-///   1  with --rules: not every rule can be said as one of AFO's
+///   0  the record is out, whatever it misses; with --rules every rule that decides about packets is in it
+///   1  with --rules: not every rule that decides can be said as one of AFO's
 ///   2  the configuration or the ruleset FILE cannot be used
 ///   3  the ruleset FILE needs nft or a namespace, and there is none; with --rules also: the kernel's cannot be listed
 #[derive(Debug, Clone, Default, clap::Parser)]
@@ -94,29 +92,6 @@ impl Command for Args {
     }
 }
 
-/// The rules that AFO can say, or why none is looked for.
-fn imported(ruleset: &LiveRuleset) -> Result<Imported, String> {
-    match ruleset.backend.as_str() {
-        "nftables" => import(&ruleset.native).map_err(|e| e.to_string()),
-        "iptables" => {
-            let read = dumps::read(ruleset.native.as_str().unwrap_or_default()).map_err(|e| format!("line {e}"))?;
-            let read = dumps::without_own(read);
-            Ok(import_ruleset(&read, &dumps::statements(&read)))
-        }
-        "opnsense" => {
-            let listing = Listing::read(&ruleset.native.to_string(), None).map_err(|e| e.to_string())?;
-            let read = opnsense::read(&listing.without_own());
-            Ok(import_ruleset(&read, &statements(&read)))
-        }
-        other => {
-            let document =
-                Document::named(other).ok_or_else(|| format!("rules of {other} are not read as AFO's rules"))?;
-            let read = document.read_value(&ruleset.native).map_err(|e| e.to_string())?;
-            Ok(import_ruleset(&read, &statements(&read)))
-        }
-    }
-}
-
 /// In how large a ruleset a context looks for rules that AFO can say: each is proven against those before it, and a context must not
 /// keep people waiting.
 const MOST_RULES: usize = 300;
@@ -156,10 +131,6 @@ fn add_ruleset(context: &mut Context, mut ruleset: LiveRuleset, is_live: bool) {
 fn in_utc(rules: &mut [Rule]) {
     let hours = rules.iter_mut().filter_map(|rule| rule.schedule.as_mut());
     hours.filter(|hours| hours.zone.is_none()).for_each(|hours| hours.zone = Some("UTC".to_owned()));
-}
-
-fn uncounted(imported: &Imported) -> String {
-    format!("{} of {} rules cannot be said as AFO's rules", imported.not_said.len(), imported.of)
 }
 
 /// Adds the kernel's rules, or why they are missing.
@@ -206,13 +177,9 @@ fn put_out_rules(shell: &Shell, ruleset: &LiveRuleset, source: String, is_live: 
     if imported.rules.iter().filter_map(|rule| rule.schedule.as_ref()).any(|hours| hours.zone.is_none()) {
         shell.note(&format!("{source}: its hours are taken as hours of this host's zone, in which nft lists them"));
     }
-    for rule in &imported.not_said {
-        shell.complain(&format!("{}: `{}`: {}", rule.place, rule.text, rule.why), None);
-    }
+    tell(shell, &imported, &source);
     let mut out = shell.out();
     if !imported.not_said.is_empty() {
-        let hint = "what is in the proposal decides as before; the rest stays to be written by hand";
-        shell.complain(&uncounted(&imported), Some(hint));
         out.ends(Exit::No);
     }
     match imported.rules.is_empty() {

@@ -13,6 +13,7 @@ pub mod r#gen;
 mod held;
 mod host;
 pub(crate) mod hours;
+mod imported;
 pub mod log;
 mod opnsense;
 mod places;

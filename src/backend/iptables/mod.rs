@@ -3,6 +3,7 @@
 //! Text in, text out; nothing here runs a program.
 
 mod export;
+mod lead;
 mod merge;
 mod model;
 mod read;

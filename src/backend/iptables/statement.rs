@@ -4,7 +4,7 @@
 //! keeps its name, and is refused by it.
 
 use super::read::{Action, actions};
-use super::when;
+use super::{lead, when};
 use crate::rule::ruleset::{Ruleset, TableFamily};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -61,6 +61,7 @@ fn statement(action: Action, family: TableFamily, shared: &Shared) -> Value {
         Action::Goto(to) => json!({ "goto": { "target": to } }),
         Action::Log { prefix, level } => log(prefix, level.as_deref()).unwrap_or_else(|| named("LOG")),
         Action::Reject(with) => json!({ "reject": reject(with.as_deref(), family) }),
+        Action::Nat(name, options) => lead::translation(&name, &options).unwrap_or_else(|why| named(&why)),
         Action::Jump(to) => json!({ "jump": { "target": to } }),
         Action::Other(name) => match name.as_str() {
             "ACCEPT" => named("accept"),
@@ -115,15 +116,95 @@ fn reject(with: Option<&str>, family: TableFamily) -> Value {
 mod tests {
     use super::*;
     use crate::backend::iptables::read;
-    use crate::backend::nftables::import_ruleset;
+    use crate::backend::nftables::{NotSaid, import_ruleset};
 
-    fn imported(rules: &str) -> (Vec<String>, Vec<String>) {
-        let dump = format!("*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:sub -\n{rules}\nCOMMIT\n");
-        let ruleset = read(&dump).expect(rules);
+    /// The lines of what is said, why of what is not, and why of what decides nothing.
+    fn taken(dump: &str) -> [Vec<String>; 3] {
+        let ruleset = read(dump).expect(dump);
         let all = import_ruleset(&ruleset, &statements(&ruleset));
         let line = |rule: &crate::rule::Rule| rule.to_line().split_once(' ').expect("an id").1.to_owned();
-        let why = all.not_said.iter().map(|n| format!("{}: {}", n.place, n.why)).collect();
-        (all.rules.iter().map(line).collect(), why)
+        let why = |told: &[NotSaid]| told.iter().map(|n| format!("{}: {}", n.place, n.why)).collect();
+        [all.rules.iter().map(line).collect(), why(&all.not_said), why(&all.idle)]
+    }
+
+    fn imported(rules: &str) -> (Vec<String>, Vec<String>) {
+        let [said, not, idle] = taken(&format!("*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:sub -\n{rules}\nCOMMIT\n"));
+        (said, [not, idle].concat())
+    }
+
+    #[test]
+    fn translations_are_taken_over() {
+        let dump = |rules: &str| {
+            format!("*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:sub -\n{rules}\nCOMMIT\n")
+        };
+        for (rules, said) in [
+            (
+                "-A PREROUTING -i wan0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 192.168.1.5:80",
+                "dnat forward family=ipv4 interface_in=wan0 protocol=tcp destination_port=8080 nat.address=192.168.1.5 nat.port=80",
+            ),
+            (
+                "-A PREROUTING -i lan0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128",
+                "redirect input family=ipv4 interface_in=lan0 protocol=tcp destination_port=80 nat.port=3128",
+            ),
+            (
+                "-A POSTROUTING -s 192.168.1.0/24 -o wan0 -j MASQUERADE",
+                "masquerade forward family=ipv4 interface_out=wan0 source_address=192.168.1.0/24",
+            ),
+            (
+                "-A POSTROUTING -j sub\n-A sub -o wan0 -j SNAT --to-source 192.0.2.1",
+                "snat forward family=ipv4 interface_out=wan0 nat.address=192.0.2.1",
+            ),
+            // What is accepted before is not translated.
+            (
+                "-A POSTROUTING -d 192.168.0.0/16 -j ACCEPT\n-A POSTROUTING -o wan0 -j MASQUERADE",
+                "masquerade forward family=ipv4 interface_out=wan0 destination_address=!192.168.0.0/16",
+            ),
+            (
+                "-A POSTROUTING -d 192.168.0.0/16 -j RETURN\n-A POSTROUTING -o wan0 -j MASQUERADE",
+                "masquerade forward family=ipv4 interface_out=wan0 destination_address=!192.168.0.0/16",
+            ),
+            (
+                "-A PREROUTING -j sub\n-A sub -i br0 -j RETURN\n-A sub -p udp -m udp --dport 53 -j REDIRECT",
+                "redirect input family=ipv4 interface_in=!br0 protocol=udp destination_port=53",
+            ),
+        ] {
+            let [found, why, idle] = taken(&dump(rules));
+            assert_eq!((why, idle), (vec![], vec![]), "{rules}");
+            assert!(found[0].starts_with(said) && found.len() <= 2, "{rules}: {found:?}");
+        }
+        let [_, why, _] = taken(&dump("-A POSTROUTING -o wan0 -j MASQUERADE --random"));
+        assert_eq!(why, ["ip nat POSTROUTING, rule 1: `MASQUERADE --random` is nothing that AFO's rules do"]);
+    }
+
+    #[test]
+    fn what_decides_nothing_is_told_as_that() {
+        let dump = "*raw\n:PREROUTING ACCEPT\n:none -\n-A PREROUTING -i eth0 -j none\nCOMMIT\n\
+            *mangle\n:POSTROUTING ACCEPT\n-A POSTROUTING -j ACCEPT\nCOMMIT\n\
+            *security\n:INPUT ACCEPT\n:direct -\n-A INPUT -j direct\nCOMMIT\n\
+            *filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:logged -\n:old -\n\
+            -A INPUT -s 192.0.2.1/32\n\
+            -A INPUT -m limit --limit 3/min -j logged\n\
+            -A INPUT -i eth0 -p tcp -m tcp --dport 23 -j DROP\n\
+            -A INPUT -i eth0 -p tcp -m tcp --dport 23 -j DROP\n\
+            -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n\
+            -A logged -m conntrack --ctstate INVALID -m limit --limit 3/min -j RETURN\n-A logged -j NFLOG --nflog-group 3\n\
+            -A old -j DROP\nCOMMIT\n";
+        let [found, why, idle] = taken(dump);
+        assert_eq!((found.len(), why), (2, vec![]), "{found:?}");
+        let quiet = "nothing in its chain denies, translates or changes packets";
+        assert_eq!(
+            idle,
+            [
+                format!("ip raw PREROUTING, rule 1: {quiet}"),
+                format!("ip mangle POSTROUTING, rule 1: {quiet}"),
+                "ip filter INPUT, rule 1: it only counts".to_owned(),
+                "ip filter INPUT, rule 2: it leads to nothing that denies, translates or changes packets".to_owned(),
+                "ip filter INPUT, rule 4: earlier rules decide all its packets".to_owned(),
+                format!("ip filter logged, rule 1: {quiet}"),
+                format!("ip filter logged, rule 2: {quiet}"),
+                "ip filter old, rule 1: no packet comes to its chain: nothing leads there".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(in super::super) enum Action {
         level: Option<String>,
     },
     Reject(Option<String>),
+    /// A translation by the name of its target, with its options and their values.
+    Nat(String, Vec<(String, String)>),
     Jump(String),
     Goto(String),
     /// Anything else, by the name of the extension.
@@ -91,6 +93,7 @@ fn of_target(to: &Extension) -> Action {
         "LOG" if only(&["log-prefix", "log-level"]) => {
             Action::Log { prefix: value(to, "log-prefix"), level: value(to, "log-level") }
         }
+        "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" => Action::Nat(to.name.to_string(), options(to)),
         "REJECT" if only(&["reject-with"]) => Action::Reject(value(to, "reject-with")),
         name if to.options.is_empty() && !super::grammar::is_known(super::grammar::Kind::Target, name) => {
             Action::Jump(name.to_owned())

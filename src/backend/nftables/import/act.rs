@@ -130,7 +130,7 @@ impl Act {
             _ => return Err("its rate counts the other way round than AFO's".to_owned()),
         }
         if rule.action == Action::Log && self.log.is_none() {
-            return Err("it only counts".to_owned());
+            return Err(super::COUNTS.to_owned());
         }
         if let Some((_, nat)) = &self.nat {
             rule.nat = (*nat != Nat::default()).then(|| nat.clone());

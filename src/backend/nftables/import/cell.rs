@@ -1,7 +1,7 @@
 //! The packets of an imported rule as products: what its conditions leave of those that come to it, and the arithmetic of proofs.
 
 use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
-use crate::rule::ruleset::{Chain, Condition, Outcome, TableFamily, Verdict, name_number};
+use crate::rule::ruleset::{Condition, TableFamily, name_number};
 use crate::rule::{Direction, OneOf, Rule};
 
 /// More products than this are not worked on: a rule of so many is none that a person reads.
@@ -120,18 +120,4 @@ pub(super) fn names_loopback(rule: &Rule) -> bool {
         !list.is_negated() && list.items().iter().any(|name| name.matches("lo"))
     };
     names(&rule.interface_in) || names(&rule.interface_out)
-}
-
-/// Whether a base chain can keep a packet from its way.
-pub(super) fn may_deny(chain: &Chain) -> bool {
-    let lets = |verdict: &Verdict| {
-        matches!(verdict, Verdict::Accept | Verdict::Return | Verdict::Continue | Verdict::Translate(_))
-    };
-    let harmless = |outcome: &Outcome| match outcome {
-        Outcome::Next => true,
-        Outcome::Verdict(verdict) => lets(verdict),
-        Outcome::ByKey(keys) => keys.iter().all(|(_, verdict)| lets(verdict)),
-        Outcome::Unread(_) => false,
-    };
-    chain.base.as_ref().is_some_and(|base| base.drops) || !chain.lines.iter().all(|line| harmless(&line.outcome))
 }

@@ -8,13 +8,15 @@ mod act;
 mod back;
 mod cell;
 mod clock;
+mod quiet;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 use self::act::{Act, act, action};
 use self::back::is_idle;
-use self::cell::{cut, entering, is_loopback, may_deny, names_loopback, narrowed, nobody, widest, without};
+use self::cell::{NONE_COMES, cut, entering, is_loopback, names_loopback, narrowed, nobody, widest, without};
+use self::quiet::{NOWHERE, Quiet};
 use self::rule::{Refusal, decided, rule_of};
 use crate::backend::meaning::is_default;
 use crate::backend::nftables::read::{ReadError, read_value, rule_objects};
@@ -33,8 +35,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Imported {
     /// In the order in which packets meet them, direction by direction.
     pub rules: Vec<Rule>,
-    /// What cannot be said as a rule, in the order of the listing.
+    /// What decides about packets or changes them and cannot be said as a rule, in the order of the listing.
     pub not_said: Vec<NotSaid>,
+    /// What is not taken over and changes the fate of no packet: what only counts, what no packet comes to.
+    pub idle: Vec<NotSaid>,
     /// How many rules the listing has outside AFO's own table, a policy of drop counted as one.
     pub of: usize,
 }
@@ -82,6 +86,9 @@ const MOST: usize = 100_000;
 
 const DECIDED: &str = "earlier rules decide all its packets";
 
+/// Why a line without a verdict is no rule.
+const COUNTS: &str = "it only counts";
+
 const ELSEWHERE: &str = "no chain at input, forward or output leads to it, where AFO's rules stand";
 
 /// A rule that was not taken over and may decide about packets before others do.
@@ -97,8 +104,12 @@ struct Walk<'a> {
     ruleset: &'a Ruleset,
     statements: BTreeMap<(TableFamily, String, String), Vec<&'a Value>>,
     rules: Vec<Rule>,
+    quiet: Quiet<'a>,
     not_said: BTreeMap<Spot, NotSaid>,
+    idle: BTreeMap<Spot, NotSaid>,
     seen: BTreeSet<Spot>,
+    /// Taken over on one way at least.
+    said: BTreeSet<Spot>,
     followed: usize,
     here: Here,
 }
@@ -116,6 +127,8 @@ struct Here {
     /// Taken by rules that AFO puts behind all others.
     defaults: Vec<Cell>,
     doubts: Vec<Doubt>,
+    /// Taken out of translation by the base chain that is being read.
+    spared: Vec<Cell>,
     /// A rule sets the mark.
     marked: bool,
     /// An accept was taken over from a base chain before this.
@@ -149,6 +162,32 @@ fn with_loopback(part: Part, stand: Stand) -> Vec<Part> {
     std::iter::once(part).chain(more).collect()
 }
 
+/// Whether AFO's rules stand where a base chain does.
+fn stands(base: &Base) -> Result<(), String> {
+    match base.kind {
+        ChainKind::Nat if base.hook == Hook::Input => {
+            Err("its chain translates the sources of what is for this host, which AFO's rules do not".to_owned())
+        }
+        ChainKind::Nat => Ok(()),
+        ChainKind::Route => Err("its chain is not of type filter".to_owned()),
+        ChainKind::Filter if (-99..=99).contains(&base.priority) => Ok(()),
+        ChainKind::Filter => Err(format!(
+            "its chain stands at priority {}; AFO's rules stand where filters do, from -99 to 99",
+            base.priority
+        )),
+    }
+}
+
+/// Whether a verdict of a chain that translates ends it for packets, and leaves them as they are.
+fn leaves_alone(verdict: &Verdict, stand: Stand, depth: usize) -> bool {
+    let ends = match verdict {
+        Verdict::Accept => true,
+        Verdict::Return => depth == 0,
+        _ => false,
+    };
+    ends && stand.base.kind == ChainKind::Nat && !stand.base.drops
+}
+
 /// What a line comes to, packets by packets.
 struct Part {
     cell: Cell,
@@ -161,8 +200,18 @@ impl<'a> Walk<'a> {
         for (family, table, chain, body) in objects {
             statements.entry((family, table.to_owned(), chain.to_owned())).or_default().push(body);
         }
-        let (rules, not_said, seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        Self { ruleset, statements, rules, not_said, seen, followed: 0, here: Here::default() }
+        Self {
+            ruleset,
+            statements,
+            rules: Vec::new(),
+            quiet: Quiet::of(ruleset),
+            not_said: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            said: BTreeSet::new(),
+            followed: 0,
+            here: Here::default(),
+        }
     }
 
     fn is_own(&self, table: usize) -> bool {
@@ -172,6 +221,11 @@ impl<'a> Walk<'a> {
 
     fn chain(&self, table: usize, chain: usize) -> &'a Chain {
         &self.ruleset.tables[table].chains[chain]
+    }
+
+    /// Whether a base chain is gone through: not where AFO's rules do not stand and it does nothing either.
+    fn is_read(&self, table: usize, chain: usize, base: &Base) -> bool {
+        stands(base).is_ok() || !self.quiet.is_idle((table, chain))
     }
 
     fn direction(&mut self, direction: Direction) {
@@ -188,8 +242,8 @@ impl<'a> Walk<'a> {
         for (n, (table, chain)) in all {
             let family = self.ruleset.tables[table].family.packets();
             let sees = |t: usize| !self.ruleset.tables[t].family.packets().is_disjoint(family);
-            let last = !chains[n + 1..].iter().any(|(t, c)| sees(*t) && may_deny(self.chain(*t, *c)));
-            if let Some(base) = &self.chain(table, chain).base {
+            let last = !chains[n + 1..].iter().any(|(t, c)| sees(*t) && self.quiet.may_deny((*t, *c)));
+            if let Some(base) = self.chain(table, chain).base.as_ref().filter(|base| self.is_read(table, chain, base)) {
                 self.base(table, chain, Stand { direction, base, last });
             }
         }
@@ -206,13 +260,14 @@ impl<'a> Walk<'a> {
         };
         for (table, chain) in self.ruleset.at_hook(hook) {
             let base = self.chain(table, chain).base.as_ref().filter(|base| base.kind == ChainKind::Nat);
-            if let Some(base) = base.filter(|_| !self.is_own(table)) {
+            if let Some(base) = base.filter(|base| !self.is_own(table) && self.is_read(table, chain, base)) {
                 self.base(table, chain, Stand { direction, base, last: true });
             }
         }
     }
 
     fn base(&mut self, table: usize, chain: usize, stand: Stand<'a>) {
+        self.here.spared.clear();
         let all = entering(stand.direction, self.ruleset.tables[table].family);
         let said = self.rules.len();
         self.lines(table, chain, std::slice::from_ref(&all), stand, 0);
@@ -232,8 +287,13 @@ impl<'a> Walk<'a> {
             self.followed += 1;
             let at = At { table, chain, line: n };
             match self.line(at, line, &staying, stand, depth) {
-                Ok(rest) => staying = rest.unwrap_or(staying),
-                Err(why) if depth > 0 && is_idle(&why) => {}
+                Ok(rest) => {
+                    staying = rest.unwrap_or(staying);
+                    self.said.insert((table, chain, n));
+                }
+                Err(why) if is_idle(&why) => self.pass(at, line, &why),
+                Err(_) if line.outcome.leads() && self.quiet.passes(at, line) => self.pass(at, line, NOWHERE),
+                Err(why) if self.quiet.passes(at, line) => self.pass(at, line, &why),
                 Err(why) => self.leave(at, line, &staying, &why),
             }
             self.seen.insert((table, chain, n));
@@ -253,15 +313,25 @@ impl<'a> Walk<'a> {
         stand: Stand<'a>,
         depth: usize,
     ) -> Result<Option<Vec<Cell>>, String> {
-        self.stands(stand)?;
         let act = act(self.statements(at)?)?;
-        let cells = narrowed(entering, &line.conditions, act.chances())?;
+        if matches!(line.outcome, Outcome::Next | Outcome::Verdict(Verdict::Continue)) && act.is_plain() {
+            return Err(COUNTS.to_owned());
+        }
+        stands(stand.base)?;
+        if self.followed > MOST {
+            return Err(format!("jumps lead to more than {MOST} rules"));
+        }
+        let cells = self.unspared(narrowed(entering, &line.conditions, act.chances())?)?;
         let jumps = |to: &str| (to.to_owned(), cells.clone());
         if let (Outcome::Verdict(Verdict::Translate(_)), Some((action, _))) = (&line.outcome, act.nat()) {
             let parts = cells.into_iter().map(|cell| Part { cell, action: *action }).collect();
             return self.say(parts, line, &act, stand).map(|()| None);
         }
         match &line.outcome {
+            Outcome::Verdict(verdict) if act.is_plain() && leaves_alone(verdict, stand, depth) => {
+                self.here.spared.extend(cells);
+                Ok(())
+            }
             Outcome::Verdict(Verdict::Return | Verdict::Goto(_)) if act.is_plain() => {
                 return self.back(at, line, (entering, cells), stand, depth).map(Some);
             }
@@ -275,22 +345,10 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Whether AFO's rules stand where this chain does.
-    fn stands(&self, stand: Stand<'a>) -> Result<(), String> {
-        let base = stand.base;
-        match () {
-            () if base.kind == ChainKind::Nat && base.hook == Hook::Input => {
-                Err("its chain translates the sources of what is for this host, which AFO's rules do not".to_owned())
-            }
-            () if base.kind == ChainKind::Nat && self.followed <= MOST => Ok(()),
-            () if base.kind != ChainKind::Filter => Err("its chain is not of type filter".to_owned()),
-            () if !(-99..=99).contains(&base.priority) => Err(format!(
-                "its chain stands at priority {}; AFO's rules stand where filters do, from -99 to 99",
-                base.priority
-            )),
-            () if self.followed > MOST => Err(format!("jumps lead to more than {MOST} rules")),
-            () => Ok(()),
-        }
+    /// Packets without those that a rule before has taken out of translation.
+    fn unspared(&self, cells: Vec<Cell>) -> Result<Vec<Cell>, String> {
+        let left = without(cells, &self.here.spared).ok_or("its packets are too many pieces to be compared")?;
+        if left.is_empty() { Err(NONE_COMES.to_owned()) } else { Ok(left) }
     }
 
     fn statements(&self, at: At) -> Result<&'a Value, String> {
@@ -488,7 +546,7 @@ impl<'a> Walk<'a> {
             outcome: Outcome::Verdict(Verdict::Drop),
         };
         let said = match stand.last {
-            true => self.stands(stand).and_then(|()| {
+            true => stands(stand.base).and_then(|()| {
                 let part = Part { cell: all.clone(), action: Action::Drop };
                 self.say(vec![part], &line, &Act::default(), stand)
             }),
@@ -496,8 +554,12 @@ impl<'a> Walk<'a> {
         };
         if let Err(why) = said {
             let place = self.place(table, chain);
-            self.not_said.insert(spot, NotSaid { place, text, why });
-            self.doubt(vec![all], Some(Action::Drop), false);
+            let decided = is_idle(&why);
+            let kept = if decided { &mut self.idle } else { &mut self.not_said };
+            kept.insert(spot, NotSaid { place, text, why });
+            if !decided {
+                self.doubt(vec![all], Some(Action::Drop), false);
+            }
         }
     }
 
@@ -529,9 +591,19 @@ impl<'a> Walk<'a> {
     }
 
     fn refuse(&mut self, at: At, line: &Line, why: &str) {
+        let told = self.told(at, line, why);
+        self.not_said.entry((at.table, at.chain, at.line)).or_insert(told);
+    }
+
+    /// Keeps a line as one that decides nothing.
+    fn pass(&mut self, at: At, line: &Line, why: &str) {
+        let told = self.told(at, line, why);
+        self.idle.entry((at.table, at.chain, at.line)).or_insert(told);
+    }
+
+    fn told(&self, at: At, line: &Line, why: &str) -> NotSaid {
         let place = format!("{}, rule {}", self.place(at.table, at.chain), at.line + 1);
-        let said = NotSaid { place, text: line.text.clone(), why: why.to_owned() };
-        self.not_said.entry((at.table, at.chain, at.line)).or_insert(said);
+        NotSaid { place, text: line.text.clone(), why: why.to_owned() }
     }
 
     fn place(&self, table: usize, chain: usize) -> String {
@@ -549,8 +621,11 @@ impl<'a> Walk<'a> {
             }
             of += found.lines.len();
             for (n, line) in found.lines.iter().enumerate() {
-                if !self.seen.contains(&(table, chain, n)) {
-                    self.refuse(At { table, chain, line: n }, line, ELSEWHERE);
+                let at = At { table, chain, line: n };
+                match self.quiet.why(at, line) {
+                    _ if self.seen.contains(&(table, chain, n)) => {}
+                    Some(why) => self.pass(at, line, why),
+                    None => self.refuse(at, line, ELSEWHERE),
                 }
             }
             if found.base.as_ref().is_some_and(|base| base.drops) {
@@ -563,8 +638,10 @@ impl<'a> Walk<'a> {
             text: text.clone(),
             why: "it is not understood".to_owned(),
         });
+        let missed = |spot: &Spot| !self.said.contains(spot) && !self.not_said.contains_key(spot);
+        let idle = self.idle.into_iter().filter(|(spot, _)| missed(spot)).map(|(_, told)| told).collect();
         let not_said = self.not_said.into_values().chain(unread).collect();
-        Imported { rules: self.rules, not_said, of }
+        Imported { rules: self.rules, not_said, idle, of }
     }
 
     fn unseen_policy(&mut self, table: usize, chain: usize) {

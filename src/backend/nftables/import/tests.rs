@@ -25,7 +25,8 @@ fn port(number: u16) -> Value {
 fn imported(objects: Vec<Value>) -> (Vec<String>, Vec<String>) {
     let all = import(&json!({ "nftables": objects })).expect("a listing");
     let line = |rule: &crate::rule::Rule| rule.to_line().split_once(' ').expect("an id").1.to_owned();
-    let why = all.not_said.iter().map(|n| format!("{}: {}: {}", n.place, n.text, n.why)).collect();
+    let told = all.not_said.iter().chain(&all.idle);
+    let why = told.map(|n| format!("{}: {}: {}", n.place, n.text, n.why)).collect();
     (all.rules.iter().map(line).collect(), why)
 }
 
@@ -138,10 +139,13 @@ fn what_comes_before_decides_what_can_be_said() {
         not[0],
         "inet t c, rule 1: tcp dport 22 accept: its accept is not final: a later base chain can still drop"
     );
-    let (_, not) = imported(vec![forward(-150, "accept"), accept()]);
+    let drop = || rule("c", json!([port(22), { "drop": null }]));
+    let (_, not) = imported(vec![forward(-150, "accept"), drop()]);
     assert!(not[0].ends_with("its chain stands at priority -150; AFO's rules stand where filters do, from -99 to 99"));
     let (_, not) = imported(vec![chain("c", None), accept()]);
-    assert!(not[0].ends_with("no chain at input, forward or output leads to it, where AFO's rules stand"));
+    assert!(not[0].ends_with("no packet comes to its chain: nothing leads there"));
+    let (_, not) = imported(vec![chain("c", Some(("prerouting", 0, "accept"))), drop()]);
+    assert!(not[0].ends_with("no chain at input, forward or output leads to it, where AFO's rules stand"), "{not:?}");
     let (said, not) = imported(vec![forward(0, "accept"), accept(), accept()]);
     assert_eq!(said, ["accept forward protocol=tcp destination_port=22"]);
     assert!(not[0].ends_with("rule 2: tcp dport 22 accept: earlier rules decide all its packets"), "{not:?}");
@@ -156,12 +160,12 @@ fn jumps_are_followed_with_what_they_take_along() {
     );
     let circle = rule("s", json!([{ "jump": { "target": "s" } }]));
     let base = || chain("c", Some(("forward", 0, "accept")));
-    let (said, not) = imported(vec![base(), chain("s", None), jump.clone(), inner]);
+    let (said, not) = imported(vec![base(), chain("s", None), jump.clone(), inner.clone()]);
     assert_eq!(
         (said, not),
         (vec!["drop forward interface_in=eth0 protocol=tcp destination_port=22".to_owned()], vec![])
     );
-    let (_, not) = imported(vec![base(), chain("s", None), jump, circle]);
+    let (_, not) = imported(vec![base(), chain("s", None), jump, circle, inner]);
     assert!(not[0].ends_with("the way into chain `s` cannot be followed"), "{not:?}");
 }
 
@@ -216,11 +220,6 @@ fn translations_are_said_where_they_lead_to_one_place() {
             "the `flags` of its translation is nothing that AFO's rules say",
         ),
         (
-            "prerouting",
-            json!([port(80), { "accept": null }]),
-            "it stands in a chain that translates, where AFO's rules only translate",
-        ),
-        (
             "input",
             json!([{ "snat": { "family": "ip", "addr": "192.0.2.1" } }]),
             "its chain translates the sources of what is for this host, which AFO's rules do not",
@@ -238,11 +237,15 @@ fn translations_are_said_where_they_lead_to_one_place() {
 }
 
 #[test]
-fn what_is_spared_before_a_translation_keeps_the_rest_from_being_said() {
+fn what_is_spared_before_a_translation_is_left_out_of_it() {
     let mut head = chain("c", Some(("prerouting", -100, "accept")));
     head["chain"]["type"] = json!("nat");
-    let dnat = json!([port(80), { "dnat": { "family": "ip", "addr": "10.0.0.5" } }]);
-    let (said, not) = imported(vec![head, rule("c", json!([port(80), { "accept": null }])), rule("c", dnat)]);
+    let to = || json!({ "dnat": { "family": "ip", "addr": "10.0.0.5" } });
+    let rules = |first: Value| imported(vec![head.clone(), rule("c", first), rule("c", json!([port(80), to()]))]);
+    let (said, not) = rules(json!([port(80), { "accept": null }]));
+    assert!(said.is_empty() && not[0].ends_with("no packet that comes to it matches"), "{said:?} {not:?}");
+    let limited = json!([port(80), { "limit": { "rate": 5, "per": "second" } }, { "accept": null }]);
+    let (said, not) = rules(limited);
     assert!(
         said.is_empty() && not[1].ends_with("a rule before it that cannot be said may decide its packets first"),
         "{not:?}"
