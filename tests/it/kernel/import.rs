@@ -13,7 +13,7 @@ const RULESETS: [(&str, bool, &str); 11] = [
        ip saddr . tcp dport { 198.51.100.7 . 80, 203.0.113.9 . 1024-8080 } drop; iifname != { \"eth0\", \"lan0\" } tcp dport 81 drop; }; }"),
     ("loopback", false, "table inet f { chain i { type filter hook input priority 0; tcp dport 80 accept; tcp dport 23 drop; iif lo tcp dport 80 drop; }; }"),
     ("necessary", false, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; }; }"),
-    ("icmp", false, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept
+    ("icmp", true, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept
        icmp type { echo-request, destination-unreachable } accept; icmp type destination-unreachable icmp code 1 accept
        icmpv6 type != { echo-request } accept; tcp flags & (fin|syn|rst|ack) == syn accept; meta l4proto icmp icmp type 0-5 accept; }; }"),
     ("two chains", false, "table inet a { chain i { type filter hook input priority 0; iif lo accept; udp dport 53 accept; tcp dport 80 drop; }; }
@@ -25,7 +25,7 @@ const RULESETS: [(&str, bool, &str); 11] = [
        chain g { tcp dport 443 drop; }
        chain i { type filter hook forward priority 0; jump s; tcp dport 80 goto g; tcp dport { 22, 80 } accept; udp dport 53 log prefix \"dns \" drop; }; }"),
     ("marks", false, "table inet f { chain i { type filter hook forward priority 0; meta mark 7 tcp dport 22 drop; udp dport 53 meta mark set 7; meta mark 7 drop; meta mark 1 accept; }; }"),
-    ("default in the middle", false, "table ip f { chain i { type filter hook forward priority 0; icmp type 3 accept; tcp dport 22 accept; drop; tcp dport 80 accept; }; }
+    ("default in the middle", true, "table ip f { chain i { type filter hook forward priority 0; icmp type 3 accept; tcp dport 22 accept; drop; tcp dport 80 accept; }; }
        table ip6 f { chain i { type filter hook forward priority 0; tcp dport 22 limit rate over 5/minute burst 3 packets drop; tcp dport 22 accept; }; }"),
     ("translations", true, "table ip n { chain d { udp dport 53 dnat to 10.0.0.5:5353; }
        chain p { type nat hook prerouting priority dstnat; iifname \"eth0\" tcp dport { 80, 443 } dnat to 10.0.0.5; jump d; tcp dport 8080 redirect to :80; }
