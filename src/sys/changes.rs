@@ -1,16 +1,11 @@
-//! The kernel's own news of changed rules: a netlink socket that becomes readable when any program changes nftables.
+//! The kernel's own count of changes of nftables, whichever program makes them.
 //!
 //! It says that something changed, never what: who wants to know looks.
 
 use super::netlink;
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::netlink::NETFILTER;
+use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// NFNLGRP_NFTABLES, linux/netfilter/nfnetlink.h, as a bit.
-const NFTABLES: u32 = 1 << 6;
 
 /// NFT_MSG_GETGEN and its answer NFT_MSG_NEWGEN, linux/netfilter/nf_tables.h, of the subsystem nftables.
 const GET_GENERATION: u16 = 10 << 8 | 16;
@@ -35,38 +30,16 @@ pub fn count() -> io::Result<u32> {
     found.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// News of changed rules in the network namespace that it was made in.
-#[derive(Debug)]
+/// What is known of changes in the network namespace that it is asked in. The kernel is asked for its count, never for its news: where
+/// somebody hears of those it writes one for each element of a set, and a feed takes ten times as long.
+#[derive(Debug, Default)]
 pub struct Changes {
-    socket: OwnedFd,
+    seen: Cell<Option<u32>>,
 }
 
 impl Changes {
-    /// Hears of every change from now on.
-    ///
-    /// # Errors
-    /// When there is no such socket, or the permission (CAP_NET_ADMIN) is missing.
-    pub fn watch() -> io::Result<Self> {
-        let socket = netlink::open(Some(NETFILTER))?;
-        rustix::net::bind(&socket, &SocketAddrNetlink::new(0, NFTABLES))?;
-        Ok(Self { socket })
-    }
-
-    /// What can be waited for.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-
-    /// Whether something changed since the last call. News that were lost because there were too many are news too.
+    /// Whether something changed since the last call; the first tells yes. A kernel that does not say tells no.
     pub fn any(&self) -> bool {
-        let (mut any, mut buffer) = (false, vec![0; 1 << 16]);
-        loop {
-            match rustix::net::recv(&self.socket, buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
-                Ok((length, _)) if length > 0 => any = true,
-                Err(Errno::NOBUFS) => any = true,
-                Err(Errno::INTR) => {}
-                Ok(_) | Err(_) => return any,
-            }
-        }
+        count().is_ok_and(|now| self.seen.replace(Some(now)) != Some(now))
     }
 }

@@ -118,11 +118,11 @@ impl Channel {
         }
     }
 
-    /// Loads a batch where the ruleset is still that of `generation`, and waits until the kernel has said that it holds.
+    /// Loads a batch where the ruleset is still that of `generation`, if one is given, and waits until the kernel has said that it holds.
     ///
     /// # Errors
     /// When it does not hold, or nobody knows.
-    pub fn load(&mut self, batch: Batch, generation: u32) -> Result<(), BatchError> {
+    pub fn load(&mut self, batch: Batch, generation: Option<u32>) -> Result<(), BatchError> {
         let first = self.sequence.wrapping_add(1);
         let Some(sent) = batch.seal(first, generation) else { return Ok(()) };
         self.sequence = sent.last;

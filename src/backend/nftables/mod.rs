@@ -17,6 +17,6 @@ pub use native::{Clock, Command, Element, Hook, Key, Right, Script, Set, SetKind
 pub use read::{Exported, Heads, ReadError, export, export_with, extensions, listing, read, read_value};
 pub use scheme::Live;
 pub use scheme::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
+pub use scheme::{Content, Policy, declare, with_policy};
 pub use scheme::{Door, hang, hung, keeper, take_down};
-pub use scheme::{Policy, with_policy};
-pub use scheme::{Window, alone, arm, armed, base, boot, confirm, forget, install, remove, revert, whole};
+pub use scheme::{Window, alone, arm, armed, base, boot, confirm, forget, install, remove, revert, tidy, whole};

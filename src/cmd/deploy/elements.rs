@@ -15,7 +15,7 @@ use std::io;
 use std::time::Duration;
 
 /// AFO's table, of the family inet.
-const TABLE: &str = "afo";
+pub const TABLE: &str = "afo";
 
 /// Where the state keeps what was seen last ([`Elements::note`]).
 pub const SEEN: &str = "kernel_seen";
@@ -128,7 +128,7 @@ impl Elements {
             batch.delete(&name, elements.iter().map(|(key, _)| key.as_slice()));
             batch.add(&name, elements.iter().map(|(key, time)| (key.as_slice(), *time)));
         }
-        channel.load(batch, generation)?;
+        channel.load(batch, Some(generation))?;
         self.settled = generation.checked_add(1);
         self.seen = self.settled.zip(self.seen.take()).map(|(generation, seen)| Seen { generation, ..seen });
         Ok(())

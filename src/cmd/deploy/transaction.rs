@@ -7,6 +7,7 @@ use super::doors::{self, Kept};
 use super::recover::Done;
 use super::site::{Site, failure};
 use super::split::standing;
+use crate::backend::nftables::Content;
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::ahead;
 use crate::deploy::{Kernel, Recovery, recovery};
@@ -115,10 +116,11 @@ pub fn is_over(site: &Site, row: &DeploymentRow) -> Result<bool, Failure> {
 /// # Errors
 /// When the state cannot be written, or the kernel refuses: nothing is different then. Exit 5 where it may be: the row stays begun, and the
 /// watchdog takes back what holds.
-pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
+pub fn open_window(site: &mut Site, row: &DeploymentRow, contents: &[Content]) -> Result<DeploymentRow, Failure> {
     step(site, &row.id, Status::Pending, Step::Applying, "arms the new policy behind a switch")?;
     let backend = site.of(row)?;
-    if let Err(failed) = backend.load(row.apply_text.as_deref().unwrap_or_default()) {
+    let text = row.apply_text.as_deref().unwrap_or_default();
+    if let Err(failed) = backend.fill(contents).and_then(|()| backend.load(text)) {
         if failed.exit == Exit::Unknown {
             // It stays begun: the watchdog finds out what holds, and takes it back.
             return Err(failed);
@@ -127,6 +129,9 @@ pub fn open_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow
         let kernel = backend.observe().map_err(|error| unseen(&failed, &error))?;
         if kernel.window == row.generation_new {
             backend.take_back(Some(&rules(&row.policy_before))).map_err(|error| stays(&failed, &error))?;
+        }
+        if !contents.is_empty() {
+            tidy(site, row);
         }
         return Err(fail(site, &row.id, failed));
     }
@@ -146,6 +151,14 @@ fn journal_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow,
         .map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
+}
+
+/// Takes out what a deployment left that never came to be. It decides nothing: what cannot be taken out now goes with the next change.
+fn tidy(site: &Site, row: &DeploymentRow) {
+    let tidied = site.of(row).and_then(|backend| backend.tidy(&rules(&row.policy_before)));
+    if let Err(error) = tidied.and_then(|()| leave_nothing(site, row)) {
+        tracing::warn!(deployment = %row.id, %error, "sets that no rule uses are left");
+    }
 }
 
 /// What was refused holds all the same, and cannot be taken back: the journal is left to recovery.
@@ -433,7 +446,7 @@ pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str, done: &mut D
     let old = site.state.policy_rules().map_err(failure)?;
     write_policy(site, policy, install.generation, reason)?;
     let came = |kernel: Kernel| kernel.settled == Some(install.generation);
-    if let Err(failed) = site.backend.load(&install.apply)
+    if let Err(failed) = site.backend.fill(&install.contents).and_then(|()| site.backend.load(&install.apply))
         && !site.backend.observe().is_ok_and(came)
     {
         write_policy(site, &old, settled.unwrap_or(0), "the kernel refused the new policy")?;

@@ -16,7 +16,7 @@ use crate::sys::{clock, detach};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// How often the journal is read.
+/// How often the journal is read, and the kernel's count of changes.
 const TICK: Duration = Duration::from_millis(200);
 
 /// How often the kernel is looked at where nothing was heard of it.
@@ -56,8 +56,7 @@ pub fn guard(shell: &Shell, id: Option<&Id>) -> Result<Exit, Failure> {
     detach::leave_session();
     let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
     let mut site = Site::open(shell)?;
-    // Without news the kernel is looked at from time to time.
-    let watch = Watch { signals, changes: Changes::watch().ok() };
+    let watch = Watch { signals, changes: Changes::default() };
     let ready = || detach::ready(shell.environment.notify_socket.as_deref());
     match id {
         Some(id) => {
@@ -97,13 +96,13 @@ fn cut(site: &Site, id: &Id, known: &Known) -> Result<(), Failure> {
 
 struct Watch {
     signals: Signals,
-    changes: Option<Changes>,
+    changes: Changes,
 }
 
 impl Watch {
-    /// Waits for news of the kernel, a signal, or the end of `limit`.
+    /// Waits for a signal or the end of `limit`.
     fn wait(&self, limit: Duration) -> Option<Signal> {
-        match self.signals.wait(self.changes.as_ref().map(Changes::as_fd), Some(limit)) {
+        match self.signals.wait(None, Some(limit)) {
             Ok(Woken::Signal(signal)) => Some(signal),
             Ok(_) => None,
             Err(_) => {
@@ -113,9 +112,6 @@ impl Watch {
         }
     }
 
-    fn heard(&self) -> bool {
-        self.changes.as_ref().is_some_and(Changes::any)
-    }
 }
 
 fn is_open(row: &DeploymentRow) -> bool {
@@ -129,7 +125,7 @@ fn window(site: &mut Site, mut row: DeploymentRow, watch: &Watch) -> Result<Exit
     loop {
         let told = watch.wait(TICK) == Some(Signal::Finish);
         let late = untold && clock::since_boot().saturating_sub(looked) >= LATER;
-        news |= watch.heard() || late;
+        news |= watch.changes.any() || late;
         row = newest(site, row);
         if !is_open(&row) {
             return Ok(Exit::Clean);
@@ -222,7 +218,7 @@ fn without_journal(site: &mut Site, row: &DeploymentRow) -> Result<Option<Exit>,
     Ok(Some(Exit::PutBack))
 }
 
-/// Puts back what another program flushed, as soon as the kernel tells of it, until a signal comes.
+/// Puts back what another program flushed, as soon as the kernel counts a change, until a signal comes.
 fn service(shell: &Shell, site: &mut Site, watch: &Watch) -> Result<Exit, Failure> {
     let mut out = shell.out();
     loop {
@@ -234,13 +230,13 @@ fn service(shell: &Shell, site: &mut Site, watch: &Watch) -> Result<Exit, Failur
         out.flush();
         let deadline = clock::since_boot() + LOOK;
         while clock::since_boot() < deadline {
-            if watch.wait(deadline.saturating_sub(clock::since_boot())) == Some(Signal::Finish) {
+            if watch.wait(TICK) == Some(Signal::Finish) {
                 return shell.close(&mut out);
             }
-            if watch.heard() {
+            if watch.changes.any() {
                 std::thread::sleep(PAUSE);
                 // What came meanwhile is seen by the same look.
-                watch.heard();
+                watch.changes.any();
                 break;
             }
         }

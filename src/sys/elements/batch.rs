@@ -20,7 +20,9 @@ const SET: u16 = 2; // NFTA_SET_ELEM_LIST_SET
 pub(super) const ELEMENTS: u16 = 3; // NFTA_SET_ELEM_LIST_ELEMENTS
 const ITEM: u16 = 1; // NFTA_LIST_ELEM
 const KEY: u16 = 1; // NFTA_SET_ELEM_KEY
+const FLAGS: u16 = 3; // NFTA_SET_ELEM_FLAGS
 pub(super) const TIMEOUT: u16 = 4; // NFTA_SET_ELEM_TIMEOUT, milliseconds
+const INTERVAL_END: u32 = 1; // NFT_SET_ELEM_INTERVAL_END
 const VALUE: u16 = 1; // NFTA_DATA_VALUE
 
 /// A list of elements is an attribute, whose length is 16 bits.
@@ -81,15 +83,29 @@ fn close(bytes: &mut [u8], at: usize) {
     bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
 }
 
-fn element(bytes: &mut Vec<u8>, key: &[u8], timeout: Option<Duration>) {
+/// What an element is beside its key.
+#[derive(Debug, Clone, Copy)]
+enum Rest {
+    Lasts,
+    Ends(Duration),
+    /// No element of its own: an interval ends before it.
+    Closes,
+}
+
+fn element(bytes: &mut Vec<u8>, key: &[u8], rest: Rest) {
     let item = open(bytes, ITEM);
+    if let Rest::Closes = rest {
+        bytes.extend(8u16.to_ne_bytes());
+        bytes.extend(FLAGS.to_ne_bytes());
+        bytes.extend(INTERVAL_END.to_be_bytes());
+    }
     let outer = open(bytes, KEY);
     bytes.extend(u16::try_from(4 + key.len()).unwrap_or(u16::MAX).to_ne_bytes());
     bytes.extend(VALUE.to_ne_bytes());
     bytes.extend(key);
     close(bytes, outer);
     bytes.resize(bytes.len().next_multiple_of(4), 0);
-    if let Some(timeout) = timeout {
+    if let Rest::Ends(timeout) = rest {
         bytes.extend(12u16.to_ne_bytes());
         bytes.extend(TIMEOUT.to_ne_bytes());
         bytes.extend(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).to_be_bytes());
@@ -111,16 +127,23 @@ impl Batch {
 
     /// Adds elements to a set, each for a time or for good. What is there already stays as it is on some kernels.
     pub fn add<'a>(&mut self, set: &str, elements: impl IntoIterator<Item = (&'a [u8], Option<Duration>)>) {
-        self.steps(set, true, elements.into_iter());
+        let rest = |timeout: Option<Duration>| timeout.map_or(Rest::Lasts, Rest::Ends);
+        self.steps(set, true, elements.into_iter().map(|(key, timeout)| (key, rest(timeout))));
+    }
+
+    /// Adds elements that stay; where a key closes an interval, that begins at the key before.
+    pub fn fill<'a>(&mut self, set: &str, keys: impl IntoIterator<Item = (&'a [u8], bool)>) {
+        let rest = |closes| if closes { Rest::Closes } else { Rest::Lasts };
+        self.steps(set, true, keys.into_iter().map(|(key, closes)| (key, rest(closes))));
     }
 
     /// Takes elements out of a set, which must be there.
     pub fn delete<'a>(&mut self, set: &str, keys: impl IntoIterator<Item = &'a [u8]>) {
-        self.steps(set, false, keys.into_iter().map(|key| (key, None)));
+        self.steps(set, false, keys.into_iter().map(|key| (key, Rest::Lasts)));
     }
 
     /// Appends messages of as many elements as one holds.
-    fn steps<'a>(&mut self, set: &str, adds: bool, elements: impl Iterator<Item = (&'a [u8], Option<Duration>)>) {
+    fn steps<'a>(&mut self, set: &str, adds: bool, elements: impl Iterator<Item = (&'a [u8], Rest)>) {
         let mut elements = elements.peekable();
         while elements.peek().is_some() {
             let from = self.bytes.len();
@@ -128,17 +151,17 @@ impl Batch {
             self.bytes.extend(message(kind, flags, 0, &named(&self.table, set)));
             let list = open(&mut self.bytes, ELEMENTS);
             while self.bytes.len() - list < FULL
-                && let Some((key, timeout)) = elements.next()
+                && let Some((key, rest)) = elements.next()
             {
-                element(&mut self.bytes, key, timeout);
+                element(&mut self.bytes, key, rest);
             }
             close(&mut self.bytes, list);
             self.steps.push(Step { set: set.to_owned(), adds, at: from..self.bytes.len() });
         }
     }
 
-    /// The batch with its frame, numbered from `first`; nothing where there is nothing to do.
-    pub(super) fn seal(mut self, first: u32, generation: u32) -> Option<Sent> {
+    /// The batch with its frame, numbered from `first`, for the ruleset of `generation` or for any; nothing where there is nothing to do.
+    pub(super) fn seal(mut self, first: u32, generation: Option<u32>) -> Option<Sent> {
         let last_step = first.checked_add(u32::try_from(self.steps.len()).ok().filter(|count| *count > 0)?)?;
         for (sequence, step) in (first + 1..).zip(&self.steps) {
             let bytes = &mut self.bytes[step.at.clone()];
@@ -151,7 +174,7 @@ impl Batch {
             }
         }
         let last = last_step.checked_add(1)?;
-        let guard = attribute(BATCH_GENERATION, &generation.to_be_bytes());
+        let guard = generation.map(|number| attribute(BATCH_GENERATION, &number.to_be_bytes())).unwrap_or_default();
         let begin = message(BEGIN, REQUEST, first, &[general(0, 10).to_vec(), guard].concat());
         let end = message(END, REQUEST, last, &general(0, 10));
         let steps = self.steps.into_iter().map(|step| {
@@ -216,18 +239,18 @@ mod tests {
 
     #[test]
     fn a_batch_is_framed_numbered_and_bound_to_its_generation() {
-        let sent = batch(&[[192, 0, 2, 1]]).seal(7, 42).expect("something to do");
+        let sent = batch(&[[192, 0, 2, 1]]).seal(7, Some(42)).expect("something to do");
         let found: Vec<_> = messages(&sent.bytes).map(|m| (m.kind, m.flags & ACK, m.sequence)).collect();
         assert_eq!(found, [(BEGIN, 0, 7), (NEW, 0, 8), (DELETE, ACK, 9), (END, 0, 10)]);
         let guard = messages(&sent.bytes).next().expect("the beginning").body[4..].to_vec();
         assert_eq!(attributes(&guard).next(), Some((BATCH_GENERATION, &42u32.to_be_bytes()[..])));
         assert_eq!((sent.last_step, sent.last), (9, 10));
-        assert!(Batch::new("afo").seal(1, 1).is_none());
+        assert!(Batch::new("afo").seal(1, Some(1)).is_none());
     }
 
     #[test]
     fn an_answer_is_about_an_element() {
-        let sent = batch(&[[192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]]).seal(1, 1).expect("something");
+        let sent = batch(&[[192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]]).seal(1, Some(1)).expect("something");
         let step = &sent.bytes[sent.steps[0].at.clone()];
         let second = step.windows(4).position(|bytes| bytes == [192, 0, 2, 2]).expect("it is there");
         let answer = |offset| Answer { sequence: 2, code: 23, words: None, offset };
@@ -246,7 +269,7 @@ mod tests {
             let keys: Vec<[u8; 4]> = (0..count).map(u32::to_be_bytes).collect();
             let mut batch = Batch::new("afo");
             batch.add("s", keys.iter().map(|key| (&key[..], timed.then_some(Duration::from_secs(1)))));
-            let sent = batch.seal(1, 1);
+            let sent = batch.seal(1, Some(1));
             prop_assert_eq!(sent.is_none(), count == 0);
             let Some(sent) = sent else { return Ok(()) };
             let mut found = Vec::new();

@@ -229,27 +229,27 @@ fn a_batch_holds_as_a_whole_and_says_which_element_does_not() {
             Err(BatchError::Refused(words)) => words,
             other => panic!("{other:?}"),
         };
-        let full = refused(channel.load(adding("s", &all), now));
+        let full = refused(channel.load(adding("s", &all), Some(now)));
         assert!(full.starts_with("cannot add to the set s: element 3: "), "{full}");
-        let wrong = refused(channel.load(adding("w", &[all[0], &[1, 2], all[1]]), now));
+        let wrong = refused(channel.load(adding("w", &[all[0], &[1, 2], all[1]]), Some(now)));
         assert!(wrong.starts_with("cannot add to the set w: element 2: "), "{wrong}");
         let mut missing = Batch::new("t");
         missing.delete("w", [all[0]]);
-        let said = refused(channel.load(missing, now));
+        let said = refused(channel.load(missing, Some(now)));
         assert!(said.starts_with("cannot take out of the set w") && said.contains("No such file"), "{said}");
-        let said = refused(channel.load(adding("nowhere", &all[..1]), now));
+        let said = refused(channel.load(adding("nowhere", &all[..1]), Some(now)));
         assert!(said.contains("nowhere"), "{said}");
         assert_eq!(channel.generation().expect("the same"), now, "nothing was changed");
 
-        channel.load(adding("w", &all), now).expect("all of them");
+        channel.load(adding("w", &all), Some(now)).expect("all of them");
         let held = channel.element("t", "w", all[1]).expect("asked").and_then(|held| held.left).expect("a time");
         assert!((50_000..=60_000).contains(&held), "{held} ms");
         assert_eq!(channel.element("t", "w", &[192, 0, 2, 9]).expect("asked"), None);
-        let stale = channel.load(adding("w", &all), now);
+        let stale = channel.load(adding("w", &all), Some(now));
         assert!(matches!(stale, Err(BatchError::Overtaken)), "{stale:?}");
         host.nft("add element inet t w { 192.0.2.77 }");
         assert_eq!(channel.element("t", "w", &[192, 0, 2, 77]).expect("asked"), Some(Held { left: None }));
-        assert!(channel.load(adding("w", &all), now + 1).is_err(), "another program was faster");
-        channel.load(adding("w", &all), now + 2).expect("the generation of now");
+        assert!(channel.load(adding("w", &all), Some(now + 1)).is_err(), "another program was faster");
+        channel.load(adding("w", &all), Some(now + 2)).expect("the generation of now");
     });
 }

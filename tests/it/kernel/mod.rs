@@ -18,6 +18,7 @@ mod door;
 mod elements;
 mod evaluator;
 mod export;
+mod feed;
 mod fragments;
 mod heartbeat;
 mod hours;

@@ -61,8 +61,7 @@ pub(super) fn list(
         1 => Right::One(values.remove(0)),
         n if n <= WIDEST => Right::Any(values),
         _ => {
-            let parts: Vec<String> = values.iter().map(Value::to_string).collect();
-            let name = named(prefix, &parts);
+            let name = named(prefix, &values);
             if !sets.iter().any(|(set, _)| set.name == name) {
                 let elements: Vec<Element> = values.into_iter().map(Element::lasting).collect();
                 sets.push((Set::fixed(name.clone(), kind, interval).holding(elements.len()), elements));

@@ -81,7 +81,7 @@ pub(super) fn guard(rule: &Rule, lowered: &mut Lowered) -> Vec<Statement> {
     let Some(seconds) = rule.ttl_seconds else {
         return Vec::new();
     };
-    let name = named("ttl", &[rule.id.to_string()]);
+    let name = named("ttl", [&rule.id]);
     let element = |word| Element { value: Value::Word(word), seconds: Some(seconds) };
     lowered.sets.push((Set::timed(name.clone(), SetKind::NfProto), vec![element("ipv4"), element("ipv6")]));
     vec![is(Key::Meta(MetaKey::Nfproto), Right::Set(name))]

@@ -21,6 +21,7 @@ use crate::backend::nftables::native::{Element, Hook, Rate, Set, Statement};
 use crate::backend::nftables::scheme::block::Block;
 use crate::rule::{Action, Direction, Id, Rule};
 use sha2::{Digest, Sha256};
+use std::fmt::{Display, Write};
 
 pub use crate::backend::meaning::Refused;
 pub(super) use crate::backend::meaning::refuse;
@@ -99,11 +100,13 @@ fn hook(rule: &Rule) -> Hook {
 }
 
 /// A name made from content: the same content has the same name, another content another.
-pub(super) fn named(prefix: &str, parts: &[String]) -> String {
-    let mut hash = Sha256::new();
+pub(super) fn named<T: Display>(prefix: &str, parts: impl IntoIterator<Item = T>) -> String {
+    let (mut hash, mut word) = (Sha256::new(), String::new());
     for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
+        word.clear();
+        write!(word, "{part}").expect("a string takes all that is written");
+        hash.update((word.len() as u64).to_be_bytes());
+        hash.update(word.as_bytes());
     }
     let digest = hash.finalize();
     let hex: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -82,7 +82,7 @@ fn rate(rule: &Rule, limit: &RateLimit) -> Rate {
 
 /// The bucket that all lines of the rule share, whatever family they are for.
 fn limit_name(rule: &Rule, rate: Rate, lowered: &mut Lowered) -> Statement {
-    let name = named("limit", &[rule.id.to_string(), rate.to_string()]);
+    let name = named("limit", [rule.id.to_string(), rate.to_string()]);
     if !lowered.limits.iter().any(|(known, _)| *known == name) {
         lowered.limits.push((name.clone(), rate));
     }
@@ -95,7 +95,7 @@ fn sources(rule: &Rule, family: Family, rate: Rate, lowered: &mut Lowered) -> (S
         Family::Ipv4 => ("rate4", SetKind::Ipv4),
         Family::Ipv6 => ("rate6", SetKind::Ipv6),
     };
-    let name = named(prefix, &[rule.id.to_string(), rate.to_string(), SIZE.to_string()]);
+    let name = named(prefix, [rule.id.to_string(), rate.to_string(), SIZE.to_string()]);
     let set = Set::filled(name.clone(), kind, SIZE, refill(rate));
     if !lowered.sets.iter().any(|(known, _)| known.name == name) {
         lowered.sets.push((set, Vec::new()));

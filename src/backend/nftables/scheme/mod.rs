@@ -4,6 +4,7 @@
 //! never deleted and never flushed. Each function gives one transaction that holds as a whole or not at all.
 
 pub(super) mod block;
+mod content;
 mod doors;
 mod keeper;
 mod live;
@@ -11,6 +12,7 @@ mod model;
 pub(super) mod policy;
 
 pub use block::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
+pub use content::{Content, declare};
 pub(super) use doors::comment;
 pub use doors::{Door, hang, hung, take_down};
 pub use keeper::keeper;
@@ -56,12 +58,12 @@ pub fn base(sets: &BTreeSet<BanSet>) -> Script {
 }
 
 /// Loads a policy at once, without a window, in place of what is live; fails with "File exists" where a window is open.
-/// Elements of bans are not part of it ([`super::block`]).
+/// Elements of bans are not part of it ([`super::block`]); what is [filled apart](Policy::contents) is there before.
 pub fn install(policy: &Policy, live: &Live) -> Script {
     let new = live.next();
     let mut script = ground(live);
     script.push(Command::CreateSet(Set::timed(ARMED, SetKind::NfProto)));
-    script.append(policy.objects());
+    script.append(policy.objects_beside());
     script.append(generation(policy, new, false, live));
     for hook in hooks(policy, live) {
         script.append(choose(hook, &revoked(live), Some(new), None));
@@ -72,12 +74,12 @@ pub fn install(policy: &Policy, live: &Live) -> Script {
 }
 
 /// Arms a policy: it holds for the window, then the kernel goes back to what is live by itself, whoever has died meanwhile.
-/// Fails with "File exists" where a window is open.
+/// Fails with "File exists" where a window is open. What is [filled apart](Policy::contents) is there before.
 pub fn arm(policy: &Policy, live: &Live, window: Window) -> Script {
     let new = live.next();
     let mut script = ground(live);
     script.push(Command::CreateSet(Set::timed(ARMED, SetKind::NfProto)));
-    script.append(policy.objects());
+    script.append(policy.objects_beside());
     script.append(generation(policy, new, true, live));
     if window.remember {
         script.push(Command::Set(Set::filled(flows(new), SetKind::CtId, FLOWS.0, FLOWS.1)));
@@ -146,6 +148,11 @@ pub fn revert(live: &Live, confirmed: Option<&Policy>) -> Script {
         }
     }
     script
+}
+
+/// Takes out what a change left that never came to be: nothing looks it up. `confirmed` is the policy that stands.
+pub fn tidy(live: &Live, confirmed: &Policy) -> Script {
+    if live.pending.is_some() { Script::default() } else { sweep(live, live.generation, Some(confirmed)) }
 }
 
 /// Forgets the flows of a lapsed window, which must be none.

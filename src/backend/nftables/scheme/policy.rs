@@ -1,6 +1,7 @@
 //! A policy: rules in their order, lowered, chain by chain.
 
 use super::block::{Block, adding};
+use super::content::{Content, is_apart};
 use crate::backend::meaning::{ordered, twice, why_there};
 use crate::backend::nftables::lower::{Lowered, Refused, lower};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
@@ -132,10 +133,26 @@ impl Policy {
 
     /// The sets that hold what the rules list, and their limits; safe to repeat.
     pub(in crate::backend::nftables) fn objects(&self) -> Script {
+        self.objects_where(|_, _| true)
+    }
+
+    /// The same without the [`contents`](Self::contents), which must be there: where somebody removed them, nothing is loaded without them.
+    pub(super) fn objects_beside(&self) -> Script {
+        self.objects_where(|set, elements| !is_apart(set, elements))
+    }
+
+    /// What goes into the kernel before the rules that look it up.
+    pub fn contents(&self) -> Vec<Content> {
+        self.sets().into_values().filter_map(|(set, elements)| Content::of(set, elements)).collect()
+    }
+
+    fn sets(&self) -> BTreeMap<&str, &(Set, Vec<Element>)> {
+        self.rules.iter().flat_map(|rule| &rule.sets).map(|set| (set.0.name.as_str(), set)).collect()
+    }
+
+    fn objects_where(&self, wanted: impl Fn(&Set, &[Element]) -> bool) -> Script {
         let mut script = Script::default();
-        let sets: BTreeMap<&str, &(Set, Vec<Element>)> =
-            self.rules.iter().flat_map(|rule| &rule.sets).map(|set| (set.0.name.as_str(), set)).collect();
-        for (name, (set, elements)) in sets {
+        for (name, (set, elements)) in self.sets().into_iter().filter(|(_, (set, elements))| wanted(set, elements)) {
             script.push(Command::Set(set.clone()));
             adding(name, elements.clone()).for_each(|command| script.push(command));
         }

@@ -215,14 +215,14 @@ impl Backend for External {
         let mark = Mark { settled: old, content: content(&native), window: Some(window) };
         let revert = BackendRequest { state: Some(listed.state), ..BackendRequest::of(Verb::Restore) };
         let apply = self.apply(&native, &mark, &listed.revision);
-        Ok(Arming { old, new: generation, apply, revert: to_line(&revert) })
+        Ok(Arming { old, new: generation, contents: Vec::new(), apply, revert: to_line(&revert) })
     }
 
     fn install(&self, policy: &[Rule], _: &[AddressSpec]) -> Result<Install, Failure> {
         let (listed, mark, native) = self.prepared(policy)?;
         let generation = mark.map_or(0, |mark| mark.highest()) + 1;
         let mark = Mark { settled: Some(generation), content: content(&native), window: None };
-        Ok(Install { generation, apply: self.apply(&native, &mark, &listed.revision) })
+        Ok(Install { generation, contents: Vec::new(), apply: self.apply(&native, &mark, &listed.revision) })
     }
 
     fn load(&self, text: &str) -> Result<(), Failure> {

@@ -280,14 +280,18 @@ impl Backend for Iptables {
         let window = Window { from, to };
         let apply = all.iter().map(|(program, live)| policy.arm(*program, live, window)).collect();
         let gone = all.iter().map(|(program, live)| policy.taken_back(*program, live));
-        Ok(Arming { old: settled(&all), new, apply, revert: gone.collect() })
+        Ok(Arming { old: settled(&all), new, contents: Vec::new(), apply, revert: gone.collect() })
     }
 
     fn install(&self, rules: &[Rule], _: &[AddressSpec]) -> Result<Install, Failure> {
         let all = no_window()?;
         let generation = next(&all);
         let policy = policy(rules, generation, &all)?;
-        Ok(Install { generation, apply: all.iter().map(|(program, live)| policy.install(*program, live)).collect() })
+        Ok(Install {
+            generation,
+            contents: Vec::new(),
+            apply: all.iter().map(|(program, live)| policy.install(*program, live)).collect(),
+        })
     }
 
     fn load(&self, text: &str) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ mod opnsense;
 
 use super::elements::Elements;
 use crate::backend::external::is_name;
-use crate::backend::nftables::{Ban, Block, Door};
+use crate::backend::nftables::{Ban, Block, Content, Door};
 use crate::cli::config::Config;
 use crate::cli::{Failure, Shell};
 use crate::cmd::live_ruleset;
@@ -55,6 +55,8 @@ pub struct Arming {
     pub old: Option<u64>,
     /// The one that holds inside it.
     pub new: u64,
+    /// What [`Backend::fill`] is to be given before.
+    pub contents: Vec<Content>,
     /// What [`Backend::load`] is to be given.
     pub apply: String,
     /// What takes it back, for people to read: [`Backend::take_back`] makes its own from what it finds.
@@ -65,6 +67,8 @@ pub struct Arming {
 #[derive(Debug, Clone)]
 pub struct Install {
     pub generation: u64,
+    /// As of an [`Arming`].
+    pub contents: Vec<Content>,
     pub apply: String,
 }
 
@@ -205,6 +209,22 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// As [`arm`](Self::arm).
     fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure>;
+
+    /// Fills sets that decide nothing until a rule looks them up.
+    ///
+    /// # Errors
+    /// When the filter refuses; sets may be left, which [`tidy`](Self::tidy) takes away.
+    fn fill(&self, _contents: &[Content]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Takes out what a change left that never came to be, where no window is open; `policy` is the one that stands.
+    ///
+    /// # Errors
+    /// When the filter refuses.
+    fn tidy(&self, _policy: &[Rule]) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Loads a text of this backend.
     ///

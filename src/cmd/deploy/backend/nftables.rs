@@ -1,9 +1,10 @@
 //! nftables: AFO's table in the kernel, looked at afresh each time, changed only by whole transactions.
 
+use super::super::elements::TABLE;
 use super::{Arming, Backend, Elements, Install, Wanted, nft_base, occupied};
 use crate::backend::nftables::{
-    Ban, BanSet, Block, Door, Live, Policy, Refused, Window, arm, armed, boot, confirm, extend, forget, hang, hung,
-    install, keeper, lower, never, remove, revert, take_down, unblock, with_policy,
+    Ban, BanSet, Block, Content, Door, Live, Policy, Refused, Window, arm, armed, boot, confirm, declare, extend,
+    forget, hang, hung, install, keeper, lower, never, remove, revert, take_down, tidy, unblock, with_policy,
 };
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
@@ -15,7 +16,7 @@ use crate::rule::door::{DOOR, taken};
 use crate::rule::doorway::{Doorway, with_doors};
 use crate::rule::ruleset::Ruleset;
 use crate::sys::changes::count;
-use crate::sys::elements::BatchError;
+use crate::sys::elements::{Batch, BatchError, Channel};
 use crate::sys::nft::{self, NftError};
 use crate::sys::process::{installed, run};
 use crate::sys::tables;
@@ -86,6 +87,11 @@ fn ordered(rules: &[Rule]) -> Result<Policy, String> {
 /// What the state holds was lowered before, so a refusal of it means that the state is of another program version.
 fn plain(rules: &[Rule]) -> Result<Policy, Failure> {
     ordered(rules).map_err(|words| Failure::new(Exit::No, words))
+}
+
+/// What goes in before a text, as comments.
+fn told(contents: &[Content]) -> String {
+    contents.iter().map(|content| format!("{content}\n")).collect()
 }
 
 /// A policy for the kernel as it is. What stands there marked stays so, and so does what comes back to an empty table: without its mark it
@@ -240,12 +246,13 @@ impl Backend for Nftables {
         }
         let window = Window { seconds: wanted.window, remember: wanted.remember };
         let doors = hang(wanted.doors, live.next());
-        let apply = format!("{}{}{doors}", never(wanted.protected), arm(&policy, &live, window));
+        let contents = policy.contents();
+        let apply = format!("{}{}{}{doors}", told(&contents), never(wanted.protected), arm(&policy, &live, window));
         let mut revert = revert(&armed(&policy, &live, window), None).to_string();
         for way in wanted.doors {
             revert.push_str(&format!("# and out of `{way}` the rule that is put there, by its handle\n"));
         }
-        Ok(Arming { old: live.generation, new: live.next(), apply, revert })
+        Ok(Arming { old: live.generation, new: live.next(), contents, apply, revert })
     }
 
     fn contested(&self, policy: &[Rule]) -> Result<Option<String>, Failure> {
@@ -258,8 +265,34 @@ impl Backend for Nftables {
 
     fn install(&self, policy: &[Rule], protected: &[AddressSpec]) -> Result<Install, Failure> {
         let live = no_window()?;
-        let apply = format!("{}{}", never(protected), install(&lowered(policy, &live)?, &live));
-        Ok(Install { generation: live.next(), apply })
+        let policy = lowered(policy, &live)?;
+        let contents = policy.contents();
+        let apply = format!("{}{}{}", told(&contents), never(protected), install(&policy, &live));
+        Ok(Install { generation: live.next(), contents, apply })
+    }
+
+    fn fill(&self, contents: &[Content]) -> Result<(), Failure> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        self.load(&declare(contents).to_string())?;
+        let mut channel =
+            Channel::open().map_err(|e| Failure::refused(format!("cannot reach the kernel's sets: {e}")))?;
+        for content in contents {
+            let mut batch = Batch::new(TABLE);
+            batch.fill(content.name(), content.keys());
+            // What other programs do meanwhile is nothing to a set that no rule looks up.
+            channel.load(batch, None).map_err(|e| Failure::refused(format!("the kernel: {e}")))?;
+        }
+        Ok(())
+    }
+
+    fn tidy(&self, policy: &[Rule]) -> Result<(), Failure> {
+        let live = look()?;
+        if live.pending.is_some() || live.content_sets.is_empty() {
+            return Ok(());
+        }
+        self.load(&tidy(&live, &plain(policy)?).to_string())
     }
 
     fn load(&self, text: &str) -> Result<(), Failure> {

@@ -185,7 +185,7 @@ impl Backend for Opnsense {
             "# by the watchdog, unless it is confirmed: the rules of generation {new} go, those before it are switched on\n{}",
             text(&[Step::plain(documents::APPLY)])
         );
-        Ok(Arming { old, new, apply, revert })
+        Ok(Arming { old, new, contents: Vec::new(), apply, revert })
     }
 
     fn install(&self, policy: &[Rule], _: &[AddressSpec]) -> Result<Install, Failure> {
@@ -193,7 +193,7 @@ impl Backend for Opnsense {
         let own = no_window(&live)?;
         let generation = own.next();
         let documents = self.held(policy)?.numbered(generation, &live);
-        Ok(Install { generation, apply: text(&own.install(&documents, generation)) })
+        Ok(Install { generation, contents: Vec::new(), apply: text(&own.install(&documents, generation)) })
     }
 
     fn load(&self, text: &str) -> Result<(), Failure> {

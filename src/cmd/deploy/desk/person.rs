@@ -193,7 +193,8 @@ impl Desk<'_> {
     ) -> Result<(DeploymentRow, Signals), Failure> {
         let signals = Signals::take().map_err(|e| Failure::refused(format!("cannot take signals: {e}")))?;
         let mut row = plan.row(&self.site, id, proposals, self.seconds());
-        let Arming { old, new, apply, revert } = transaction::arming(&self.site, &row, plan.widens, &plan.doors)?;
+        let Arming { old, new, contents, apply, revert } =
+            transaction::arming(&self.site, &row, plan.widens, &plan.doors)?;
         (row.generation_old, row.generation_new) = (old, Some(new));
         row.backup = Some(self.site.backend.backup()?);
         (row.apply_text, row.revert_text) = (Some(apply), Some(revert));
@@ -203,7 +204,7 @@ impl Desk<'_> {
         {
             return Err(transaction::fail(&mut self.site, id, failed));
         }
-        let row = transaction::open_window(&mut self.site, &row)?;
+        let row = transaction::open_window(&mut self.site, &row, &contents)?;
         tracing::info!(deployment = %row.id, "applied, waits for its confirmation");
         out.record(&row.record());
         out.flush();
