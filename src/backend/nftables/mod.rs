@@ -2,6 +2,7 @@
 //!
 //! Text out, text in; nothing here runs nft. Nothing textual of a record but its typed values reaches the text.
 
+mod content;
 mod contract;
 mod import;
 mod lower;
@@ -10,6 +11,7 @@ mod read;
 mod scheme;
 mod write;
 
+pub use content::{Content, declare};
 pub use contract::Nftables;
 pub use import::{Imported, NotSaid, import, import_ruleset};
 pub use lower::{Lowered, Refused, lower};
@@ -17,6 +19,6 @@ pub use native::{Clock, Command, Element, Hook, Key, Right, Script, Set, SetKind
 pub use read::{Exported, Heads, ReadError, export, export_with, extensions, listing, read, read_value};
 pub use scheme::Live;
 pub use scheme::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
-pub use scheme::{Content, Policy, declare, with_policy};
 pub use scheme::{Door, hang, hung, keeper, take_down};
+pub use scheme::{Policy, with_policy};
 pub use scheme::{Window, alone, arm, armed, base, boot, confirm, forget, install, remove, revert, tidy, whole};

@@ -111,7 +111,6 @@ impl Watch {
             }
         }
     }
-
 }
 
 fn is_open(row: &DeploymentRow) -> bool {

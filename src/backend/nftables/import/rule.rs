@@ -2,6 +2,7 @@
 
 use super::act::act;
 use super::cell::{narrowed, without};
+use crate::backend::nftables::content::Apart;
 use crate::backend::nftables::lower::lower;
 use crate::backend::nftables::native::{Command, Script};
 use crate::backend::nftables::read::read_value;
@@ -206,7 +207,7 @@ pub(super) fn decided(rule: &Rule, entering: &Cell) -> Result<Vec<Cell>, String>
     let policy = Policy::of(std::slice::from_ref(&always)).map_err(cause)?;
     let mut script = Script::default();
     script.push(Command::Table);
-    script.append(policy.objects());
+    script.append(policy.objects(Apart::Inside));
     policy.lines(hook, CHAIN, false).into_iter().for_each(|command| script.push(command));
     read_back(&script, rule, entering).ok_or_else(|| Refusal::Inexact.to_string())
 }

@@ -20,9 +20,11 @@ mod translation;
 mod value;
 mod words;
 
+use super::content::Content;
 use crate::rule::ruleset::{Base, Chain, ChainKind, Hook, NamedSet, Ruleset, Table, TableFamily};
 pub use export::{Exported, export, export_with};
 pub use extension::extensions;
+use field::Kind;
 pub use heads::Heads;
 pub use listing::{ReadError, listing};
 use listing::{Source, object};
@@ -48,12 +50,24 @@ pub fn read_value(whole: &Value) -> Result<Ruleset, ReadError> {
     from(Source::Parsed(whole))
 }
 
+/// As [`read_value`] of commands that only declare some of their sets: `contents` holds the elements.
+///
+/// # Errors
+/// As [`read_value`].
+pub fn read_beside(whole: &Value, contents: &[Content]) -> Result<Ruleset, ReadError> {
+    read_with(Source::Parsed(whole), contents)
+}
+
 fn from(source: Source<'_>) -> Result<Ruleset, ReadError> {
-    let mut reading = Reading::new(&[Part::Rules, Part::Others]);
+    read_with(source, &[])
+}
+
+fn read_with(source: Source<'_>, contents: &[Content]) -> Result<Ruleset, ReadError> {
+    let mut reading = Reading::new(&[Part::Rules, Part::Others], contents);
     source.each(&mut |tape| reading.element(tape))?;
     if reading.unordered {
         // Rules name sets that a listing may show later: all else first.
-        reading = Reading::new(&[Part::Others]);
+        reading = Reading::new(&[Part::Others], contents);
         source.each(&mut |tape| reading.element(tape))?;
         reading.parts = &[Part::Rules];
         source.each(&mut |tape| reading.element(tape))?;
@@ -89,6 +103,8 @@ enum Part {
 /// A listing that is being read.
 struct Reading<'a> {
     ruleset: Ruleset,
+    /// What sets of AFO's hold that are only declared.
+    contents: &'a [Content],
     parts: &'static [Part],
     tables: HashMap<(TableFamily, String), usize>,
     chains: HashMap<(usize, String), usize>,
@@ -118,8 +134,9 @@ fn strings(value: Option<Node<'_>>) -> Vec<String> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(parts: &'static [Part]) -> Self {
+    fn new(parts: &'static [Part], contents: &'a [Content]) -> Self {
         Self {
+            contents,
             ruleset: Ruleset { backend: "nftables".to_owned(), ..Ruleset::default() },
             parts,
             tables: HashMap::new(),
@@ -228,8 +245,13 @@ impl<'a> Reading<'a> {
         self.unordered |= self.has_rules(table);
         let body = std::mem::take(tape);
         match named {
-            Some(set) => {
+            Some(mut set) => {
                 self.sets[table].add(&name, body, set.changing);
+                if let Some(content) = self.contents.iter().find(|content| content.name() == name) {
+                    let kind = if content.is_ipv6() { Kind::V6 } else { Kind::V4 };
+                    self.sets[table].give(&name, kind, content.ranges());
+                    set.elements = content.count();
+                }
                 self.ruleset.tables[table].sets.push(set);
                 Some(())
             }

@@ -38,6 +38,11 @@ impl<'a> Sets<'a> {
         }
     }
 
+    /// What a set holds whose elements no listing gives.
+    pub(super) fn give(&self, name: &str, kind: Kind, ranges: Ranges) {
+        self.wide.borrow_mut().insert((name.to_owned(), kind), Some(ranges));
+    }
+
     fn elements(&self, name: &str) -> Option<Vec<Node<'_>>> {
         let bodies = self.known.get(name)?.bodies.iter();
         Some(bodies.filter_map(|body| super::listing::object(body.root())?.1.get("elem")?.items()).flatten().collect())

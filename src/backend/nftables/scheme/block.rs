@@ -198,9 +198,8 @@ pub fn by_set(blocks: &[Block]) -> BTreeMap<BanSet, BTreeMap<Ban, Option<u64>>> 
 const PORTION: usize = 500;
 
 /// Commands that add elements to a set.
-pub(super) fn adding(set: &str, elements: Vec<Element>) -> impl Iterator<Item = Command> {
-    let portions: Vec<Vec<Element>> = elements.chunks(PORTION).map(<[Element]>::to_vec).collect();
-    portions.into_iter().map(move |elements| Command::Add { set: set.to_owned(), elements })
+pub(super) fn adding(set: &str, elements: &[Element]) -> impl Iterator<Item = Command> {
+    elements.chunks(PORTION).map(move |portion| Command::Add { set: set.to_owned(), elements: portion.to_vec() })
 }
 
 /// Declares sets that are not there yet, with their chains and the rules that look them up. Rules are only appended: two
@@ -278,7 +277,8 @@ pub(super) fn elements(blocks: &[Block]) -> Script {
     let mut script = Script::default();
     for (set, times) in by_set(blocks) {
         let element = |(ban, seconds): (Ban, Option<u64>)| Element { value: ban.value(), seconds };
-        adding(&set.name(), times.into_iter().map(element).collect()).for_each(|command| script.push(command));
+        let elements: Vec<Element> = times.into_iter().map(element).collect();
+        adding(&set.name(), &elements).for_each(|command| script.push(command));
     }
     script
 }
@@ -335,11 +335,9 @@ pub fn never(addresses: &[AddressSpec]) -> Script {
         let name = format!("never{}", digit(family));
         script.push(Command::Set(Set::fixed(name.clone(), kind, true)));
         script.push(Command::FlushSet(name.clone()));
-        let elements = crate::backend::nftables::lower::address::values(addresses, family)
-            .into_iter()
-            .map(Element::lasting)
-            .collect();
-        adding(&name, elements).for_each(|command| script.push(command));
+        let values = crate::backend::nftables::lower::address::values(addresses, family);
+        let elements: Vec<Element> = values.into_iter().map(Element::lasting).collect();
+        adding(&name, &elements).for_each(|command| script.push(command));
     }
     script
 }

@@ -4,7 +4,6 @@
 //! never deleted and never flushed. Each function gives one transaction that holds as a whole or not at all.
 
 pub(super) mod block;
-mod content;
 mod doors;
 mod keeper;
 mod live;
@@ -12,7 +11,6 @@ mod model;
 pub(super) mod policy;
 
 pub use block::{Ban, BanSet, Block, block, by_set, extend, longer, never, unblock};
-pub use content::{Content, declare};
 pub(super) use doors::comment;
 pub use doors::{Door, hang, hung, take_down};
 pub use keeper::keeper;
@@ -21,6 +19,7 @@ pub use model::with_policy;
 pub use policy::Policy;
 
 use self::block::chains;
+use crate::backend::nftables::content::Apart;
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Right, Script, Set, SetKind, Statement, Value};
 use crate::rule::Id;
 use nftables::expr::MetaKey;
@@ -63,7 +62,7 @@ pub fn install(policy: &Policy, live: &Live) -> Script {
     let new = live.next();
     let mut script = ground(live);
     script.push(Command::CreateSet(Set::timed(ARMED, SetKind::NfProto)));
-    script.append(policy.objects_beside());
+    script.append(policy.objects(Apart::Gone));
     script.append(generation(policy, new, false, live));
     for hook in hooks(policy, live) {
         script.append(choose(hook, &revoked(live), Some(new), None));
@@ -79,7 +78,7 @@ pub fn arm(policy: &Policy, live: &Live, window: Window) -> Script {
     let new = live.next();
     let mut script = ground(live);
     script.push(Command::CreateSet(Set::timed(ARMED, SetKind::NfProto)));
-    script.append(policy.objects_beside());
+    script.append(policy.objects(Apart::Gone));
     script.append(generation(policy, new, true, live));
     if window.remember {
         script.push(Command::Set(Set::filled(flows(new), SetKind::CtId, FLOWS.0, FLOWS.1)));
@@ -179,7 +178,7 @@ pub fn whole(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Scr
     let mut sets = BanSet::standing();
     sets.extend(blocks.iter().map(|block| block.ban.set()));
     let mut script = base(&sets);
-    script.append(standing(policy, 1, |hook| !hook.is_nat() || policy.uses(hook)));
+    script.append(standing(policy, 1, Apart::Inside, |hook| !hook.is_nat() || policy.uses(hook)));
     script.append(self::block::elements(blocks));
     script
 }
@@ -187,23 +186,27 @@ pub fn whole(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Scr
 /// A policy, which is the generation of that number, for the boot file: safe to repeat, no bans, which come back with the state, and a mark that says so ([`Live::whole`]).
 pub fn boot(policy: &Policy, generation: u64) -> Script {
     let mut script = base(&BanSet::standing());
-    script.append(standing(policy, generation, |hook| !hook.is_nat() || policy.uses(hook)));
+    script.append(standing(policy, generation, Apart::Inside, |hook| !hook.is_nat() || policy.uses(hook)));
     script.push(Command::Chain(BOOTED.to_owned()));
     script
 }
 
 /// As [`whole`], but only what the rules need: for people who read it.
 pub fn alone(policy: &Policy, blocks: &[crate::backend::nftables::Block]) -> Script {
+    alone_with(policy, blocks, Apart::Inside)
+}
+
+fn alone_with(policy: &Policy, blocks: &[crate::backend::nftables::Block], apart: Apart) -> Script {
     let sets: BTreeSet<BanSet> = blocks.iter().map(|block| block.ban.set()).collect();
     let mut script = if sets.is_empty() { Script { commands: vec![Command::Table] } } else { base(&sets) };
-    script.append(standing(policy, 1, |hook| policy.uses(hook)));
+    script.append(standing(policy, 1, apart, |hook| policy.uses(hook)));
     script.append(self::block::elements(blocks));
     script
 }
 
 /// A policy as the generation of that number, in the hooks that are wanted.
-fn standing(policy: &Policy, number: u64, wanted: impl Fn(Hook) -> bool) -> Script {
-    let mut script = policy.objects();
+fn standing(policy: &Policy, number: u64, apart: Apart, wanted: impl Fn(Hook) -> bool) -> Script {
+    let mut script = policy.objects(apart);
     for hook in Hook::POLICY.into_iter().filter(|hook| wanted(*hook)) {
         let chain = hook.generation(number);
         script.push(Command::Chain(chain.clone()));

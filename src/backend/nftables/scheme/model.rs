@@ -2,9 +2,10 @@
 //! listings. For judging a policy before it is in the kernel; nothing here is loaded.
 
 use super::policy::Policy;
-use super::{alone, live};
+use super::{alone_with, live};
+use crate::backend::nftables::content::Apart;
 use crate::backend::nftables::native::Hook;
-use crate::backend::nftables::read::read_value;
+use crate::backend::nftables::read::read_beside;
 use crate::backend::nftables::write::TABLE;
 use crate::rule::door::opened;
 use crate::rule::ruleset::{Chain, Ruleset, Table, TableFamily};
@@ -12,9 +13,9 @@ use crate::rule::ruleset::{Chain, Ruleset, Table, TableFamily};
 /// `live` with `policy` in place of what AFO's table holds of policy. Bans stay, and so does everybody else's; nothing where a command
 /// of the policy has no form that can be read back.
 pub fn with_policy(live: &Ruleset, policy: &Policy) -> Option<Ruleset> {
-    let mut commands = alone(policy, &[]).json()?;
+    let mut commands = alone_with(policy, &[], Apart::Declared).json()?;
     commands["nftables"].as_array_mut()?.retain(|command| command.get("flush").is_none());
-    let model = read_value(&commands).ok()?;
+    let model = read_beside(&commands, &policy.contents()).ok()?;
     let mut ruleset = live.clone();
     ruleset.unread.extend(model.unread);
     for own in model.tables {
@@ -40,7 +41,7 @@ fn is_policy(chain: &Chain) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::nftables::{Ban, Block, whole};
+    use crate::backend::nftables::{Ban, Block, read_value, whole};
     use crate::rule::Rule;
 
     fn policy(rules: serde_json::Value) -> Policy {

@@ -1,8 +1,8 @@
 //! A policy: rules in their order, lowered, chain by chain.
 
 use super::block::{Block, adding};
-use super::content::{Content, is_apart};
 use crate::backend::meaning::{ordered, twice, why_there};
+use crate::backend::nftables::content::{Apart, Content, is_apart};
 use crate::backend::nftables::lower::{Lowered, Refused, lower};
 use crate::backend::nftables::native::{Command, Element, Hook, Key, Rate, Right, Script, Set, Statement, Value};
 use crate::packet::InterfacePattern;
@@ -92,9 +92,17 @@ impl Policy {
         self.placed.iter().map(told).collect()
     }
 
-    /// The rules that stand somewhere, in their order.
-    pub fn order(&self) -> impl Iterator<Item = &Id> {
-        self.placed.iter().map(|(placed, _)| &placed.rule)
+    /// The rules that are not disabled in the order in which they stand, without lowering them.
+    ///
+    /// # Errors
+    /// When two have one id, or one stands beside a rule that is not there.
+    pub fn order(rules: &[Rule]) -> Result<Vec<&Rule>, Vec<Refused>> {
+        let twice = twice(rules);
+        if !twice.is_empty() {
+            return Err(twice);
+        }
+        let order = ordered(rules).map_err(|refused| vec![refused])?;
+        Ok(order.into_iter().filter(|rule| rule.enabled).collect())
     }
 
     /// Where an accept of a hook becomes the last word, in words.
@@ -132,13 +140,22 @@ impl Policy {
     }
 
     /// The sets that hold what the rules list, and their limits; safe to repeat.
-    pub(in crate::backend::nftables) fn objects(&self) -> Script {
-        self.objects_where(|_, _| true)
-    }
-
-    /// The same without the [`contents`](Self::contents), which must be there: where somebody removed them, nothing is loaded without them.
-    pub(super) fn objects_beside(&self) -> Script {
-        self.objects_where(|set, elements| !is_apart(set, elements))
+    pub(in crate::backend::nftables) fn objects(&self, apart: Apart) -> Script {
+        let mut script = Script::default();
+        for (name, (set, elements)) in self.sets() {
+            let apart = if is_apart(set, elements) { apart } else { Apart::Inside };
+            if apart == Apart::Gone {
+                continue;
+            }
+            script.push(Command::Set(set.clone()));
+            if apart == Apart::Inside {
+                adding(name, elements).for_each(|command| script.push(command));
+            }
+        }
+        let limits: BTreeMap<&str, Rate> =
+            self.rules.iter().flat_map(|rule| &rule.limits).map(|(name, rate)| (name.as_str(), *rate)).collect();
+        limits.into_iter().for_each(|(name, rate)| script.push(Command::Limit(name.to_owned(), rate)));
+        script
     }
 
     /// What goes into the kernel before the rules that look it up.
@@ -148,18 +165,6 @@ impl Policy {
 
     fn sets(&self) -> BTreeMap<&str, &(Set, Vec<Element>)> {
         self.rules.iter().flat_map(|rule| &rule.sets).map(|set| (set.0.name.as_str(), set)).collect()
-    }
-
-    fn objects_where(&self, wanted: impl Fn(&Set, &[Element]) -> bool) -> Script {
-        let mut script = Script::default();
-        for (name, (set, elements)) in self.sets().into_iter().filter(|(_, (set, elements))| wanted(set, elements)) {
-            script.push(Command::Set(set.clone()));
-            adding(name, elements.clone()).for_each(|command| script.push(command));
-        }
-        let limits: BTreeMap<&str, Rate> =
-            self.rules.iter().flat_map(|rule| &rule.limits).map(|(name, rate)| (name.as_str(), *rate)).collect();
-        limits.into_iter().for_each(|(name, rate)| script.push(Command::Limit(name.to_owned(), rate)));
-        script
     }
 
     /// The names of [`objects`](Self::objects).

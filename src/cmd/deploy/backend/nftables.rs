@@ -9,7 +9,7 @@ use crate::backend::nftables::{
 use crate::cli::{Exit, Failure};
 use crate::cmd::hours::in_utc;
 use crate::cmd::ruleset::live_ruleset;
-use crate::deploy::{Index, Kernel};
+use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::Rule;
 use crate::rule::door::{DOOR, taken};
@@ -210,10 +210,7 @@ impl Backend for Nftables {
     }
 
     fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {
-        let order = ordered(policy)?;
-        let index = Index::of(policy);
-        let enabled = |id| index.get(id).filter(|rule| rule.enabled);
-        Ok(order.order().filter_map(enabled).collect())
+        Policy::order(policy).map_err(|refused| words(&refused).join("; "))
     }
 
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {

@@ -5,11 +5,23 @@
 
 use crate::backend::meaning::bits;
 use crate::backend::nftables::native::{Command, Element, Script, Set, SetKind, Value};
+use crate::packet::Ranges;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
 /// A set of so many elements is filled apart; below, one transaction is as fast.
 const MANY: usize = 4096;
+
+/// Where the elements of such a set are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// In the same text: it is whole by itself.
+    Inside,
+    /// Not in the text, which only declares the set.
+    Declared,
+    /// There before, with the set: where somebody removed it, nothing is loaded without it.
+    Gone,
+}
 
 /// What a set of addresses is to hold, each key as the kernel compares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +35,7 @@ pub struct Content {
 }
 
 /// Whether a set is filled apart. One whose last interval ends with the last address is left to nft, which marks that end for itself.
-pub(super) fn is_apart(set: &Set, elements: &[Element]) -> bool {
+pub(in crate::backend::nftables) fn is_apart(set: &Set, elements: &[Element]) -> bool {
     let Some(width) = width(set.kind) else { return false };
     let end = elements.last().and_then(|element| span(&element.value)).map(|(_, last)| last);
     let open = set.interval && end == Some(u128::MAX >> (128 - 8 * width));
@@ -50,9 +62,13 @@ fn span(value: &Value) -> Option<(u128, u128)> {
     }
 }
 
+fn number(key: &[u8]) -> u128 {
+    key.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
 impl Content {
     /// What `set` is to hold, where it [is filled apart](is_apart): sorted intervals that do not touch, or single addresses.
-    pub(super) fn of(set: &Set, elements: &[Element]) -> Option<Self> {
+    pub(in crate::backend::nftables) fn of(set: &Set, elements: &[Element]) -> Option<Self> {
         let width = width(set.kind).filter(|_| is_apart(set, elements))?;
         let spans = || elements.iter().filter_map(|element| span(&element.value));
         let ends_first = set.interval && spans().next().is_some_and(|(first, _)| first > 0);
@@ -73,6 +89,26 @@ impl Content {
     /// The name of the set.
     pub fn name(&self) -> &str {
         &self.set.name
+    }
+
+    /// Whether its addresses are of IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        self.width > 4
+    }
+
+    /// How many elements nft would list.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The addresses that are in the set, as numbers.
+    pub fn ranges(&self) -> Ranges {
+        let numbers: Vec<u128> = self.keys().map(|(key, _)| number(key)).collect();
+        let intervals = &numbers[usize::from(self.ends_first)..];
+        match self.set.interval {
+            true => Ranges::of(intervals.chunks_exact(2).map(|ends| (ends[0], ends[1] - 1))),
+            false => Ranges::of(numbers.into_iter().map(|one| (one, one))),
+        }
     }
 
     /// The keys in their order, and whether an interval ends before it (NFT_SET_ELEM_INTERVAL_END of linux/netfilter/nf_tables.h).
@@ -139,6 +175,7 @@ mod tests {
             let keys: Vec<u32> = content.keys().map(|(key, _)| u32::from_be_bytes(key.try_into().expect("four"))).collect();
             prop_assert_eq!(keys, (start..start + 5000).collect::<Vec<_>>());
             prop_assert!(content.keys().all(|(_, ends)| !ends));
+            prop_assert_eq!(content.ranges(), Ranges::one(start.into(), (start + 4999).into()));
 
             let pairs: Vec<Element> = (0..5000).map(|n| pair(start * 8 + n * 4)).collect();
             let content = Content::of(&set(true), &pairs).expect("many");
@@ -150,6 +187,8 @@ mod tests {
                 prop_assert_eq!(both[1], (&(first + 2).to_be_bytes()[..], true));
             }
             prop_assert_eq!(rest.len(), 10_000);
+            let spans = (0..5000).map(|n| u128::from(start * 8 + n * 4)).map(|first| (first, first + 1));
+            prop_assert_eq!(content.ranges(), Ranges::of(spans));
         }
     }
 }
