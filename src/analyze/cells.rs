@@ -1,7 +1,7 @@
 //! A rule as packet sets, where it stands.
 
 use crate::packet::{Bits, Cell, NO_MAC, Narrow, Ranges, Wide};
-use crate::rule::evaluate::By;
+use crate::rule::evaluate::{By, LOOPBACK};
 use crate::rule::ruleset::{Base, ChainKind, Condition, Hook, Line, TableFamily, Unread, name_number};
 use crate::rule::way::{Changes, begins_with_frame, is_transport, is_transport_narrow};
 use crate::rule::{ConnectionState, DNAT_STATUS, Landing, Turned};
@@ -76,6 +76,10 @@ pub(super) fn entering(family: TableFamily, base: &Base, changes: &Changes) -> (
     let ip = family.packets().and(Bits::below(2));
     if !ip.is_empty() && gathered(family, base, changes) == ip {
         cell.keep_narrow(Narrow::Fragment, Bits::single(0));
+    }
+    if base.spares_loopback() {
+        let lo = Ranges::single(name_number(LOOPBACK));
+        cell.keep_wide(Wide::InInterface, &Wide::InInterface.all().minus(&lo));
     }
     if base.kind == ChainKind::Nat {
         // The first packet of a connection is new, or related to another one, as not every related packet is the first.

@@ -180,7 +180,9 @@ mod tests {
             let cells = asked(&query("input state any flags any"), Direction::Input, &ruleset);
             let mut pieces = Pieces::default();
             through(&laid, &cells, None, &mut Meter::new(100_000), &mut pieces).expect("small");
-            for packet in packets().iter().step_by(5) {
+            // Loopback is asked for by its name alone.
+            let asked = |packet: &&Packet| cells.iter().any(|cell| packet.is_in(cell));
+            for packet in packets().iter().filter(asked).step_by(5) {
                 let fate = evaluate(&ruleset, packet, &mut |_, _| false).expect("no circles").fate;
                 let expected = if fate.passes() { vec!["accept"] } else { vec![] };
                 prop_assert_eq!(pieces.of(packet), expected, "{}", packet);

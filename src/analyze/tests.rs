@@ -149,9 +149,12 @@ pub(super) fn marked() -> impl Strategy<Value = Ruleset> {
 
 pub(super) fn packets() -> Vec<Packet> {
     let mut all = Vec::new();
-    for (name, state) in
-        [("a", ConnectionState::New), ("b", ConnectionState::Established), ("a", ConnectionState::Invalid)]
-    {
+    for (name, state) in [
+        ("a", ConnectionState::New),
+        ("b", ConnectionState::Established),
+        ("a", ConnectionState::Invalid),
+        ("lo", ConnectionState::New),
+    ] {
         for protocol in [6, 17] {
             for (source, destination, port) in (0..36).map(|n| (n % 4, n / 4 % 3, n % 5)) {
                 for family in 0..2 {

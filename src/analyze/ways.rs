@@ -9,7 +9,7 @@ use super::fate::fates;
 use super::program::{Act, Program, Step, Turn, TurnedBy, Unlaid, lay_out_sent};
 use crate::packet::{Bits, Cell, Narrow, Ranges, Wide};
 use crate::rule::evaluate::{By, Fate};
-use crate::rule::ruleset::{Alteration, Condition, Line, Outcome, Ruleset, TableFamily, Verdict};
+use crate::rule::ruleset::{Alteration, ChainKind, Condition, Line, Outcome, Ruleset, TableFamily, Verdict};
 use crate::rule::way::Changes;
 use crate::rule::{Direction, Translation};
 use std::collections::{BTreeMap, HashMap};
@@ -144,6 +144,13 @@ impl Laid {
                 last = None;
                 continue;
             };
+            if let Some(hook) = passed_by(ruleset, step.by, doubt) {
+                let words = || "it is not the first packet of its connection".to_owned();
+                let number = terms.doubt((format!("\0not the first at {hook}"), 0, 0), words, false);
+                step.cell.keep_atom(number, true);
+                last = None;
+                continue;
+            }
             let text = text_of(ruleset, step.by);
             if last != Some(step.by) {
                 let count = seen.entry(text.clone()).or_default();
@@ -238,6 +245,16 @@ fn alteration(ruleset: &Ruleset, by: By) -> Option<Altered> {
     let line = ruleset.line(at).filter(|line| !line.alters.is_empty())?;
     let early = line.alters.contains(&Alteration::EarlyMark).then(|| line.text.clone());
     Some(Altered { alters: line.alters.clone(), early })
+}
+
+/// The hook of a nat chain that packets of a connection which is tracked may pass by, because they are not its first. Whether they are is a
+/// matter of the packet and of what came before it, whatever the rules are.
+fn passed_by(ruleset: &Ruleset, by: By, doubt: Doubt) -> Option<&'static str> {
+    let By::Policy(table, chain) = by else { return None };
+    let (table, changes) = (&ruleset.tables[table], Changes::of(ruleset));
+    let base = table.chains[chain].base.as_ref().filter(|base| base.kind == ChainKind::Nat)?;
+    let tracked = table.family.packets().and(Bits::below(2)).iter().all(|family| changes.tracks(family));
+    (doubt == Doubt::Chance && tracked).then(|| base.hook.as_str())
 }
 
 /// Whether a rule is left to chance only because others change what it asks for: then not both can be for the same packet.

@@ -14,6 +14,9 @@ use crate::packet::{Bits, Cell, NO_MAC, Narrow, Wide};
 /// One less than NFT_JUMP_STACK_SIZE (net/netfilter/nf_tables.h): the kernel refuses to load what jumps deeper.
 const DEPTH: usize = 15;
 
+/// The interface over which a host talks to itself.
+pub const LOOPBACK: &str = "lo";
+
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
@@ -188,6 +191,10 @@ impl Walk<'_> {
         }
         if self.packet.fragment && self.changes.comes_whole(base, self.packet.narrow(Narrow::Family)) {
             self.tell(Seen::Spared(table, chain, "fragments are put together before it"));
+            return false;
+        }
+        if base.spares_loopback() && self.packet.interface_in.as_deref() == Some(LOOPBACK) {
+            self.tell(Seen::Spared(table, chain, "what this host says to itself was translated when it was sent"));
             return false;
         }
         let first = match self.packet.state {

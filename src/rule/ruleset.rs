@@ -133,6 +133,12 @@ impl Base {
         self.kind == ChainKind::Nat && matches!(self.hook, Hook::Prerouting | Hook::Output)
     }
 
+    /// Whether it translates only what comes from elsewhere: what this host says to itself was translated when it was sent, so that its
+    /// connection is no new one where it comes in (`nf_conntrack_in` leaves alone what it has seen).
+    pub fn spares_loopback(&self) -> bool {
+        self.kind == ChainKind::Nat && matches!(self.hook, Hook::Prerouting | Hook::Input)
+    }
+
     /// Whether it comes before destinations are translated, or beside it.
     pub fn is_before_turning(&self) -> bool {
         match self.hook {
@@ -277,6 +283,15 @@ impl Outcome {
         match self {
             Self::Verdict(verdict) => translates(verdict),
             Self::ByKey(keys) => keys.iter().any(|(_, verdict)| translates(verdict)),
+            Self::Next | Self::Unread(_) => false,
+        }
+    }
+
+    /// Whether it may deny packets, as far as it is understood.
+    pub fn denies(&self) -> bool {
+        match self {
+            Self::Verdict(verdict) => verdict.denies(),
+            Self::ByKey(keys) => keys.iter().any(|(_, verdict)| verdict.denies()),
             Self::Next | Self::Unread(_) => false,
         }
     }

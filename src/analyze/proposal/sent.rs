@@ -164,8 +164,17 @@ impl Judge<'_> {
     }
 }
 
-/// Whether rules ask for something before destinations are translated: what a packet is there is known of it only as it is sent.
+/// Whether rules ask for something before destinations are translated, or deny something where they are: what a packet is there is known of
+/// it only as it is sent.
 fn asks_early(ruleset: &Ruleset) -> bool {
     let early = |base: &Base| base.is_before_turning() && base.hook != Hook::Ingress;
-    ruleset.chains().any(|(_, _, chain)| !chain.lines.is_empty() && chain.base.as_ref().is_some_and(early))
+    ruleset.tables.iter().any(|table| {
+        let turns = table.chains.iter().any(|chain| chain.base.as_ref().is_some_and(Base::turns));
+        table.chains.iter().any(|chain| match &chain.base {
+            Some(base) if early(base) => !chain.lines.is_empty(),
+            Some(base) if base.turns() => base.drops || chain.lines.iter().any(|line| line.outcome.denies()),
+            Some(_) => false,
+            None => turns && chain.lines.iter().any(|line| line.outcome.denies()),
+        })
+    })
 }

@@ -4,7 +4,7 @@ use super::{Host, in_namespace};
 use afo::backend::nftables::{Live, Policy, Window, alone, arm, install, read, read_value, revert};
 use afo::rule::evaluate::evaluate;
 use afo::rule::ruleset::{Outcome, Ruleset, Verdict};
-use afo::rule::{Packet, Rule};
+use afo::rule::{Packet, Rule, Turned};
 use afo::sys::lab::Lab;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -204,5 +204,35 @@ fn a_forwarded_port_reaches_the_other_side_inside_the_window_alone() {
         host.nft(&revert(&live(host), Some(&policy(&json!([])))).to_string());
         assert!(!reaches(), "{}", host.ruleset());
         assert!(!host.ruleset().contains("dnat"), "{}", host.ruleset());
+    });
+}
+
+/// What this host says to itself was translated when it was sent: where it comes in no nat chain sees it.
+#[test]
+fn loopback_is_translated_only_where_it_is_sent() {
+    in_namespace(|host| {
+        [7777, 7778].into_iter().for_each(|port| host.listen(SocketAddr::from(([127, 0, 0, 1], port))));
+        let connects =
+            |port: u16| TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_secs(1)).is_ok();
+        let chain = |hook: &str, rules: &str| {
+            format!("table ip t {{ chain {hook} {{ type nat hook {hook} priority 0; {rules}; }}; }}")
+        };
+        let there = || read(&host.sh("nft -j list ruleset")).expect("a listing");
+        let fate = |packet: &str| {
+            let packet: Packet = packet.parse().expect("a packet");
+            let trace = evaluate(&there(), &packet, &mut |_, text| panic!("luck: {text}")).expect("no circle");
+            (trace.fate.passes(), trace.turned == Turned::default())
+        };
+        host.nft(&chain("prerouting", "tcp dport 7777 redirect to :7779; tcp dport 7778 drop"));
+        host.nft(&chain("input", "tcp dport 7778 drop"));
+        assert!(connects(7777) && connects(7778), "{}", host.ruleset());
+        for port in [7777, 7778] {
+            assert_eq!(fate(&format!("input lo 127.0.0.1:40000 > 127.0.0.1:{port} tcp syn")), (true, true));
+        }
+        assert_eq!(fate("input eth0 203.0.113.9:40000 > 198.51.100.10:7777 tcp syn"), (true, false));
+        assert!(!fate("input eth0 203.0.113.9:40000 > 198.51.100.10:7778 tcp syn").0);
+        host.nft(&chain("output", "tcp dport 7777 redirect to :7779"));
+        assert!(!connects(7777) && connects(7778), "nobody listens where it is led to");
+        assert_eq!(fate("output lo 127.0.0.1:40000 > 127.0.0.1:7777 tcp syn"), (true, false));
     });
 }
