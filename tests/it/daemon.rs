@@ -7,7 +7,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 /// Puts a line out, and one more when it is told to end, as afo-watch does with what it has in hand.
 const WATCH: &str = "echo \"watch $*\" >> \"$NOTES\"; : > \"${@: -1}\"; trap 'echo last; exit 0' TERM; echo first; while :; do sleep 0.02; done";
@@ -82,11 +81,7 @@ impl Place {
 }
 
 fn wait_for(done: impl Fn() -> bool, shown: impl Fn() -> String) {
-    let begin = Instant::now();
-    while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(90), "it did not happen: {}", shown());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    crate::kernel::eventually_or(shown, done);
 }
 
 fn words(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! What once went wrong, each by its name: it stays mended.
 
-use crate::kernel::{Host, feed, in_namespace};
+use crate::kernel::{Host, eventually, feed, in_namespace};
 use crate::shell::{on_terminal, sh};
 use crate::tree::root;
 use serde_json::{Map, Value};
@@ -83,14 +83,10 @@ impl<'a> Site<'a> {
 
     /// A change of policy, confirmed.
     fn confirmed(&self, input: &str) {
-        let mut command = self.command("afo-deploy", &["--confirm=30"]);
+        let mut command = self.command("afo-deploy", &["--confirm=600"]);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| feed(&mut command, input.as_bytes()));
-            let done = (0..200).any(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                self.deploy(&["confirm"], "").status.success()
-            });
-            assert!(done, "confirmed");
+            eventually("confirmed", || self.deploy(&["confirm"], "").status.success());
             assert!(waiting.join().expect("afo-deploy").status.success());
         });
     }
@@ -166,15 +162,11 @@ fn a_batch_whose_policy_must_wait_makes_no_ban() {
         let site = Site::new(host);
         site.killed(true, &["--confirm=30"], &asked("p1", PORT));
         site.deploy(&["recover"], "");
-        let open = site.command("afo-deploy", &["--confirm=30"]);
+        let open = site.command("afo-deploy", &["--confirm=600"]);
         let (open, input) = (&mut { open }, asked("p2", &PORT.replace("r1", "r2")));
         let waiting = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| feed(open, input.as_bytes()));
-            let there = (0..200).any(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                site.table().contains("\"r2\"")
-            });
-            assert!(there, "a window is open");
+            eventually("a window is open", || site.table().contains("\"r2\""));
             let out = site.deploy(&["--confirm=1"], &asked("p3", &format!("{BAN},{}", PORT.replace("r1", "r3"))));
             assert_eq!(out.status.code(), Some(3), "{}", words(&out));
             assert!(!site.table().contains("203.0.113.9"));
@@ -341,10 +333,10 @@ fn a_state_that_is_lost_inside_a_window_is_told_and_the_kernel_goes_back() {
     in_namespace(|host| {
         for lose in ["rm -f $STATE*", "mv $STATE $STATE.old; echo garbage > $STATE"] {
             let site = Site::new(host);
-            let (mut deploy, input) = (site.command("afo-deploy", &["--confirm=3"]), asked("p1", PORT));
+            let (mut deploy, input) = (site.command("afo-deploy", &["--confirm=10"]), asked("p1", PORT));
             let out = std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| feed(&mut deploy, input.as_bytes()));
-                crate::kernel::eventually("the window is open", || site.table().contains("7777"));
+                eventually("the window is open", || site.table().contains("7777"));
                 host.sh(&format!("STATE={}; {lose}", site.state().display()));
                 waiting.join().expect("afo-deploy")
             });

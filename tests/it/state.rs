@@ -1,6 +1,6 @@
 //! The state between processes and on disks that fail.
 
-use crate::kernel::in_namespace;
+use crate::kernel::{eventually, in_namespace};
 use crate::shell::{Ended, afo, run, sh};
 use afo::record::{Id, Status, Timestamp};
 use afo::state::{Access, Action, Actor, DeploymentRow, Head, NewBlock, Note, Outcome, State, StateError};
@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const ROLE: &str = "AFO_TEST_STATE_ROLE";
 const FILE: &str = "AFO_TEST_STATE_FILE";
@@ -263,11 +262,7 @@ fn followed(dir: &Path, state: &Path, count: usize, name: &str) -> Child {
     let mut command = afo("afo-watch", &["--from", "cursor", "--source", "auth:auth.log", "--state"]);
     let child = command.arg(state).current_dir(dir).stdin(Stdio::null()).stdout(file).spawn().expect("afo-watch");
     let there = || std::fs::read_to_string(dir.join(name)).expect("read").lines().count() >= count;
-    let begin = Instant::now();
-    while !there() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{count} events did not come");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually(&format!("{count} events"), there);
     child
 }
 

@@ -94,7 +94,7 @@ fn strike(site: &Site, victim: Victim, commands: &mut [Child]) {
 
 /// Recovers until nothing is under way any more.
 fn settle(site: &Site, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + super::PATIENCE;
     loop {
         let done = site.deploy(&["recover"], "");
         let open = |status: &String| matches!(status.as_str(), "pending" | "applied");

@@ -1,6 +1,6 @@
 //! scripts/afo-daemon with its real stages on a live kernel: a log becomes blocks, once, at once, through rotation and restart.
 
-use super::{Host, in_namespace};
+use super::{Host, eventually, eventually_or, in_namespace};
 use crate::shell::clean;
 use crate::tree::root;
 use afo::state::{Access, State};
@@ -112,11 +112,8 @@ impl<'a> Site<'a> {
     }
 
     fn eventually(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !holds() {
-            assert!(Instant::now() < deadline, "{what}; blocked: {:?}; it said:\n{}", self.blocked(), self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let told = || format!("{what}; blocked: {:?}; it said:\n{}", self.blocked(), self.said());
+        eventually_or(told, holds);
     }
 }
 
@@ -250,24 +247,28 @@ fn a_deciding_line_leads_to_its_block_at_once() {
         // the monitor listens once it tells of anything
         host.sh("for i in $(seq 50); do nft add element inet afo block4 '{ 192.0.2.1 timeout 1s }'; sleep 0.02; done");
         elements.wait_for("192.0.2.1");
-        let took: Vec<Duration> = (1..=20).map(|n| latency(&site, &mut elements, n, few)).collect();
+        let (mut round, mut took) = (0, Vec::new());
+        // Lateness is five seconds of event time, and the files are looked at every two seconds without an alarm: where either were waited
+        // for, no median of twenty would be below half a second. A loaded machine is tried again.
+        eventually("half of the lines lead to their blocks at once", || {
+            round += 1;
+            took = (1..=20).map(|n| latency(&site, &mut elements, (round, n), few)).collect();
+            took.sort_unstable();
+            took[10] < Duration::from_millis(500)
+        });
         site.stop();
-        let mut sorted = took.clone();
-        sorted.sort_unstable();
-        eprintln!("line written to element in the kernel, median of 20: {:?} ({took:?})", sorted[10]);
-        // lateness is five seconds of event time, and the files are looked at every two seconds without an alarm
-        assert!(sorted[10] < Duration::from_secs(1), "{took:?}");
+        eprintln!("line written to element in the kernel, median of 20, round {round}: {:?} ({took:?})", took[10]);
     });
 }
 
 /// From the writing of the line that decides to the block of its address.
-fn latency(site: &Site, elements: &mut Elements, n: u32, few: u32) -> Duration {
-    let address = format!("203.0.113.{n}");
-    site.write(&failures(&address, 10_000 + n * 100, few));
+fn latency(site: &Site, elements: &mut Elements, (round, n): (u32, u32), few: u32) -> Duration {
+    let (address, pid) = (format!("203.0.{}.{n}", 113 + round), 10_000 + round * 2_100 + n * 100);
+    site.write(&failures(&address, pid, few));
     // the pipeline is idle again: the line that decides comes alone
     std::thread::sleep(Duration::from_millis(100));
     let begin = Instant::now();
-    site.write(&failures(&address, 10_000 + n * 100 + few, 1));
+    site.write(&failures(&address, pid + few, 1));
     elements.wait_for(&address);
     begin.elapsed()
 }

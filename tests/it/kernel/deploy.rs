@@ -15,7 +15,7 @@ pub(super) const BAN_PEER: &str =
     r#"{"id":"b1","action":"drop","direction":"input","source_address":["203.0.113.2"],"ttl_seconds":600}"#;
 
 /// [`super::WINDOW`]
-const WIDE: &str = "--confirm=10";
+pub const WIDE: &str = "--confirm=10";
 
 /// A host with a neighbour, a server on port 7777, somebody else's rules, and a state.
 pub(super) struct Site<'a> {

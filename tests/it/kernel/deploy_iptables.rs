@@ -121,7 +121,7 @@ fn the_whole_way(site: &Site) {
     let host = site.host;
     let before = site.saved();
     // The process dies inside the window: the kernel alone goes back, and recovery leaves nothing behind.
-    let mut killed = site.start(4, DROP);
+    let mut killed = site.start(super::WINDOW, DROP);
     killed.kill().expect("killed");
     killed.wait().expect("ended");
     assert!(!site.reached(7777), "inside the window");
@@ -132,7 +132,7 @@ fn the_whole_way(site: &Site) {
     assert_eq!(site.saved(), before, "exactly what was there");
 
     // Confirmed, it stays, and another program's change of that time too.
-    let waiting = site.start(super::WINDOW, DROP);
+    let waiting = site.start(300, DROP);
     host.sh("iptables -A mine -p udp -j DROP");
     site.confirm(waiting);
     assert!(!site.reached(7777));
@@ -224,7 +224,7 @@ fn a_boot(host: &Host, kind: &str) {
     let mut lapsing = site.start(1, DROP);
     assert_eq!((lapsing.wait().expect("ended").code(), file.exists()), (Some(4), false), "nothing is confirmed");
     let nat = r#"{"id":"n1","action":"redirect","direction":"input","protocol":["tcp"],"destination_port":["7780"],"nat":{"port":"7778"}}"#;
-    site.confirm(site.start(super::WINDOW, &format!("{DROP},{ALLOW},{nat}")));
+    site.confirm(site.start(300, &format!("{DROP},{ALLOW},{nat}")));
     let ban = r#"{"id":"b","action":"drop","direction":"input","source_address":["198.51.100.9"],"ttl_seconds":600}"#;
     assert!(site.deploy(&["--backend", "iptables"], &proposal(ban)).status.success());
     let confirmed = super::nat_iptables::numbered(&site.saved());
@@ -267,7 +267,7 @@ fn what_is_confirmed_comes_back_at_boot_through_iptables_legacy() {
 fn an_allow_that_the_administrator_comes_through_is_not_taken_away() {
     in_namespace(|host| {
         let site = Site::new(host, "nft");
-        let waiting = site.start(super::WINDOW, ALLOW);
+        let waiting = site.start(300, ALLOW);
         site.confirm(waiting);
         let (own, theirs) = (OWN.map(|byte| byte.to_string()).join("."), THEIRS.map(|byte| byte.to_string()).join("."));
         let session = format!("{theirs} 50000 {own} 7778");
@@ -291,7 +291,7 @@ fn an_allow_that_the_administrator_comes_through_is_not_taken_away() {
 /// Another program empties the tables inside a window: what was confirmed before comes back while the window would still be open.
 fn a_wipe(host: &Host, kind: &str) {
     let site = Site::new(host, kind);
-    let waiting = site.start(super::WINDOW, DROP);
+    let waiting = site.start(300, DROP);
     site.confirm(waiting);
     let other = DROP.replace("7777", "7000").replace("\"r1\"", "\"r2\"");
     let mut open = site.start(600, &other);

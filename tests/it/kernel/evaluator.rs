@@ -170,7 +170,7 @@ fn sent(ways: &[(SocketAddr, SocketAddr)], awaited: &BTreeSet<u16>) -> BTreeSet<
         // A drop on the way out is an error of the sender's.
         let _ = socket.send_to(&u16::try_from(n).expect("few").to_be_bytes(), to);
     }
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + super::PATIENCE;
     let mut came = heard(&doors);
     while !awaited.is_subset(&came) && Instant::now() < deadline {
         came.extend(heard(&doors));
@@ -311,7 +311,8 @@ fn translation_comes_before_filters() {
             let door = UdpSocket::bind(second).expect("a door");
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
             socket.send_to(b"x", first).expect("sent");
-            door.set_read_timeout(Some(Duration::from_secs(if comes { 20 } else { 1 }))).expect("a timeout");
+            door.set_read_timeout(Some(if comes { super::PATIENCE } else { Duration::from_secs(1) }))
+                .expect("a timeout");
             assert_eq!(door.recv_from(&mut [0; 2]).is_ok(), comes, "{dropped}");
         }
     });

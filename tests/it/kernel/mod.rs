@@ -56,11 +56,21 @@ const INSIDE: &str = "AFO_TEST_INSIDE";
 /// an idle one.
 pub const WINDOW: u32 = 10;
 
+/// For how long a test waits for what must happen: no load of the machine alone makes it fail.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Waits for what happens without the test's doing.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
+pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    eventually_or(|| what.to_owned(), holds);
+}
+
+/// As [`eventually`], with what is to be said where it does not happen.
+pub fn eventually_or(told: impl FnOnce() -> String, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "it did not happen: {what}");
+        if Instant::now() >= deadline {
+            panic!("it did not happen: {}", told());
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }

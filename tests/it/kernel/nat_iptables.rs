@@ -79,7 +79,7 @@ fn the_whole_way(host: &Host, kind: &str) {
     site.recovers();
     assert_eq!(site.saved(), before);
 
-    site.confirm(site.start(super::WINDOW, &forwarded()));
+    site.confirm(site.start(300, &forwarded()));
     assert!(street.reaches());
     let confirmed = site.saved();
     assert!(
@@ -95,7 +95,7 @@ fn the_whole_way(host: &Host, kind: &str) {
     let out = site.deploy(&["--backend", "iptables", "--confirm=2"], gone);
     assert_eq!(out.status.code(), Some(4), "{}", words(&out));
     assert_eq!((numbered(&site.saved()), street.reaches()), (numbered(&confirmed), true));
-    site.confirm(site.begin(super::WINDOW, &gone.replace("\"gone\"", "\"again\"")));
+    site.confirm(site.begin(300, &gone.replace("\"gone\"", "\"again\"")));
     assert!(!street.reaches() && !host.sh("iptables -t nat -S").contains("AFO"), "{}", site.saved());
     let out = site.deploy(&["flush-afo"], "");
     assert!(out.status.success(), "{}", words(&out));

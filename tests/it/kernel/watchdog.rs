@@ -1,6 +1,6 @@
 //! What sees a window to its end when its command cannot, and what puts AFO's rules back when another program removes them.
 
-use super::deploy::{BAN_PEER, DROP_7777, OWN, Running, Site, feed, proposal, server, words};
+use super::deploy::{BAN_PEER, DROP_7777, OWN, Running, Site, WIDE, feed, proposal, server, words};
 use super::{Host, eventually, in_namespace};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,7 +69,7 @@ fn a_killed_command_is_taken_back_and_journalled_by_its_watchdog() {
     in_namespace(|host| {
         let site = Site::new(host);
         let before = canonical(host);
-        let mut running = site.start(&["--confirm=2"], &proposal("p1", DROP_7777));
+        let mut running = site.start(&[WIDE], &proposal("p1", DROP_7777));
         assert_eq!(watchdogs(&site).len(), 1);
         running.signal("KILL");
         running.exit();
@@ -87,7 +87,7 @@ fn a_watchdog_has_a_session_of_its_own_and_no_signal_of_the_terminal_reaches_it(
         let input = site.dir.path().join("input");
         std::fs::write(&input, proposal("p1", DROP_7777)).expect("written");
         let program = site.afo("afo-deploy", &[]).get_program().to_str().expect("UTF-8").to_owned();
-        let line = format!("{program} --confirm=3 --state {} <{}", site.state().display(), input.display());
+        let line = format!("{program} {WIDE} --state {} <{}", site.state().display(), input.display());
         let mut terminal = Command::new("script")
             .args(["-qfec", &line, "/dev/null"])
             .stdin(Stdio::piped())
@@ -128,7 +128,7 @@ fn an_answer_at_the_terminal_counts_from_its_question_on() {
             assert!(!site.reached());
             terminal
         };
-        let mut ahead = at_terminal(2);
+        let mut ahead = at_terminal(super::WINDOW);
         assert_eq!(ahead.wait().expect("ended").code(), Some(4));
         assert_eq!(site.statuses(), ["rolled_back"]);
         assert!(site.reached());
@@ -218,7 +218,7 @@ fn the_service_puts_back_what_another_program_removes() {
         for removal in ["flush ruleset", "delete table inet afo", "flush table inet afo", "flush chain inet afo blocks"]
         {
             host.nft(removal);
-            let alert = told.recv_timeout(Duration::from_secs(30)).expect(removal);
+            let alert = told.recv_timeout(super::PATIENCE).expect(removal);
             assert!(
                 alert.contains("another program removed AFO's rules from the kernel; they are put back"),
                 "{alert}"
@@ -323,7 +323,7 @@ fn a_connection_that_only_the_window_let_in_does_not_outlive_it() {
         confirmed(&site, "p1", closed);
         assert!(answers(&mut old), "what was there is left alone");
         let open = r#"{"kind":"proposal","v":1,"id":"p2","ts":"2026-01-02T03:04:05Z","ok":true,"changes":[{"op":"remove","target":"r1"}],"explanation":"a test"}"#;
-        let running = site.start(&["--confirm=4"], &format!("{open}\n"));
+        let running = site.start(&[WIDE], &format!("{open}\n"));
         let mut inside = site.peer.inside(connect).expect("open inside the window");
         assert!(answers(&mut inside));
         assert_eq!(running.exit(), Some(4));
@@ -450,7 +450,7 @@ fn a_window_whose_journal_and_process_are_gone_is_taken_back() {
         );
         let bin = super::deploy::program(site.dir.path(), "nft", &text);
         let path = format!("{bin}:{}", std::env::var("PATH").expect("PATH"));
-        let out = feed(site.afo("afo-deploy", &["--confirm=8"]).env("PATH", path), &proposal("p1", DROP_7777));
+        let out = feed(site.afo("afo-deploy", &[WIDE]).env("PATH", path), &proposal("p1", DROP_7777));
         assert_eq!(out.status.code(), None, "it was killed: {}", words(&out));
         eventually("its watchdog ends", || watchdogs(&site).is_empty());
         let left = host.sh("nft list ruleset");

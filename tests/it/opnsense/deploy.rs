@@ -1,8 +1,8 @@
 //! A window over the API: opened, confirmed, taken back, by whom and after whose death.
 
-use super::server::Server;
+use super::server::{Fault, Server};
 use super::{Place, opens, proposal};
-use crate::kernel::{eventually, in_namespace};
+use crate::kernel::{WINDOW, eventually, in_namespace};
 use serde_json::json;
 
 /// The rules as they were before AFO came.
@@ -13,7 +13,7 @@ fn untouched(server: &Server) -> bool {
 
 /// Opens port 22 for good.
 fn confirmed(place: &Place, server: &Server) {
-    let mut child = place.start(&["--confirm=60"], &opens(22));
+    let mut child = place.start(&["--confirm=300"], &opens(22));
     eventually("it is applied", || {
         server.lock().loaded.iter().any(|words| words.ends_with(" r22")) && place.newest() == "applied"
     });
@@ -71,8 +71,8 @@ fn the_watchdog_takes_back_what_a_killed_command_left() {
     in_namespace(|_| {
         let server = Server::start();
         let place = Place::of(&server);
-        let mut child = place.start(&["--confirm=4"], &opens(80));
-        eventually("it is applied", || place.newest() == "applied");
+        let mut child = place.start(&[&format!("--confirm={WINDOW}")], &opens(80));
+        eventually("it is loaded", || server.lock().loaded.iter().any(|words| words.ends_with(" r80")));
         child.kill().expect("it lives");
         child.wait().expect("it ends");
         eventually("it is taken back", || untouched(&server) && place.newest() == "rolled_back");
@@ -84,13 +84,13 @@ fn the_watchdog_tries_until_the_firewall_answers() {
     in_namespace(|_| {
         let server = Server::start();
         let place = Place::of(&server);
-        let mut child = place.start(&["--confirm=3"], &opens(80));
-        eventually("it is applied", || place.newest() == "applied");
-        server.fail_for_good("/api/", 1, super::server::Fault::Status(500, "busy"));
-        child.kill().expect("it lives");
-        child.wait().expect("it ends");
-        std::thread::sleep(std::time::Duration::from_secs(12));
-        assert!(!untouched(&server));
+        // It loads the rules, and from then on nothing answers.
+        server.fail("filter/apply", 1, Fault::Down);
+        let mut child = place.start(&["--confirm=60"], &opens(80));
+        assert_eq!(child.wait().expect("it ends").code(), Some(5));
+        let failed = server.lock().failed;
+        eventually("its watchdog asks again and again", || server.lock().failed > failed + 5);
+        assert!(!untouched(&server), "{:?}", server.lock().own());
         server.mend();
         eventually("it is taken back", || untouched(&server) && place.newest() == "rolled_back");
     });

@@ -3,7 +3,6 @@
 use super::server::{Fault, Server};
 use super::{Place, opens};
 use crate::kernel::{eventually, in_namespace};
-use std::time::Duration;
 
 fn secretive(words: &str) {
     assert!(!words.contains("test-secret") && !words.contains("test-key") && !words.contains("dGVzd"), "{words}");
@@ -12,9 +11,9 @@ fn secretive(words: &str) {
 /// Deploys with a fault; how it ended, the words, and whether the firewall is as it was.
 fn with(path: &'static str, nth: usize, fault: Fault) -> (Option<i32>, String, bool) {
     let server = Server::start();
-    let place = Place::of(&server);
+    let place = Place::beside(&server, &fault);
     server.fail(path, nth, fault);
-    let ended = place.deploy(&["--confirm=30"], &opens(80));
+    let ended = place.deploy(&["--confirm=300"], &opens(80));
     secretive(&ended.err);
     secretive(&ended.text());
     let firewall = server.lock();
@@ -43,7 +42,7 @@ fn what_fails_before_anything_is_begun_changes_nothing() {
                 "leads elsewhere (302, https://elsewhere.example/), which is not followed",
             ),
             ("search_rule", Fault::Page, "replies with text/html, not with JSON"),
-            ("search_rule", Fault::Slow(Duration::from_secs(4)), "did not reply in time"),
+            ("search_rule", Fault::Slow, "did not reply in time"),
             (
                 "add_rule",
                 Fault::Status(403, "no matching csrf found for request"),
@@ -66,7 +65,7 @@ fn what_fails_in_the_middle_is_put_back() {
             ("add_rule", 2, Fault::Invalid),
             ("add_rule", 1, Fault::Lost),
             ("add_rule", 2, Fault::Half),
-            ("add_rule", 2, Fault::Slow(Duration::from_secs(4))),
+            ("add_rule", 2, Fault::Slow),
             ("filter/apply", 1, Fault::Status(500, "busy")),
             ("filter/apply", 1, Fault::Lost),
         ];
@@ -85,7 +84,7 @@ fn what_cannot_be_put_back_is_said_and_done_when_the_firewall_answers() {
         let server = Server::start();
         let place = Place::of(&server);
         server.fail("add_rule", 2, Fault::Down);
-        let ended = place.deploy(&["--confirm=30"], &opens(80));
+        let ended = place.deploy(&["--confirm=300"], &opens(80));
         assert_eq!(ended.code, Some(5), "{}", ended.err);
         assert!(ended.err.contains("is not known") && ended.err.contains("afo-deploy recover"), "{}", ended.err);
         secretive(&ended.err);
@@ -104,7 +103,7 @@ fn a_change_under_our_feet_is_never_written_over() {
         let place = Place::of(&server);
         // While the rules are added, another administrator adds one of theirs.
         server.fail("add_rule", 2, Fault::Meddled);
-        let ended = place.deploy(&["--confirm=30"], &opens(80));
+        let ended = place.deploy(&["--confirm=300"], &opens(80));
         assert_eq!(ended.code, Some(4), "{}", ended.err);
         assert!(
             ended.err.contains("somebody else changed its rules or aliases since they were looked at"),
@@ -122,8 +121,8 @@ fn a_command_that_dies_between_two_requests_is_cleaned_up_after() {
     in_namespace(|_| {
         let server = Server::start();
         let place = Place::of(&server);
-        server.fail("add_rule", 2, Fault::Slow(Duration::from_millis(1500)));
-        let mut child = place.start(&["--confirm=30"], &opens(80));
+        server.fail("add_rule", 2, Fault::Slow);
+        let mut child = place.start(&["--confirm=300"], &opens(80));
         eventually("the second addition", || server.lock().own().len() == 2);
         child.kill().expect("it lives");
         child.wait().expect("it ends");

@@ -12,7 +12,7 @@ use crate::kernel::feed;
 use crate::shell::{Ended, afo};
 use crate::tree::bin;
 use serde_json::{Value, json};
-use server::Server;
+use server::{Fault, Server};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -31,7 +31,7 @@ impl Place {
         place.write("key.txt", "key=test-key\nsecret=test-secret\n");
         let key = place.path("key.txt");
         let text = format!(
-            "[deploy]\nbackend = \"opnsense\"\n[opnsense]\nurl = \"{url}\"\ncredentials = \"{}\"\nreply_seconds = 2\n{more}\n",
+            "[deploy]\nbackend = \"opnsense\"\n[opnsense]\nurl = \"{url}\"\ncredentials = \"{}\"\n{more}\n",
             key.display()
         );
         place.write("afo.toml", &text);
@@ -41,6 +41,12 @@ impl Place {
     /// One for a server without TLS.
     pub fn of(server: &Server) -> Self {
         Self::new(&format!("http://{}", server.address), "")
+    }
+
+    /// As [`of`](Self::of), for a server that fails once: for a reply that never comes nobody waits long.
+    pub fn beside(server: &Server, fault: &Fault) -> Self {
+        let more = if matches!(fault, Fault::Slow) { "reply_seconds = 5" } else { "" };
+        Self::new(&format!("http://{}", server.address), more)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

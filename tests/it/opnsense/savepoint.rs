@@ -3,7 +3,6 @@
 use super::server::{Fault, Server};
 use super::{Place, opens};
 use crate::kernel::{eventually, in_namespace};
-use std::time::Duration;
 
 fn with(controller: &'static str) -> (Server, Place) {
     let server = Server::start();
@@ -67,10 +66,9 @@ fn a_long_window_and_a_version_without_it_have_the_watchdog_alone() {
 #[test]
 fn an_odd_answer_is_told_and_the_watchdog_stays() {
     in_namespace(|_| {
-        for fault in
-            [Fault::Status(500, "busy"), Fault::Half, Fault::Page, Fault::Lost, Fault::Slow(Duration::from_secs(4))]
-        {
-            let (server, place) = with("filter");
+        for fault in [Fault::Status(500, "busy"), Fault::Half, Fault::Page, Fault::Lost, Fault::Slow] {
+            let (server, _) = with("filter");
+            let place = Place::beside(&server, &fault);
             server.fail("savepoint", 1, fault.clone());
             let ended = place.deploy(&["--confirm=2"], &opens(22));
             let words = "the watchdog alone takes the change back";
@@ -84,7 +82,7 @@ fn an_odd_answer_is_told_and_the_watchdog_stays() {
 fn where_it_cannot_be_ended_nothing_is_confirmed() {
     in_namespace(|_| {
         let (server, place) = with("filter");
-        let mut child = begun(&place, "8");
+        let mut child = begun(&place, "15");
         server.fail_for_good("cancelRollback", 1, Fault::Status(500, "busy"));
         let ended = place.deploy(&["confirm"], "");
         assert!(ended.code == Some(1) && ended.err.contains("says 500: busy"), "{:?} {}", ended.code, ended.err);

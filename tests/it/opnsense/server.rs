@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 /// The header of the key `test-key` with the secret `test-secret`.
 const KEY: &str = "Basic dGVzdC1rZXk6dGVzdC1zZWNyZXQ=";
@@ -16,8 +15,8 @@ const KEY: &str = "Basic dGVzdC1rZXk6dGVzdC1zZWNyZXQ=";
 pub enum Fault {
     /// With this status and message; nothing is done.
     Status(u16, &'static str),
-    /// The reply comes too late; it is done.
-    Slow(Duration),
+    /// No reply comes for as long as anybody waits; it is done.
+    Slow,
     /// Half of a reply; it is done.
     Half,
     /// The connection is closed; it is done.
@@ -61,6 +60,8 @@ pub struct Firewall {
     /// The rules of the last savepoint, and whether its timer runs.
     saved: Option<(Vec<Map<String, Value>>, bool)>,
     faults: Vec<(When, usize)>,
+    /// How many requests failed.
+    pub failed: usize,
     made: usize,
 }
 
@@ -139,10 +140,12 @@ impl Server {
                     &text[..text.len() / 2]
                 )
             }
-            (fault, (status, kind, text)) => {
-                if let Some(Fault::Slow(time)) = fault {
-                    std::thread::sleep(*time);
-                }
+            (Some(Fault::Slow), _) => {
+                // Until whoever asked goes away.
+                let _ = line.read(&mut [0]);
+                Ok(())
+            }
+            (_, (status, kind, text)) => {
                 let more = if status == 302 { "Location: https://elsewhere.example/\r\n" } else { "" };
                 write!(
                     line,
@@ -225,7 +228,9 @@ impl Firewall {
     fn fault(&mut self, path: &str) -> Option<Fault> {
         let (when, count) = self.faults.iter_mut().find(|(when, _)| path.contains(when.path))?;
         *count += 1;
-        (*count == when.nth || when.for_good && *count > when.nth).then(|| when.fault.clone())
+        let fails = *count == when.nth || when.for_good && *count > when.nth;
+        self.failed += usize::from(fails);
+        fails.then(|| when.fault.clone())
     }
 
     /// Another administrator is at work.
