@@ -126,6 +126,8 @@ capabilities! {
     Nat = "nat",
     /// Rules and blocks that the kernel ends by itself.
     Timed = "timed",
+    /// Blocks as elements beside the rules, which it ends by itself.
+    Timeout = "timeout",
     /// A window that the kernel itself closes, whichever process has died.
     Switch = "switch",
 }

@@ -1,4 +1,5 @@
 use super::{Id, Rule, ValidationError};
+use crate::packet::{AddressSpec, Protocol};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +24,24 @@ pub struct BackendRequest {
     /// For `restore`: what `list` gave; empty where nothing of AFO is to be left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// For `block` and `unblock`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BackendBlock>,
 }
 
 impl BackendRequest {
     /// A request without fields; its number comes with the talk.
     pub fn of(request: Verb) -> Self {
-        Self { id: 0, request, rules: Vec::new(), native: None, mark: None, revision: None, state: None }
+        Self {
+            id: 0,
+            request,
+            rules: Vec::new(),
+            native: None,
+            mark: None,
+            revision: None,
+            state: None,
+            blocks: Vec::new(),
+        }
     }
 }
 
@@ -48,6 +61,10 @@ pub enum Verb {
     List,
     /// What AFO had there when `list` told of it: all of it or nothing.
     Restore,
+    /// Blocks that end by themselves: each has its time from now on, there already or not. All of them or none.
+    Block,
+    /// Ends blocks, there or not. All of them or none.
+    Unblock,
 }
 
 impl Verb {
@@ -60,6 +77,8 @@ impl Verb {
             Self::Apply => "apply",
             Self::List => "list",
             Self::Restore => "restore",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
         }
     }
 }
@@ -107,6 +126,9 @@ pub struct BackendReply {
     /// To `list`: what came with the text that was applied last; absent where AFO has nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
+    /// To `list`, of a backend with the capability `timeout`: the blocks that stand, each with what is left of its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BackendBlock>,
     /// To `apply`, with `ok` false: the filter's rules are of another revision.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
@@ -114,6 +136,25 @@ pub struct BackendReply {
 
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+/// A block for a time: of all that comes from a network or address, or of what comes from an address to one port, or of all that goes to a
+/// network or address; to and from the host that is protected, and through it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendBlock {
+    /// This or `destination`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<AddressSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<AddressSpec>,
+    /// With `port`, of a `source` that is one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// What is left of its time; absent where it has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
 }
 
 /// What a backend cannot have exactly: which field of which rule, its value, and what is allowed.

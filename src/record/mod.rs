@@ -21,7 +21,7 @@ pub use assessment::{Assessment, Response, ResponseAction, Window};
 pub use context::{Backend, Context, Host, Interface, InterfaceState, Listener, LiveRuleset, Route, Session};
 pub use deployment::{Deployment, HeartbeatCheck, Status};
 pub use event::{Event, Severity};
-pub use external::{BackendCheck, BackendReply, BackendRequest, Unsayable, Verb};
+pub use external::{BackendBlock, BackendCheck, BackendReply, BackendRequest, Unsayable, Verb};
 pub use finding::{Finding, FindingType, Place, Witness};
 pub use id::{content_id, time_id};
 pub use notice::{Alert, ErrorRecord};

@@ -527,15 +527,23 @@ mod proposal {
 
 fn verb() -> impl Strategy<Value = Verb> {
     use Verb::*;
-    select(vec![Capabilities, Render, Check, Apply, List, Restore])
+    select(vec![Capabilities, Render, Check, Apply, List, Restore, Block, Unblock])
+}
+
+prop_compose! {
+    fn backend_block()(
+        source in of(address()), destination in of(address()), protocol in of(protocol()), port in of(any::<u16>()), seconds in of(any::<u64>()),
+    ) -> BackendBlock {
+        BackendBlock { source, destination, protocol, port, seconds }
+    }
 }
 
 prop_compose! {
     pub fn backend_request()(
         id in any::<u64>(), request in verb(), rules in few(rule()), native in of(text()), mark in of(text()),
-        revision in of(text()), state in of(text()),
+        revision in of(text()), state in of(text()), blocks in few(backend_block()),
     ) -> BackendRequest {
-        BackendRequest { id, request, rules, native, mark, revision, state }
+        BackendRequest { id, request, rules, native, mark, revision, state, blocks }
     }
 }
 
@@ -547,11 +555,12 @@ prop_compose! {
             .prop_map(|(rule, field, value, cause)| Unsayable { rule, field, value, cause })),
         valid in of(any::<bool>()),
         errors in few(text().prop_map(|message| ValidationError { message, ..ValidationError::default() })),
-        (state, revision, mark, stale) in (of(text()), of(text()), of(text()), any::<bool>()),
+        (state, revision, mark, stale, blocks) in
+            (of(text()), of(text()), of(text()), any::<bool>(), few(backend_block())),
     ) -> BackendReply {
         BackendReply {
             id, ok, error, name, version, capabilities, timeout_seconds, native, refused, valid, errors, state, revision, mark,
-            stale,
+            stale, blocks,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What AFO writes beside its rules in a backend that is a program of its own: which generation they are, and while a window is open, its
 //! end and what is to be put back. It survives with the rules, whatever becomes of AFO's state.
 
+use crate::record::BackendBlock;
+use crate::rule::Rule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A mark, as JSON text for the backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
     /// The generation that holds without a window.
@@ -13,6 +15,12 @@ pub struct Mark {
     pub settled: Option<u64>,
     /// [`content`] of the text that it came with: another text is not AFO's any more.
     pub content: String,
+    /// The policy, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The blocks whose rules stand before it, where the program knows no blocks that end by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<BackendBlock>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Opened>,
 }
@@ -50,7 +58,7 @@ impl Mark {
     /// The mark of the same rules once they are confirmed; nothing where no window is open.
     pub fn confirmed(&self) -> Option<Self> {
         let window = self.window.as_ref()?;
-        Some(Self { settled: Some(window.generation), content: self.content.clone(), window: None })
+        Some(Self { settled: Some(window.generation), window: None, ..self.clone() })
     }
 }
 
@@ -73,7 +81,7 @@ mod tests {
     #[test]
     fn a_mark_is_read_back_and_a_strange_one_is_none() {
         let window = Opened { generation: 8, boot: "b".to_owned(), until: 1000, before: "{}".to_owned() };
-        let mark = Mark { settled: Some(7), content: content("x"), window: Some(window.clone()) };
+        let mark = Mark { settled: Some(7), content: content("x"), window: Some(window.clone()), ..Mark::default() };
         assert_eq!(Mark::read(&mark.text()).as_ref(), Some(&mark));
         assert_eq!((mark.highest(), mark.confirmed().and_then(|mark| mark.settled)), (8, Some(8)));
         assert_eq!(mark.confirmed().and_then(|mark| mark.confirmed()), None);

@@ -3,10 +3,12 @@
 //! An answer is text from outside: it is read as typed values or refused with the reason, and it never decides what AFO is. Nothing here
 //! runs a program.
 
+mod block;
 mod limits;
 mod mark;
 mod reply;
 
+pub use block::{bars, blocks, element, held};
 pub(in crate::backend) use limits::lacking;
 pub use limits::{needs, ordered, without_end};
 pub use mark::{Mark, Opened, content};

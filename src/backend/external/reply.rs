@@ -70,7 +70,7 @@ fn missing(reply: &BackendReply, asked: Verb) -> Option<&'static str> {
             &[("valid", reply.valid.is_some()), ("errors", reply.valid != Some(false) || !reply.errors.is_empty())]
         }
         Verb::List => &[native, ("state", reply.state.is_some()), ("revision", reply.revision.is_some())],
-        Verb::Apply | Verb::Restore => &[],
+        Verb::Apply | Verb::Restore | Verb::Block | Verb::Unblock => &[],
     };
     wanted.iter().find(|(_, there)| !there).map(|(field, _)| *field)
 }
@@ -201,7 +201,7 @@ mod tests {
         #[test]
         fn no_line_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80), text in "\\PC{0,60}", id in 0u64..3) {
             let line = format!(r#"{{"kind":"backend_reply","id":{id},"ok":true,"name":{text:?},"native":{text:?},"error":{text:?}}}"#);
-            for verb in [Verb::Capabilities, Verb::Render, Verb::Check, Verb::Apply, Verb::List, Verb::Restore] {
+            for verb in [Verb::Capabilities, Verb::Render, Verb::Check, Verb::Apply, Verb::List, Verb::Restore, Verb::Block, Verb::Unblock] {
                 prop_assert!(reply(&bytes, verb, 1).is_err());
                 if let Ok(reply) = reply(line.as_bytes(), verb, 1) {
                     prop_assert_eq!(reply.id, 1);

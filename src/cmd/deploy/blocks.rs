@@ -1,10 +1,10 @@
 //! Blocks for a time: into the journal, then into the kernel's live sets. The kernel ends them by itself.
 
-use super::backend::Backend;
+use super::backend::{Backend, chosen};
 use super::elements::SEEN;
 use super::site::{Site, failure};
 use super::split::{end, target};
-use super::transaction::reread;
+use super::transaction::{BACKEND, reread};
 use crate::backend::nftables::{Ban, Block};
 use crate::cli::{Exit, Failure, Out};
 use crate::cmd::status::counted;
@@ -261,7 +261,12 @@ struct Part {
 fn journal(site: &mut Site, orders: &[Order]) -> Result<Option<Batch>, Failure> {
     let rows: Vec<DeploymentRow> = orders.iter().map(|order| new_row(site, order)).collect();
     let Some(id) = rows.first().map(|row| row.id.clone()) else { return Ok(None) };
+    let name = site.backend.name();
     let change = site.begin()?;
+    // Blocks alone say too where what is confirmed stands.
+    if change.setting(BACKEND).map_err(failure)?.as_deref().unwrap_or_else(|| chosen()) != name {
+        change.set(BACKEND, name).map_err(failure)?;
+    }
     let mut parts = Vec::with_capacity(rows.len());
     for (order, row) in orders.iter().zip(rows) {
         for proposal in order.proposals {
@@ -303,9 +308,9 @@ fn journal_one(change: &Change, order: &Order, row: &DeploymentRow, block: &Bloc
 fn undo(site: &mut Site, id: &Id, made: &[Made], words: &str) -> Result<(), Failure> {
     let outcome = Outcome { error: Some(words.to_owned()), ..Outcome::default() };
     let change = site.begin()?;
-    change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
+    change.transition(id, Status::Pending, Status::Failed, &outcome, "it was refused").map_err(failure)?;
     for Made { new, done, .. } in made {
-        change.unmake(new, *done, "the kernel refused it").map_err(failure)?;
+        change.unmake(new, *done, "it was refused").map_err(failure)?;
     }
     change.commit().map_err(failure)?;
     // Who got no answer from the kernel does not know what became of it: what can be ended is ended now, the rest by the next recovery.
@@ -390,7 +395,7 @@ pub fn settle(site: &mut Site) -> Result<Option<usize>, Failure> {
         backend.load(&backend.block(&blocks, &protected)?)?;
     }
     change.set(UNSETTLED, "").map_err(failure)?;
-    let words = format!("put {} back into the kernel", counted(blocks.len(), "block"));
+    let words = format!("put {} back into {}", counted(blocks.len(), "block"), backend.place());
     change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
     change.commit().map_err(failure)?;
     Ok(Some(blocks.len()))

@@ -15,19 +15,29 @@ pub fn effect(backend: &dyn Backend, live: &Ruleset, split: &Split, confirmed: &
     // A block is there before every rule and as long as it lasts says what a rule without an end does.
     let lasting = |rule: &Rule| Rule { ttl_seconds: None, ..rule.clone() };
     let blocks = split.ban_rules.iter().map(lasting);
-    let after = after.and_then(|after| backend.model(live, &blocks.chain(after).collect::<Vec<_>>()));
-    // A firewall that shows nothing of its rules has at least the policy.
-    let before = match live.tables.is_empty() {
-        true => backend.model(live, confirmed).map(Cow::Owned),
-        false => Ok(Cow::Borrowed(live)),
-    };
-    let mut effect = match before.and_then(|before| Ok((before, after?))) {
-        Ok((before, after)) => of(&diff(&before, &after, Wanted::Classes, Budget::default()).classes),
+    let after = after.map(|after| blocks.chain(after).collect::<Vec<Rule>>());
+    let mut effect = match after.and_then(|after| compared(backend, live, confirmed, &after)) {
+        Ok(classes) => of(&classes),
         Err(why) => undecided(&format!("what changes is not known: {why}")),
     };
     let addresses: BTreeSet<String> = split.bans.iter().map(|block| target(&block.ban).1.to_string()).collect();
     effect.cut.extend(addresses.iter().map(|address| words(format!("the open connections of {address}"))));
     effect
+}
+
+/// The packets whose fate is another one under `after` than under `before`, or may be where the rules of others cannot be read.
+fn compared(backend: &dyn Backend, live: &Ruleset, before: &[Rule], after: &[Rule]) -> Result<Vec<FateClass>, String> {
+    let classes = |before: &Ruleset, after: &Ruleset| diff(before, after, Wanted::Classes, Budget::default()).classes;
+    // A firewall that shows nothing of its rules has at least the policy.
+    let then = match live.tables.is_empty() {
+        true => backend.model(live, before).map(Cow::Owned)?,
+        false => Cow::Borrowed(live),
+    };
+    let mut found = classes(&then, &backend.model(live, after)?);
+    if let (Some(before), Some(after)) = (backend.closed(before), backend.closed(after)) {
+        found.extend(classes(&before?, &after?));
+    }
+    Ok(found)
 }
 
 fn words(text: String) -> PacketClass {

@@ -32,6 +32,7 @@ use crate::packet::AddressSpec;
 use crate::record::Id;
 use crate::respond::Autonomy;
 use site::Site;
+use std::collections::BTreeSet;
 
 /// Apply proposals in one transaction and take them back unless they are confirmed
 ///
@@ -230,6 +231,8 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
     for backend in &all {
         kept.extend(backend.flush().err().map(|failed| (backend.name(), failed)));
     }
+    let places: BTreeSet<String> = all.iter().map(|backend| backend.place()).collect();
+    let free = format!("nothing of AFO is left in {}", places.into_iter().collect::<Vec<_>>().join(" and "));
     let journalled = site.map(|mut site| {
         // What is still there is still in the journal.
         if kept.iter().any(|(name, _)| *name == site.backend.name()) { Ok(()) } else { undo::forget(&mut site) }
@@ -241,13 +244,12 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
     match journalled {
         Ok(Ok(())) => Ok(Exit::Clean),
         Ok(Err(failure)) => {
-            let words =
-                format!("the kernel is free of AFO; the state could not be told, and would put it back: {failure}");
+            let words = format!("{free}; the state could not be told, and would put it back: {failure}");
             Err(Failure::new(Exit::Unknown, words)
                 .hint("afo-deploy flush-afo once more, when the state can be written"))
         }
         Err(failure) => {
-            shell.note(&format!("the kernel is free of AFO; the state could not be told: {failure}"));
+            shell.note(&format!("{free}; the state could not be told: {failure}"));
             Ok(Exit::Clean)
         }
     }

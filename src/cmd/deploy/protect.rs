@@ -1,6 +1,6 @@
 //! What no change may cut off: the administrator's sessions, the management networks, the resolvers, loopback.
 
-use super::backend::Backend;
+use super::backend::{Backend, OTHERS};
 use crate::analyze::{Budget, Loss, losses};
 use crate::cli::Failure;
 use crate::cli::config::Config;
@@ -156,11 +156,12 @@ pub fn endangered(
     flows: &[Flow],
     allowed: &[Id],
 ) -> Option<String> {
-    let alone = Ruleset::default();
-    lockout(&added(before, after), flows, allowed).or_else(|| cut_off(backend, &alone, (before, after), flows, allowed))
+    let alone = |rules: &[Rule]| backend.model(&Ruleset::default(), rules);
+    lockout(&added(before, after), flows, allowed).or_else(|| cut_off(backend, alone, (before, after), flows, allowed))
 }
 
-/// Why the accepts that go would take away what must survive: one of them may be all that lets it through other programs' chains.
+/// Why the accepts that go would take away what must survive: one of them may be all that lets it through what others filter by, and where
+/// nobody but the filter knows that, it is.
 ///
 /// # Errors
 /// When the live rules cannot be read.
@@ -179,13 +180,15 @@ pub fn uncovered(
     if let Some(why) = backend.contested(before)? {
         return Ok(Some(format!("whether the administrator stays connected is not known: {why}")));
     }
-    Ok(cut_off(backend, &backend.live()?, (before, after), flows, allowed))
+    let live = backend.live()?;
+    let beside = |rules: &[Rule]| backend.closed(rules).unwrap_or_else(|| backend.model(&live, rules));
+    Ok(cut_off(backend, beside, (before, after), flows, allowed))
 }
 
-/// The first flow that goes through AFO's chains, beside `others`, before and not after, order, gaps and all.
+/// The first flow that goes through a `model` of the policy before and not after, order, gaps and all.
 fn cut_off(
     backend: &dyn Backend,
-    others: &Ruleset,
+    model: impl Fn(&[Rule]) -> Result<Ruleset, String>,
     (before, after): (&[Rule], &[Rule]),
     flows: &[Flow],
     allowed: &[Id],
@@ -194,7 +197,6 @@ fn cut_off(
         return None;
     }
     let ways: Vec<_> = flows.iter().map(|flow| (flow.direction, flow.packets())).collect();
-    let model = |rules| backend.model(others, rules);
     let found = model(before)
         .and_then(|before| Ok((before, model(after)?)))
         .and_then(|(before, after)| losses(&before, &after, &ways, Budget::default()));
@@ -205,6 +207,10 @@ fn cut_off(
     let may = |loss: &&Loss| !loss.rule.as_ref().is_some_and(|rule| allowed.iter().any(|id| id.as_str() == *rule));
     let loss = found.iter().find(may)?;
     let what = flows.get(loss.way).map_or("what must survive", |flow| flow.what.as_str());
+    if loss.rule.as_deref().is_some_and(|rule| rule.starts_with(OTHERS)) {
+        let words = "would be cut off: only a rule that goes is known to let it through";
+        return Some(format!("{what} {words} {}", backend.place()));
+    }
     let by = loss.rule.as_ref().map_or_else(|| format!("`{}`", loss.by), |rule| format!("rule {rule}"));
     let packet = loss.packet.as_ref().map(|packet| format!(", as {packet}")).unwrap_or_default();
     Some(format!("{what} would be cut off: {by} would then decide about it{packet}"))

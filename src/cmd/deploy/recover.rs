@@ -75,7 +75,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
         blocks_are_missing(site)?;
     }
     if let Some(count) = blocks::settle(site)?.filter(|count| *count > 0) {
-        done.push(format!("{} put back into the kernel", counted(count, "block")));
+        done.push(format!("{} put back into {}", counted(count, "block"), site.backend.place()));
     }
     done.words.extend(fill(site)?);
     if kernel.window.is_some() {
@@ -107,12 +107,12 @@ fn notice(site: &mut Site, kernel: &Kernel, done: &mut Done) -> Result<(), Failu
     if same && !missing {
         return Ok(());
     }
+    let words = format!("another program removed AFO's rules from {}; they are put back", site.backend.place());
     let change = site.begin()?;
     change.set(BOOT, &boot).map_err(failure)?;
     if same {
-        let words = "another program removed AFO's rules from the kernel; they are put back";
-        change.audit(&Note::new(Action::Recover, "kernel", words)).map_err(failure)?;
-        done.alerts.push(words.to_owned());
+        change.audit(&Note::new(Action::Recover, "kernel", &words)).map_err(failure)?;
+        done.alerts.push(words);
     }
     change.commit().map_err(failure)
 }
@@ -152,8 +152,9 @@ fn fill(site: &mut Site) -> Result<Option<String>, Failure> {
     site.backend.load(&site.backend.unblock(&over)?)?;
     site.backend.load(&site.backend.block(&missing, &site.protected())?)?;
     let words = format!(
-        "{} put into the firewall, {} taken out",
+        "{} put into {}, {} taken out",
         counted(missing.len(), "block"),
+        site.backend.place(),
         counted(over.len(), "block")
     );
     let change = site.begin()?;
@@ -164,7 +165,7 @@ fn fill(site: &mut Site) -> Result<Option<String>, Failure> {
 
 fn put_back_policy(site: &mut Site, done: &mut Done) -> Result<(), Failure> {
     let policy = site.state.policy_rules().map_err(failure)?;
-    let words = format!("put {} back into the kernel", counted(policy.len(), "rule"));
+    let words = format!("put {} back into {}", counted(policy.len(), "rule"), site.backend.place());
     switch(site, &policy, &words, done)?;
     done.words.extend((!policy.is_empty()).then_some(words));
     Ok(())
@@ -191,8 +192,8 @@ fn finish_blocks(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, 
     let trial = row.status == Status::Applied || (row.status == Status::Pending && row.window_seconds.is_some());
     let (to, words) = match row.status {
         _ if trial => (Status::RolledBack, "recovered: nobody saw the heartbeat hold"),
-        Status::Confirmed => (Status::RolledBack, "recovered: the blocks are out of the kernel"),
-        _ => (Status::Confirmed, "recovered: the blocks are in the kernel"),
+        Status::Confirmed => (Status::RolledBack, "recovered: the blocks are out of the firewall"),
+        _ => (Status::Confirmed, "recovered: the blocks are in the firewall"),
     };
     let change = site.begin()?;
     if trial {

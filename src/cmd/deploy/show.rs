@@ -1,5 +1,6 @@
 //! What AFO has in the kernel, for people and programs.
 
+use super::backend::Backend;
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure, Out, Shell, Style};
@@ -21,7 +22,7 @@ pub fn status(shell: &Shell) -> Result<Exit, Failure> {
     let mut out = shell.out();
     if out.is_text() {
         let style = out.style();
-        out.text(&status_text(&live, &waiting, rules, blocks, now, style));
+        out.text(&status_text(site.backend, &live, &waiting, rules, blocks, now, style));
     } else {
         waiting.iter().for_each(|row| out.record(&row.record()));
         let generation = json!({ "live": live.settled, "armed": live.window });
@@ -32,6 +33,7 @@ pub fn status(shell: &Shell) -> Result<Exit, Failure> {
 }
 
 fn status_text(
+    backend: &dyn Backend,
     live: &Kernel,
     waiting: &[DeploymentRow],
     rules: usize,
@@ -40,10 +42,11 @@ fn status_text(
     s: Style,
 ) -> String {
     let mut lines = Vec::new();
+    let (what, place) = (if backend.is_of_this_kernel() { "table" } else { "part" }, backend.place());
     lines.push(match (live.whole, live.settled) {
-        (false, _) => "AFO has no table in the kernel, or not all of it".to_owned(),
-        (true, None) => "AFO's table is in the kernel, without rules".to_owned(),
-        (true, Some(generation)) => format!("AFO's table is in the kernel, generation {generation}"),
+        (false, _) => format!("AFO has no {what} in {place}, or not all of it"),
+        (true, None) => format!("AFO's {what} is in {place}, without rules"),
+        (true, Some(generation)) => format!("AFO's {what} is in {place}, generation {generation}"),
     });
     lines.push(format!("confirmed: {}; standing: {}", counted(rules, "rule"), counted(blocks, "block")));
     for row in waiting {
@@ -64,6 +67,7 @@ pub fn list(shell: &Shell) -> Result<Exit, Failure> {
     let site = Site::look(shell)?;
     let now = clock::now();
     let counters = site.backend.counters()?;
+    let uncounted = if site.backend.is_of_this_kernel() { "not in the kernel" } else { "not counted" };
     let mut out = shell.out();
     for policy in standing(&site.state.policy_rules().map_err(failure)?, now) {
         let hits = counters.get(policy.rule.id.as_str()).copied();
@@ -71,7 +75,7 @@ pub fn list(shell: &Shell) -> Result<Exit, Failure> {
         let line = json!({
             "kind": "rule", "v": 1, "rule": policy.rule, "deployment": policy.deployment, "packets": hits, "remaining_seconds": left,
         });
-        let words = || rule_words(&line, hits, left);
+        let words = || rule_words(&line, hits, uncounted, left);
         put(&mut out, &line, words);
     }
     for block in site.state.live_blocks(now).map_err(failure)? {
@@ -94,8 +98,8 @@ fn put(out: &mut Out, line: &Value, words: impl Fn() -> String) {
     }
 }
 
-fn rule_words(line: &Value, hits: Option<u64>, left: Option<u64>) -> String {
-    let hits = hits.map_or("not in the kernel".to_owned(), |n| format!("{n} packets"));
+fn rule_words(line: &Value, hits: Option<u64>, uncounted: &str, left: Option<u64>) -> String {
+    let hits = hits.map_or_else(|| uncounted.to_owned(), |n| format!("{n} packets"));
     let left = left.map(|s| format!(", {s} s left")).unwrap_or_default();
     let rule = &line["rule"];
     format!(

@@ -53,8 +53,10 @@ pub fn story(site: &Site, live: &Kernel) -> Result<Story, Failure> {
     match (live.settled, known) {
         (_, Some(_)) if !live.whole => Ok(Story::Behind),
         (Some(generation), known) if known.is_none_or(|known| generation > known) => {
-            let words =
-                format!("the kernel holds rules of AFO (generation {generation}) that this state does not know");
+            let words = format!(
+                "{} holds rules of AFO (generation {generation}) that this state does not know",
+                site.backend.place()
+            );
             let hint = "name the state that they came from with --state FILE, or begin anew: afo-deploy flush-afo";
             Err(Failure::refused(words).hint(hint))
         }
@@ -143,12 +145,10 @@ fn journal_window(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow,
     let seconds = i64::try_from(row.window_seconds.unwrap_or(0)).unwrap_or(i64::MAX);
     let confirm_by = now.checked_add(SignedDuration::from_secs(seconds)).ok();
     let outcome = Outcome { applied_at: Some(now), confirm_by, ..Outcome::default() };
-    let until = window_until(row);
+    let (until, words) = (window_until(row), format!("{} holds it until its window ends", site.of(row)?.place()));
     let change = site.begin()?;
     change.set(WINDOW, &until).map_err(failure)?;
-    change
-        .transition(&row.id, Status::Pending, Status::Applied, &outcome, "the kernel holds it until its window ends")
-        .map_err(failure)?;
+    change.transition(&row.id, Status::Pending, Status::Applied, &outcome, &words).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
 }
@@ -177,7 +177,7 @@ fn unseen(failed: &Failure, error: &Failure) -> Failure {
 pub fn fail(site: &mut Site, id: &Id, failed: Failure) -> Failure {
     let outcome = Outcome { error: Some(failed.message.clone()), ..Outcome::default() };
     let journalled = site.begin().and_then(|change| {
-        change.transition(id, Status::Pending, Status::Failed, &outcome, "the kernel refused it").map_err(failure)?;
+        change.transition(id, Status::Pending, Status::Failed, &outcome, "it was refused").map_err(failure)?;
         change.commit().map_err(failure)
     });
     journalled.err().unwrap_or(failed)
@@ -219,7 +219,7 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     step(site, id, Status::Applied, Step::Confirming, &format!("confirmed by {by}"))?;
     if let Err(failed) = backend.confirm(&rules(&row.policy_after)) {
         // The kernel's time was over first, or nobody knows what became of it: what it holds now tells.
-        abandon(site, id, "the kernel refused the confirmation")?;
+        abandon(site, id, "the confirmation was refused")?;
         let row = settle(site, &reread(site, id)?)?;
         let late = too_late(&row);
         let message = format!("{}: {}", late.message, failed.message);
@@ -292,13 +292,13 @@ pub fn take_back(site: &mut Site, row: &DeploymentRow, reason: &str) -> Result<D
         });
     }
     if let Err(error) = taken {
-        abandon(site, &row.id, "the kernel refused to take it back")?;
+        abandon(site, &row.id, "taking it back was refused")?;
         let holds = backend.observe().map_or(true, |kernel| kernel.armed);
         let exit = if holds { Exit::Unknown } else { Exit::Refused };
         let words = format!("deployment {} could not be taken back: {error}", row.id);
         let hint = match backend.closes_windows() {
-            true => "the kernel ends it by itself when its window is over; then: afo-deploy recover",
-            false => "its watchdog goes on trying; by hand: afo-deploy recover",
+            true => "the kernel ends it by itself when its window is over; then: afo-deploy recover".to_owned(),
+            false => format!("its watchdog goes on asking {}; by hand: afo-deploy recover", backend.place()),
         };
         return Err(Failure::new(exit, words).hint(hint));
     }
@@ -364,8 +364,9 @@ pub fn settle(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Fai
         Recovery::Complete => {
             applied_first(site, row)?;
             site.backend = site.of(row)?;
+            let place = site.backend.place();
             boot::keep(site, &row.policy_after, new);
-            complete(site, &reread(site, &row.id)?, "the kernel, before its process ended", vec![])
+            complete(site, &reread(site, &row.id)?, &format!("{place}, before its process ended"), vec![])
         }
         Recovery::TakeBack => take_back(site, &reread(site, &row.id)?, LAPSED),
         Recovery::Wiped => wiped(site, row),
@@ -402,9 +403,10 @@ pub fn without(policy: &[PolicyRule], row: &DeploymentRow) -> Vec<PolicyRule> {
 }
 
 fn never_came(site: &mut Site, row: &DeploymentRow) -> Result<DeploymentRow, Failure> {
-    let outcome = Outcome { error: Some("it never reached the kernel".to_owned()), ..Outcome::default() };
+    let words = format!("it never reached {}", site.of(row)?.place());
+    let outcome = Outcome { error: Some(words.clone()), ..Outcome::default() };
     let change = site.begin()?;
-    change.transition(&row.id, row.status, Status::Failed, &outcome, "it never reached the kernel").map_err(failure)?;
+    change.transition(&row.id, row.status, Status::Failed, &outcome, &words).map_err(failure)?;
     change.commit().map_err(failure)?;
     reread(site, &row.id)
 }
@@ -414,10 +416,9 @@ fn applied_first(site: &mut Site, row: &DeploymentRow) -> Result<(), Failure> {
     if row.status != Status::Pending {
         return Ok(());
     }
+    let words = format!("{} holds it", site.of(row)?.place());
     let change = site.begin()?;
-    change
-        .transition(&row.id, Status::Pending, Status::Applied, &Outcome::default(), "the kernel holds it")
-        .map_err(failure)?;
+    change.transition(&row.id, Status::Pending, Status::Applied, &Outcome::default(), &words).map_err(failure)?;
     change.commit().map_err(failure)
 }
 
@@ -449,7 +450,7 @@ pub fn switch(site: &mut Site, policy: &[PolicyRule], reason: &str, done: &mut D
     if let Err(failed) = site.backend.fill(&install.contents).and_then(|()| site.backend.load(&install.apply))
         && !site.backend.observe().is_ok_and(came)
     {
-        write_policy(site, &old, settled.unwrap_or(0), "the kernel refused the new policy")?;
+        write_policy(site, &old, settled.unwrap_or(0), "the new policy was refused")?;
         return Err(failed);
     }
     boot::keep(site, policy, install.generation);

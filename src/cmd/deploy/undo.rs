@@ -92,7 +92,7 @@ fn undo_policy(site: &mut Site, row: &DeploymentRow, told: &mut Done) -> Result<
     change.commit().map_err(failure)?;
     if let Err(failed) = transaction::switch(site, &rest, &format!("deployment {} taken back by hand", row.id), told) {
         let change = site.begin()?;
-        change.abandon(&row.id, "the kernel refused").map_err(failure)?;
+        change.abandon(&row.id, "it was refused").map_err(failure)?;
         change.commit().map_err(failure)?;
         return Err(failed);
     }

@@ -116,7 +116,12 @@ impl External {
         contract::ordered(rules, self.capabilities, self.name)
     }
 
-    /// The rules in its own language.
+    /// Whether it keeps blocks as elements that it ends by itself.
+    pub fn ends_blocks(&self) -> bool {
+        self.capabilities.contains(&Capability::Timeout)
+    }
+
+    /// The rules in its own language, in the order of [`ordered`](Self::ordered).
     ///
     /// # Errors
     /// What it refuses; or that it cannot be asked (the outer error, exit 3).

@@ -1,7 +1,8 @@
 //! A talk with one backend: typed requests, typed answers, each fault in words that name the program.
 
 use crate::backend::Refused;
-use crate::backend::external::{LONGEST, PREFIX, field_of, reply};
+use crate::backend::external::{LONGEST, PREFIX, field_of, held, reply};
+use crate::backend::nftables::Block;
 use crate::cli::{Failure, for_terminal};
 use crate::record::{BackendReply, BackendRequest, Unsayable, ValidationError, Verb, to_line};
 use crate::rule::Rule;
@@ -16,6 +17,8 @@ pub struct Listed {
     pub state: String,
     pub revision: String,
     pub mark: Option<String>,
+    /// Those that end by themselves, in their order.
+    pub blocks: Vec<Block>,
 }
 
 /// A talk with a backend.
@@ -89,9 +92,12 @@ impl Session {
     /// # Errors
     /// As [`done`](Self::done).
     pub fn list(&mut self) -> Result<Listed, Failure> {
-        let BackendReply { native, state, revision, mark, .. } = self.done(BackendRequest::of(Verb::List))?;
+        let BackendReply { native, state, revision, mark, blocks, .. } = self.done(BackendRequest::of(Verb::List))?;
         let there = |field: Option<String>| field.unwrap_or_default();
-        Ok(Listed { native: there(native), state: there(state), revision: there(revision), mark })
+        let none = || self.failed("its answer to list has a block that is none");
+        let mut blocks: Vec<Block> = blocks.iter().map(held).collect::<Option<_>>().ok_or_else(none)?;
+        blocks.sort_unstable();
+        Ok(Listed { native: there(native), state: there(state), revision: there(revision), mark, blocks })
     }
 
     /// Rules in the backend's language, or what it refuses.
@@ -151,6 +157,6 @@ fn refused(unsayable: Unsayable) -> Refused {
 impl Listed {
     /// Whether nothing of AFO is there.
     pub fn is_empty(&self) -> bool {
-        self.native.is_empty() && self.mark.is_none()
+        self.native.is_empty() && self.mark.is_none() && self.blocks.is_empty()
     }
 }

@@ -515,7 +515,11 @@ fn the_panic_button_says_when_the_state_would_put_everything_back() {
         held.execute_batch("BEGIN IMMEDIATE").expect("held");
         let out = site.deploy(&["flush-afo"], "");
         assert_eq!(out.status.code(), Some(5), "{}", words(&out));
-        assert!(words(&out).contains("the kernel is free of AFO; the state could not be told"), "{}", words(&out));
+        assert!(
+            words(&out).contains("nothing of AFO is left in the kernel; the state could not be told"),
+            "{}",
+            words(&out)
+        );
         assert!(site.reached());
         held.execute_batch("ROLLBACK").expect("let go");
         let out = site.deploy(&["flush-afo"], "");

@@ -13,9 +13,14 @@ fn untouched(server: &Server) -> bool {
 
 /// Opens port 22 for good.
 fn confirmed(place: &Place, server: &Server) {
-    let mut child = place.start(&["--confirm=300"], &opens(22));
+    kept(place, server, 22);
+}
+
+/// Opens a port for good.
+pub(super) fn kept(place: &Place, server: &Server, port: u16) {
+    let mut child = place.start(&["--confirm=300"], &opens(port));
     eventually("it is applied", || {
-        server.lock().loaded.iter().any(|words| words.ends_with(" r22")) && place.newest() == "applied"
+        server.lock().loaded.iter().any(|words| words.ends_with(&format!(" r{port}"))) && place.newest() == "applied"
     });
     let ended = place.deploy(&["confirm"], "");
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -38,6 +43,9 @@ fn a_change_is_confirmed_and_is_all_that_is_there() {
         assert_eq!(own[1], "afo 1 r22 1");
         let listed = place.deploy(&["list", "--json"], "");
         assert_eq!(listed.records()[0]["packets"], 3, "{}", listed.text());
+        let shown = place.deploy(&["status", "--format", "text"], "");
+        let words = format!("AFO's part is in OPNsense at {}, generation 1", server.address);
+        assert!(shown.text().contains(&words), "{}{}", shown.text(), shown.err);
         let status = place.deploy(&["status", "--json"], "");
         assert_eq!(status.of_kind("status")[0]["generation"], json!({"live": 1, "armed": null}));
         assert_eq!(place.deploy(&["recover"], "").code, Some(0));
@@ -104,7 +112,11 @@ fn what_somebody_removed_is_put_back_and_told() {
         confirmed(&place, &server);
         server.lock().rules.retain(|rule| rule["description"] != "afo 1 r22");
         let ended = place.deploy(&["recover"], "");
-        assert!(ended.text().contains("another program removed AFO's rules"), "{}{}", ended.text(), ended.err);
+        let words =
+            format!("another program removed AFO's rules from OPNsense at {}; they are put back", server.address);
+        assert!(ended.text().contains(&words), "{}{}", ended.text(), ended.err);
+        let words = format!("put 1 rule back into OPNsense at {}", server.address);
+        assert!(ended.err.contains(&words), "{}", ended.err);
         let own = server.lock().own();
         assert!(own.iter().any(|words| words.ends_with(" r22 1")), "{own:?}");
         assert!(server.lock().loaded.iter().any(|words| words.ends_with(" r22")));

@@ -81,5 +81,15 @@ fn a_change_that_would_cut_this_host_off_from_the_api_is_refused() {
         assert!(server.lock().own().is_empty());
         let other = place.deploy(&["--confirm=1"], &opens(80));
         assert_eq!(other.code, Some(4), "what leaves the way open is done, and lapses: {}", other.err);
+        // What lets it through is not taken away either.
+        super::deploy::kept(&place, &server, port);
+        let words = format!("the way of afo-deploy to the API of OPNsense at 198.18.0.1:{port} would be cut off");
+        let remove = json!({"kind": "proposal", "v": 1, "id": "gone", "ts": "2026-01-02T03:04:05Z", "ok": true, "rules": [],
+            "changes": [{"op": "remove", "target": format!("r{port}")}], "explanation": "a test"});
+        for (arguments, input) in [(&["rollback"][..], String::new()), (&["--confirm=2"], format!("{remove}\n"))] {
+            let ended = place.deploy(arguments, &input);
+            assert!(ended.code == Some(1) && ended.err.contains(&words), "{:?} {}", ended.code, ended.err);
+        }
+        assert!(server.lock().loaded.iter().any(|words| words.ends_with(&format!(" r{port}"))));
     });
 }

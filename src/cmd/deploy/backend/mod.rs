@@ -33,6 +33,9 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+/// How the ids begin of rules that stand for what others filter by: see [`Backend::closed`].
+pub const OTHERS: &str = "afo-others-";
+
 /// A policy that is to hold for a window.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
@@ -78,6 +81,11 @@ pub struct Install {
 pub trait Backend: Debug + Sync {
     /// The name in `--backend` and in the journal.
     fn name(&self) -> &'static str;
+
+    /// Where its rules are, in the words of messages.
+    fn place(&self) -> String {
+        "the kernel".to_owned()
+    }
 
     /// Whether its rules are this kernel's: the connections of this host then go through them.
     fn is_of_this_kernel(&self) -> bool {
@@ -161,6 +169,12 @@ pub trait Backend: Debug + Sync {
     /// # Errors
     /// Why the policy cannot be had here, or cannot be judged.
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String>;
+
+    /// The model of `policy` where everything else is denied; nothing where [`live`](Self::live) shows what is. Whoever cannot read the rules
+    /// of others judges with both: they may let through all that AFO does not decide about, or nothing of it.
+    fn closed(&self, _policy: &[Rule]) -> Option<Result<Ruleset, String>> {
+        None
+    }
 
     /// Why one of `added` would not do what it says where `after` is the policy; nothing where the backend leaves that to be judged as rules
     /// of AFO's own table.

@@ -91,6 +91,10 @@ impl Backend for Opnsense {
         "opnsense"
     }
 
+    fn place(&self) -> String {
+        self.api.as_ref().map_or_else(|_| "OPNsense".to_owned(), |api| format!("OPNsense at {}", api.name()))
+    }
+
     fn is_of_this_kernel(&self) -> bool {
         false
     }

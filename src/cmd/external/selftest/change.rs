@@ -2,7 +2,7 @@
 
 use super::look::{GARBAGE, written};
 use super::sample::base;
-use super::{Held, Trial, listed, same, session};
+use super::{Held, Trial, block, listed, same, session};
 use crate::cmd::external::{External, Listed, Session};
 use crate::record::{BackendReply, BackendRequest, Verb};
 use crate::sys::clock;
@@ -14,9 +14,9 @@ const MOMENTS: u32 = 6;
 const MARKS: [&str; 2] = [r#"{"first":"\"ä'$(x)\\ %s"}"#, "second"];
 
 /// What the rest of the test begins with: two texts, and what is listed once the first was applied.
-struct Ground {
-    texts: [String; 2],
-    first: Listed,
+pub(super) struct Ground {
+    pub texts: [String; 2],
+    pub first: Listed,
 }
 
 /// Holds them against a backend.
@@ -40,6 +40,9 @@ pub(super) fn tried(trial: &mut Trial, external: &External) {
     trial.note("restore", line, restored(external, &ground));
     let line = "killed while it applies, it leaves what was there or what was to be there, never a part";
     trial.note("killed", line, killed(external, &ground));
+    if external.ends_blocks() {
+        block::tried(trial, external, &ground);
+    }
     let line = "`restore` of the empty state leaves nothing of AFO";
     trial.note("restore-nothing", line, nothing(external));
 }
@@ -58,7 +61,8 @@ fn ask(session: &mut Session, request: BackendRequest) -> Result<BackendReply, S
     session.ask(request).map_err(|failure| failure.message)
 }
 
-fn apply(external: &External, native: &str, mark: &str) -> Result<Listed, String> {
+/// Has a text applied; what is listed then.
+pub(super) fn apply(external: &External, native: &str, mark: &str) -> Result<Listed, String> {
     let mut session = session(external)?;
     let before = session.list().map_err(|failure| failure.message)?;
     let told = ask(&mut session, request(native, mark, &before.revision))?;

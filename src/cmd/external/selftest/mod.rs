@@ -2,6 +2,7 @@
 //!
 //! It changes the rules that AFO has there and puts them back; where AFO is in use there it does not begin.
 
+mod block;
 mod change;
 mod look;
 mod sample;

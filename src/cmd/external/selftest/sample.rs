@@ -64,7 +64,7 @@ pub(super) fn of(capability: Capability, base: &Rule) -> Option<Rule> {
         C::Log => json!({"log": {"prefix": "afo "}}),
         C::Rate => json!({"rate_limit": {"count": 5, "per": "minute"}}),
         C::RatePerSource => json!({"rate_limit": {"count": 5, "per": "minute", "scope": "source"}}),
-        C::Order | C::Sets | C::Timed | C::Switch => return None,
+        C::Order | C::Sets | C::Timed | C::Timeout | C::Switch => return None,
         #[allow(unreachable_patterns)] // capabilities that rules of such a backend cannot need
         _ => return None,
     };

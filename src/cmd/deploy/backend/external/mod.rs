@@ -1,19 +1,22 @@
 //! A backend that is a program of its own (afo-backend(7)), looked at afresh each time.
 //!
-//! The program keeps AFO's mark beside the rules: which generation they are and, while a window is open, what is to be put back. It has no
-//! switch of its own; the watchdog sees to the end of a window. What it says that it did is looked at: where it lied, hung or died, what was
+//! The program keeps AFO's mark beside the rules: which generation they are, the policy itself and, while a window is open, what is to be put
+//! back. It has no switch of its own; the watchdog sees to the end of a window. What it says that it did is looked at: where it lied, hung or died, what was
 //! there before is put back, and it is told whether that was possible.
 
-use super::{Arming, Backend, Install, Wanted, occupied};
-use crate::backend::external::{Mark, Opened, content, without_end};
+mod blocks;
+
+use super::{Arming, Backend, Install, OTHERS, Wanted, occupied};
+use crate::backend::external::{Mark, Opened, bars, content, held, without_end};
 use crate::backend::nftables::{Ban, Block, Policy, with_policy};
 use crate::backend::{Backend as _, Document, Refused};
 use crate::cli::{Exit, Failure};
-use crate::cmd::external::{External as Program, Listed, Session, open, refusal};
+use crate::cmd::external::{External as Program, Listed, open, refusal};
 use crate::deploy::Kernel;
 use crate::packet::AddressSpec;
 use crate::record::{BackendRequest, Rule, Verb, parse, to_line};
 use crate::rule::ruleset::Ruleset;
+use crate::rule::{Action, Direction};
 use crate::sys::clock;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -64,31 +67,34 @@ impl External {
         Ok((listed, mark))
     }
 
-    /// What is there where no window is open, and the text of `rules`, which it would take.
-    fn prepared(&self, rules: &[Rule]) -> Result<(Listed, Option<Mark>, String), Failure> {
-        let mut session = self.0.session()?;
-        let listed = session.list()?;
-        let mark = mark_of(&listed)?;
-        if mark.as_ref().is_some_and(|mark| mark.window.is_some()) {
+    /// What is there where no window is open, `policy` in its order beside the blocks that are rules, and the text of both, which it would take.
+    fn prepared(&self, policy: &[Rule]) -> Result<Prepared, Failure> {
+        let listed = self.0.session()?.list()?;
+        let mark = mark_of(&listed)?.unwrap_or_default();
+        if mark.window.is_some() {
             return Err(occupied());
         }
-        let written = self.0.written(&mut session, rules)?;
-        let native = written.map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
-        if let Some(errors) = session.check(&native)? {
-            let words: Vec<String> = errors.into_iter().map(|error| error.message).collect();
-            return Err(Failure::new(Exit::No, format!("{} would not take it: {}", self.0.name(), words.join("; "))));
-        }
-        Ok((listed, mark, native))
+        let rules = self.0.ordered(policy).map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
+        let mark = Mark { rules, ..mark };
+        let native = self.text(&mark)?;
+        Ok(Prepared { listed, mark: Mark { content: content(&native), ..mark }, native })
     }
 
-    fn apply(&self, native: &str, mark: &Mark, revision: &str) -> String {
-        let request = BackendRequest {
-            native: Some(native.to_owned()),
-            mark: Some(mark.text()),
-            revision: Some(revision.to_owned()),
-            ..BackendRequest::of(Verb::Apply)
-        };
-        to_line(&request)
+    /// The text of the policy of a mark behind the rules of its blocks, which the program would take.
+    fn text(&self, mark: &Mark) -> Result<String, Failure> {
+        let bans = mark.blocks.iter().filter_map(held).flat_map(|block| bars(&block.ban, self.0.capabilities()));
+        let rules: Vec<Rule> = bans.chain(mark.rules.iter().cloned()).collect();
+        let mut session = self.0.session()?;
+        let written = self.0.written(&mut session, &rules)?;
+        let native = written.map_err(|refused| Failure::new(Exit::No, joined(&refused)))?;
+        match session.check(&native)? {
+            None => Ok(native),
+            Some(errors) => {
+                let words: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+                let words = format!("{} would not take it: {}", self.0.name(), words.join("; "));
+                Err(Failure::new(Exit::No, words))
+            }
+        }
     }
 
     /// Sends a change and looks at what came of it; what is neither as it was nor as it should be is put back.
@@ -121,7 +127,7 @@ impl External {
     fn put_back(&self, before: &Listed, failed: Option<Failure>) -> Failure {
         let lie = format!("afo-backend-{}: it said that it did it, and lists something else", self.0.name());
         let (why, hint) = failed.map_or((lie, None), |failure| (failure.message, failure.hint));
-        let (exit, end) = match self.restored(&before.state) {
+        let (exit, end) = match self.restored(&before.state, &before.blocks) {
             Ok(()) => (Exit::PutBack, "what was there before is put back".to_owned()),
             Err(failure) => (Exit::Unknown, format!("what was there before is not put back: {}", failure.message)),
         };
@@ -129,23 +135,63 @@ impl External {
         hint.into_iter().fold(failure, Failure::hint)
     }
 
-    /// Puts a state back and looks whether it is there.
-    fn restored(&self, state: &str) -> Result<(), Failure> {
+    /// The model of a policy with more rules behind it.
+    fn model_with(&self, live: &Ruleset, policy: &[Rule], more: Vec<Rule>) -> Result<Ruleset, String> {
+        let rules = self.0.ordered(policy).map_err(|refused| joined(&refused))?;
+        let rules: Vec<Rule> = rules.iter().map(|rule| without_end(rule, &[])).chain(more).collect();
+        let policy = Policy::of(&rules).map_err(|refused| joined(&refused))?;
+        with_policy(live, &policy).ok_or_else(|| "the policy cannot be judged: a rule of it has no model".to_owned())
+    }
+
+    /// Puts a state back beside blocks that are no part of it, and looks whether both are there.
+    fn restored(&self, state: &str, blocks: &[Block]) -> Result<(), Failure> {
         let mut session = self.0.session()?;
         session.restore(state)?;
         let listed = session.list()?;
-        let there = if state.is_empty() { listed.is_empty() } else { listed.state == state };
-        if there { Ok(()) } else { Err(unrestored(&session)) }
+        let there =
+            if state.is_empty() { listed.native.is_empty() && listed.mark.is_none() } else { listed.state == state };
+        if !there {
+            return Err(session.failed("it said that it put it back, and lists something else"));
+        }
+        let held = |block: &&Block| listed.blocks.iter().any(|own| own.ban == block.ban);
+        match blocks.is_empty() {
+            true if !state.is_empty() || listed.is_empty() => Ok(()),
+            true => Err(session.failed("it said that it put it back, and lists blocks")),
+            false => self.load(&blocks::text(Verb::Block, blocks.iter().filter(|block| !held(block)).copied())),
+        }
     }
 }
 
-fn unrestored(session: &Session) -> Failure {
-    session.failed("it said that it put it back, and lists something else")
+/// A change of policy that the program would take.
+struct Prepared {
+    /// What is there.
+    listed: Listed,
+    /// Of the new text; its generations are those that are there.
+    mark: Mark,
+    native: String,
+}
+
+/// Rules that deny everything, by ids that say whose they are.
+fn denials() -> Vec<Rule> {
+    let denial = |direction: Direction| {
+        let id = format!("{OTHERS}{direction}").parse().expect("letters and a hyphen");
+        Rule::new(id, Action::Drop, direction)
+    };
+    [Direction::Input, Direction::Forward, Direction::Output].map(denial).into()
+}
+
+fn request(native: String, mark: &Mark, revision: String) -> BackendRequest {
+    let (native, mark, revision) = (Some(native), Some(mark.text()), Some(revision));
+    BackendRequest { native, mark, revision, ..BackendRequest::of(Verb::Apply) }
 }
 
 impl Backend for External {
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+
+    fn place(&self) -> String {
+        format!("the firewall of afo-backend-{}", self.0.name())
     }
 
     fn is_of_this_kernel(&self) -> bool {
@@ -158,7 +204,7 @@ impl Backend for External {
 
     fn observe(&self) -> Result<Kernel, Failure> {
         let (listed, mark) = self.look()?;
-        let Some(mark) = mark else { return Ok(Kernel::default()) };
+        let Some(mark) = mark else { return Ok(Kernel { whole: !listed.blocks.is_empty(), ..Kernel::default() }) };
         let window = mark.window.as_ref();
         Ok(Kernel {
             whole: mark.content == content(&listed.native),
@@ -183,9 +229,14 @@ impl Backend for External {
     fn bans(&self, rule: &Rule) -> Result<Vec<Block>, Vec<String>> {
         let alone = Rule { position: crate::rule::Position::Auto, ..rule.clone() };
         match self.0.ordered(std::slice::from_ref(&alone)) {
-            Ok(_) => Ok(Vec::new()),
+            Ok(_) => Ok(self.barred(rule)),
             Err(refused) => Err(refused.iter().map(ToString::to_string).collect()),
         }
+    }
+
+    fn banned(&self) -> Result<Option<Vec<Ban>>, Failure> {
+        let (listed, mark) = self.look()?;
+        Ok(Some(blocks::bans(&listed, &mark.unwrap_or_default())))
     }
 
     fn order<'a>(&self, policy: &'a [Rule]) -> Result<Vec<&'a Rule>, String> {
@@ -199,38 +250,42 @@ impl Backend for External {
     }
 
     fn model(&self, live: &Ruleset, policy: &[Rule]) -> Result<Ruleset, String> {
-        let rules = self.0.ordered(policy).map_err(|refused| joined(&refused))?;
-        let rules: Vec<Rule> = rules.iter().map(|rule| without_end(rule, &[])).collect();
-        let policy = Policy::of(&rules).map_err(|refused| joined(&refused))?;
-        with_policy(live, &policy).ok_or_else(|| "the policy cannot be judged: a rule of it has no model".to_owned())
+        self.model_with(live, policy, Vec::new())
+    }
+
+    fn closed(&self, policy: &[Rule]) -> Option<Result<Ruleset, String>> {
+        Some(self.model_with(&Ruleset::default(), policy, denials()))
     }
 
     fn arm(&self, wanted: &Wanted) -> Result<Arming, Failure> {
-        let (listed, mark, native) = self.prepared(wanted.policy)?;
-        let old = mark.as_ref().and_then(|mark| mark.settled);
-        let generation = mark.map_or(0, |mark| mark.highest()) + 1;
+        let Prepared { listed, mark, native } = self.prepared(wanted.policy)?;
+        let (old, generation) = (mark.settled, mark.highest() + 1);
         let until = clock::since_boot().as_millis() + u128::from(wanted.window) * 1000;
         let until = u64::try_from(until).map_err(|_| Failure::undecided("the window ends beyond all time"))?;
         let window = Opened { generation, boot: clock::boot_id(), until, before: listed.state.clone() };
-        let mark = Mark { settled: old, content: content(&native), window: Some(window) };
+        let mark = Mark { window: Some(window), ..mark };
         let revert = BackendRequest { state: Some(listed.state), ..BackendRequest::of(Verb::Restore) };
-        let apply = self.apply(&native, &mark, &listed.revision);
+        let apply = to_line(&request(native, &mark, listed.revision));
         Ok(Arming { old, new: generation, contents: Vec::new(), apply, revert: to_line(&revert) })
     }
 
     fn install(&self, policy: &[Rule], _: &[AddressSpec]) -> Result<Install, Failure> {
-        let (listed, mark, native) = self.prepared(policy)?;
-        let generation = mark.map_or(0, |mark| mark.highest()) + 1;
-        let mark = Mark { settled: Some(generation), content: content(&native), window: None };
-        Ok(Install { generation, contents: Vec::new(), apply: self.apply(&native, &mark, &listed.revision) })
+        let Prepared { listed, mark, native } = self.prepared(policy)?;
+        let generation = mark.highest() + 1;
+        let mark = Mark { settled: Some(generation), ..mark };
+        Ok(Install { generation, contents: Vec::new(), apply: to_line(&request(native, &mark, listed.revision)) })
     }
 
     fn load(&self, text: &str) -> Result<(), Failure> {
-        if text.is_empty() {
-            return Ok(());
+        for line in text.lines() {
+            let request: BackendRequest =
+                parse(line).map_err(|e| Failure::refused(format!("this is no request to a backend: {e}")))?;
+            match request.request {
+                Verb::Block | Verb::Unblock => self.bar(request)?,
+                _ => self.change(request)?,
+            }
         }
-        let request = parse(text).map_err(|e| Failure::refused(format!("this is no request to a backend: {e}")))?;
-        self.change(request)
+        Ok(())
     }
 
     fn confirm(&self, _: &[Rule]) -> Result<(), Failure> {
@@ -239,13 +294,15 @@ impl Backend for External {
         let Some(confirmed) = open.and_then(Mark::confirmed) else {
             return Err(Failure::new(Exit::PutBack, "the window is over"));
         };
-        self.load(&self.apply(&listed.native, &confirmed, &listed.revision))
+        self.change(request(listed.native, &confirmed, listed.revision))
     }
 
     fn take_back(&self, _: Option<&[Rule]>) -> Result<(), Failure> {
-        let (_, mark) = self.look()?;
-        let Some(window) = mark.and_then(|mark| mark.window) else { return Ok(()) };
-        self.restored(&window.before)
+        let (listed, mark) = self.look()?;
+        let Some(Mark { window: Some(window), blocks, .. }) = mark else { return Ok(()) };
+        // Blocks are no part of the change: those that stand stay.
+        self.restored(&window.before, &listed.blocks)?;
+        self.rewrite(blocks)
     }
 
     fn remove(&self) -> Result<(), Failure> {
@@ -259,12 +316,11 @@ impl Backend for External {
     }
 
     fn block(&self, blocks: &[Block], _: &[AddressSpec]) -> Result<String, Failure> {
-        let words = || format!("{} keeps no blocks for a time; its rules with a time are policy", self.0.name());
-        if blocks.is_empty() { Ok(String::new()) } else { Err(Failure::refused(words())) }
+        Ok(blocks::text(Verb::Block, blocks.iter().copied()))
     }
 
-    fn unblock(&self, _: &[Ban]) -> Result<String, Failure> {
-        Ok(String::new())
+    fn unblock(&self, bans: &[Ban]) -> Result<String, Failure> {
+        Ok(blocks::text(Verb::Unblock, bans.iter().map(|ban| Block { ban: *ban, seconds: None })))
     }
 
     fn counters(&self) -> Result<BTreeMap<String, u64>, Failure> {
@@ -272,6 +328,6 @@ impl Backend for External {
     }
 
     fn flush(&self) -> Result<(), Failure> {
-        self.restored("")
+        self.restored("", &[])
     }
 }
