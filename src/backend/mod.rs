@@ -12,6 +12,7 @@ pub mod iptables;
 mod meaning;
 pub mod nftables;
 pub mod opnsense;
+mod pf;
 pub mod pfsense;
 
 pub use choice::chosen;

@@ -62,7 +62,8 @@ pub(in crate::backend) fn products(rules: &[Rule], limits: &Limits) -> Result<Ve
 }
 
 fn of(rule: &Rule, limits: &Limits) -> Result<Vec<Product>, Vec<Refused>> {
-    let mut refused = contradictions(rule);
+    // Hours are refused as such, whatever they are.
+    let mut refused = contradictions(&Rule { schedule: None, ..rule.clone() });
     if is_default(rule) && limits.denies.contains(&rule.direction) && refused.is_empty() {
         return Ok(Vec::new());
     }

@@ -1,33 +1,10 @@
-//! The words of the API for ICMP types: of IPv4 names, of IPv6 numbers, and only those that it lists.
+//! The words of the API for ICMP types: of IPv4 names, of IPv6 numbers, and only those that it lists (Filter.xml).
 
-/// The types of ICMP that a rule can name (Filter.xml; the numbers are pf's, icmp(4) and sbin/pfctl/pfctl_parser.c).
-const V4: [(u8, &str); 25] = [
-    (0, "echorep"),
-    (3, "unreach"),
-    (4, "squench"),
-    (5, "redir"),
-    (6, "althost"),
-    (8, "echoreq"),
-    (9, "routeradv"),
-    (10, "routersol"),
-    (11, "timex"),
-    (12, "paramprob"),
-    (13, "timereq"),
-    (14, "timerep"),
-    (15, "inforeq"),
-    (16, "inforep"),
-    (17, "maskreq"),
-    (18, "maskrep"),
-    (30, "trace"),
-    (31, "dataconv"),
-    (32, "mobredir"),
-    (33, "ipv6-where"),
-    (34, "ipv6-here"),
-    (35, "mobregreq"),
-    (36, "mobregrep"),
-    (39, "skip"),
-    (40, "photuris"),
-];
+use crate::backend::pf;
+use crate::packet::Family;
+
+/// The types of ICMP that a rule can name.
+const API_V4: [u8; 25] = [0, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34, 35, 36, 39, 40];
 
 /// The types of ICMPv6 that a rule can name, by their numbers.
 const V6: [u8; 19] = [1, 2, 3, 4, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 200, 201];
@@ -36,13 +13,13 @@ const V6: [u8; 19] = [1, 2, 3, 4, 128, 129, 130, 131, 132, 133, 134, 135, 136, 1
 pub fn word(kind: u8, v6: bool) -> Option<String> {
     match v6 {
         true => V6.contains(&kind).then(|| kind.to_string()),
-        false => V4.iter().find(|(number, _)| *number == kind).map(|(_, word)| (*word).to_owned()),
+        false => API_V4.contains(&kind).then(|| pf::icmp_word(kind, Family::Ipv4)).flatten().map(str::to_owned),
     }
 }
 
 /// The type of a word, or of a number, which the firewall's own rules have.
 pub fn kind(word: &str) -> Option<u8> {
-    word.parse().ok().or_else(|| V4.iter().find(|(_, name)| *name == word).map(|(number, _)| *number))
+    word.parse().ok().or_else(|| pf::icmp_type(word, Family::Ipv4))
 }
 
 #[cfg(test)]

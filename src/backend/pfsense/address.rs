@@ -12,6 +12,10 @@ pub(super) struct Names {
     aliases: BTreeMap<String, Alias>,
     /// By the name of rules (`lan`): the device, and its own address with the network.
     pub(super) interfaces: BTreeMap<String, Interface>,
+    /// Groups of interfaces: the names of their members.
+    pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// Hours that rules can have, in words; nothing where the configuration has no such section.
+    schedules: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -46,6 +50,15 @@ impl Names {
         for (name, value) in root.get("interfaces").iter().flat_map(|all| all.value.as_object()).flatten() {
             let node = Node { value, place: format!("interfaces.{name}") };
             names.interfaces.insert(name.clone(), interface(&node));
+        }
+        for group in root.get("ifgroups").map_or(Ok(Vec::new()), |all| several(&all, "ifgroupentry"))? {
+            let Some(name) = group.text_of("ifname")? else { continue };
+            let members = group.text_of("members")?.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+            names.groups.insert(name.to_owned(), members);
+        }
+        if let Some(all) = root.get("schedules").filter(|all| all.value.is_object()) {
+            let all = several(&all, "schedule")?.iter().map(hours_of).collect::<Result<_, _>>()?;
+            names.schedules = Some(all);
         }
         for alias in root.get("aliases").map_or(Ok(Vec::new()), |all| several(&all, "alias"))? {
             let Some(name) = alias.text_of("name")? else { continue };
@@ -100,6 +113,15 @@ impl Names {
         Some(alias.members.iter().map(inner).collect::<Option<Vec<_>>>()?.concat())
     }
 
+    /// The hours of a rule. Outside of them it is as if it did not exist; hours that are not in the section of them hold always.
+    pub(super) fn hours(&self, rule: &Node) -> Result<Option<Condition>, ReadError> {
+        let Some(name) = rule.text_of("sched")?.filter(|name| !name.is_empty()) else { return Ok(None) };
+        Ok(match &self.schedules {
+            None => Some(steady(&format!("schedule {name}"), format!("it is a time of `{name}`"))),
+            Some(all) => all.get(name).map(|words| Condition::Chance(format!("it is a time of `{name}` ({words})"))),
+        })
+    }
+
     /// The ports of a text: a number, a range or an alias of them; nothing where they are not in the configuration.
     pub(super) fn ports(&self, text: &str) -> Option<Vec<(u16, u16)>> {
         self.port_members(text, 0)
@@ -113,6 +135,19 @@ impl Names {
         let inner = |member: &String| if depth < 8 { self.port_members(member, depth + 1) } else { None };
         Some(alias.members.iter().map(inner).collect::<Option<Vec<_>>>()?.concat())
     }
+}
+
+/// A schedule by its name, and its times in words: days of the week (1 is Monday) or of a year, and hours.
+fn hours_of(schedule: &Node) -> Result<(String, String), ReadError> {
+    let mut ranges = Vec::new();
+    for range in several(schedule, "timerange")? {
+        let mut words = Vec::new();
+        for (field, word) in [("position", "days"), ("month", "months"), ("day", "days"), ("hour", "hours")] {
+            words.extend(range.text_of(field)?.map(|text| format!("{word} {text}")));
+        }
+        ranges.push(words.join(" "));
+    }
+    Ok((schedule.text_of("name")?.unwrap_or_default().to_owned(), ranges.join("; ")))
 }
 
 fn unknown(side: &str, name: &str) -> End {

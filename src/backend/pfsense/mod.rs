@@ -28,6 +28,7 @@ const CAPABILITIES: &[Capability] = {
         C::Forward,
         C::Interface,
         C::SourcePort,
+        C::IcmpType,
         C::Reject,
     ]
 };

@@ -54,7 +54,8 @@ pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
     let floating = |rule: &&Filter| rule.floating;
     let (first, own): (Vec<&Filter>, Vec<&Filter>) = rules.iter().partition(floating);
     let (quick, late): (Vec<&Filter>, Vec<&Filter>) = first.into_iter().partition(|rule| rule.quick);
-    let order: Vec<&Filter> = quick.into_iter().chain(own).chain(late.into_iter().rev()).collect();
+    let (groups, own): (Vec<&Filter>, Vec<&Filter>) = own.into_iter().partition(|rule| rule.grouped);
+    let order: Vec<&Filter> = quick.into_iter().chain(groups).chain(own).chain(late.into_iter().rev()).collect();
     let chains = CHAINS.into_iter().map(|(name, hook, priority, comes_in)| {
         let base = Base { kind: ChainKind::Filter, hook, priority, drops: comes_in, devices: Vec::new() };
         let mut lines = before(&root, &names, hook, comes_in);
@@ -186,6 +187,60 @@ mod tests {
         let not = rule("<source><network>lan</network><not/></source><destination><any/></destination>");
         assert_eq!(fates(&config(&not), WEB), (true, true));
         assert_eq!(fates(&config(&not), &WEB.replace("203.0.113.9", "192.0.2.9")), (false, false));
+    }
+
+    #[test]
+    fn types_of_icmp_are_named_by_family() {
+        let ping = |family: &str| {
+            let fields = "<protocol>icmp</protocol><icmptype>echoreq,unreach</icmptype><source><any/></source><destination><any/></destination>";
+            config(&rule(fields).replace(">inet<", &format!(">{family}<")))
+        };
+        for (family, packet, passes) in [
+            ("inet", "input igb0 203.0.113.9 > 198.51.100.1 icmp 8", true),
+            ("inet", "input igb0 203.0.113.9 > 198.51.100.1 icmp 3", true),
+            ("inet", "input igb0 203.0.113.9 > 198.51.100.1 icmp 5", false),
+            ("inet", "input igb0 2001:db8::9 > 2001:db8::1 icmpv6 128", false),
+            ("inet6", "input igb0 2001:db8::9 > 2001:db8::1 icmpv6 128", true),
+            ("inet6", "input igb0 2001:db8::9 > 2001:db8::1 icmpv6 1", true),
+            ("inet46", "input igb0 203.0.113.9 > 198.51.100.1 icmp 8", true),
+            ("inet46", "input igb0 2001:db8::9 > 2001:db8::1 icmpv6 8", false),
+        ] {
+            assert_eq!(fates(&ping(family), packet), (passes, passes), "{family}: {packet}");
+        }
+        let odd = ping("inet").replace("echoreq,unreach", "echoreq,nonsense");
+        assert_eq!(fates(&odd, "input igb0 203.0.113.9 > 198.51.100.1 icmp 8"), (false, true));
+    }
+
+    #[test]
+    fn groups_come_before_their_members_and_hours_may_be() {
+        let pass = rule("<source><any/></source><destination><any/></destination>");
+        let block = pass.replace("pass", "block").replace(">wan<", ">outside<");
+        let groups =
+            "<ifgroups><ifgroupentry><ifname>outside</ifname><members>wan opt9</members></ifgroupentry></ifgroups>";
+        let with = |sections: &str, rules: &str| config(rules).replace("<filter>", &format!("{sections}<filter>"));
+        let known = groups.replace(" opt9", "");
+        assert_eq!(fates(&with(&known, &format!("{pass}{block}")), WEB), (false, false), "a group is asked first");
+        assert_eq!(fates(&with(groups, &format!("{pass}{block}")), WEB), (true, false), "a member is not there");
+        let hours = "<schedules><schedule><name>office</name><timerange><position>1,2,3,4,5</position><hour>8:00-17:59</hour></timerange></schedule></schedules>";
+        let timed = |name: &str| pass.replace("</rule>", &format!("<sched>{name}</sched></rule>"));
+        assert_eq!(fates(&with(hours, &timed("office")), WEB), (false, true));
+        assert_eq!(fates(&with(hours, &timed("nobody")), WEB), (true, true), "it has no hours");
+        let line = read(&with(hours, &timed("office"))).expect("read").tables[0].chains[0].lines.pop().expect("a rule");
+        let words = "it is a time of `office` (days 1,2,3,4,5 hours 8:00-17:59)";
+        assert!(line.conditions.contains(&Condition::Chance(words.to_owned())), "{line:?}");
+    }
+
+    #[test]
+    fn a_rule_for_tcp_asks_for_the_beginning_whatever_it_does() {
+        let fields = "<protocol>tcp</protocol><source><any/></source><destination><any/></destination>";
+        let block = rule(fields).replace("pass", "block");
+        let rest =
+            rule("<protocol>tcp</protocol><tcpflags_any/><source><any/></source><destination><any/></destination>");
+        let ack = WEB.replace("tcp syn", "tcp ack");
+        assert_eq!(fates(&config(&format!("{block}{rest}")), WEB), (false, false));
+        assert_eq!(fates(&config(&format!("{block}{rest}")), &ack), (true, true));
+        let every = block.replace("<protocol>", "<tcpflags_any/><protocol>");
+        assert_eq!(fates(&config(&format!("{every}{rest}")), &ack), (false, false));
     }
 
     #[test]

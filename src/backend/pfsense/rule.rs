@@ -1,14 +1,17 @@
 //! One rule of pfSense as conditions: what it asks of a packet, at each place where pf asks it.
 
 use super::address::{End, Names};
-use crate::backend::document::{Node, ReadError, cells, only, ports, protocol_of, steady};
-use crate::packet::{Bits, Cell, Narrow, Protocol, Ranges, Wide};
+use crate::backend::document::{Node, ReadError, cells, icmp, only, ports, protocol_of, steady};
+use crate::backend::pf;
+use crate::packet::{Bits, Cell, Family, Narrow, Protocol, Ranges, Wide};
 use crate::rule::ruleset::{Condition, Hook, Line, Outcome, Verdict, name_number};
 
 /// A rule that may decide.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub(super) floating: bool,
+    /// Whether it is of a group of interfaces, whose rules come before those of each.
+    pub(super) grouped: bool,
     /// Whether it decides at once.
     pub(super) quick: bool,
     /// Whether it is asked about packets that come in, and about those that go out.
@@ -21,7 +24,7 @@ pub(super) struct Filter {
 }
 
 /// Fields that decide nothing about which packets match.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 31] = [
     "id",
     "tracker",
     "type",
@@ -51,6 +54,8 @@ const KNOWN: [&str; 29] = [
     "separator",
     "statepolicy",
     "gateway",
+    "icmptype",
+    "sched",
 ];
 
 impl Filter {
@@ -79,9 +84,12 @@ impl Filter {
             }
         }
         conditions.extend(rule.strange(&KNOWN).map(|field| steady(&field, format!("`{field}` is not understood"))));
+        conditions.extend(names.hours(rule)?);
         let word = rule.text_of("type")?.unwrap_or_default();
-        // What begins no connection is passed by no rule that does not say so (pf.conf(5), flags S/SA).
-        if word == "pass" && rule.get("tcpflags_any").is_none() {
+        // What begins no connection is passed by no rule that does not say so (pf.conf(5), flags S/SA), and of a rule for TCP alone pfSense writes
+        // those flags whatever it does.
+        let tcp = rule.text_of("protocol")? == Some("tcp");
+        if (word == "pass" || tcp) && !(tcp && rule.get("tcpflags_any").is_some()) {
             conditions.push(Condition::AnyOf(beginnings()));
         }
         let outcome = match word {
@@ -95,7 +103,8 @@ impl Filter {
         let line =
             Line { handle: None, comment: descr.map(str::to_owned), text, conditions, alters: Vec::new(), outcome };
         let devices = devices(rule, names)?;
-        Ok(Some(Self { floating, quick: !floating || yes("quick")?, ways, devices, own, line }))
+        let grouped = rule.text_of("interface")?.is_some_and(|name| names.groups.contains_key(name));
+        Ok(Some(Self { floating, grouped, quick: !floating || yes("quick")?, ways, devices, own, line }))
     }
 
     /// The line that it is where packets come in, or go out; none where it is not asked.
@@ -127,7 +136,7 @@ impl Filter {
     }
 }
 
-/// The devices of a rule's interfaces; a condition where one is not in the configuration, as a group of them is not.
+/// The devices of a rule's interfaces and groups of them; a condition where one is not in the configuration.
 fn devices(rule: &Node, names: &Names) -> Result<Option<Result<Vec<String>, Condition>>, ReadError> {
     let text = rule.text_of("interface")?.unwrap_or_default();
     if text.is_empty() || text == "any" {
@@ -138,7 +147,12 @@ fn devices(rule: &Node, names: &Names) -> Result<Option<Result<Vec<String>, Cond
         true => Some(name.to_owned()),
         false => names.interfaces.get(name)?.device.clone(),
     };
-    let all: Option<Vec<String>> = text.split(',').map(|name| device(name.trim())).collect();
+    let members = |name: &str| match names.groups.get(name) {
+        Some(members) => members.iter().map(|name| device(name)).collect::<Option<Vec<String>>>(),
+        None => Some(vec![device(name)?]),
+    };
+    let all: Option<Vec<Vec<String>>> = text.split(',').map(|name| members(name.trim())).collect();
+    let all = all.map(|devices| devices.concat());
     let unknown = || steady(&format!("interface {text}"), format!("the interface is `{text}`"));
     Ok(Some(all.ok_or_else(unknown)))
 }
@@ -172,11 +186,33 @@ fn traffic(rule: &Node, names: &Names) -> Result<Vec<Condition>, ReadError> {
             None => conditions.push(steady(&format!("{side} port {text}"), format!("the {side} port is in `{text}`"))),
         }
     }
-    if let Some(kinds) = rule.text_of("icmptype")?.filter(|text| !text.is_empty() && *text != "any") {
-        conditions.push(steady(&format!("icmp type {kinds}"), format!("the type of ICMP is {kinds}")));
+    // Of another protocol pfSense asks no type.
+    let kinds = rule.text_of("icmptype")?.filter(|text| !text.is_empty() && *text != "any");
+    if let Some(kinds) = kinds.filter(|_| protocols == [Protocol::ICMP, Protocol::ICMPV6]) {
+        match types(kinds) {
+            Some(of_types) => cells = of_types,
+            None => conditions.push(steady(&format!("icmp type {kinds}"), format!("the type of ICMP is {kinds}"))),
+        }
     }
     conditions.push(Condition::AnyOf(cells));
     Ok(conditions)
+}
+
+/// The packets of types of ICMP, each family's by its own names; nothing where a name is known in neither.
+fn types(kinds: &str) -> Option<Vec<Cell>> {
+    let both = [(Protocol::ICMP, Family::Ipv4), (Protocol::ICMPV6, Family::Ipv6)];
+    let mut cells = Vec::new();
+    for word in kinds.split(',').map(str::trim) {
+        let number = word.parse::<u8>().ok();
+        let kind = |family| number.or_else(|| pf::icmp_type(word, family));
+        let found = both.iter().filter_map(|(protocol, family)| Some(icmp(*protocol, Some(kind(*family)?), None)));
+        let before = cells.len();
+        cells.extend(found);
+        if cells.len() == before {
+            return None;
+        }
+    }
+    Some(cells)
 }
 
 /// The packets that may begin a connection: of TCP those with SYN and without ACK.

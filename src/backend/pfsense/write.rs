@@ -4,8 +4,9 @@
 use super::LIMITS;
 use crate::backend::document::{Product, products};
 use crate::backend::meaning::refuse;
+use crate::backend::pf;
 use crate::backend::{Native, Refused};
-use crate::packet::{Family, InterfacePattern, Protocol};
+use crate::packet::{Family, IcmpType, InterfacePattern, Protocol};
 use crate::record::Placement;
 use crate::rule::{Action, Direction, OneOf, Rule};
 use std::collections::BTreeMap;
@@ -32,8 +33,10 @@ pub(super) fn written(rules: &[Rule]) -> Result<Native, Vec<Refused>> {
             for from in ranges(&product.from) {
                 for to in ranges(&product.to) {
                     for (source, destination) in ends(product) {
-                        text.push_str(&element(rule, product, (&source, from), (&destination, to)));
-                        at += 1;
+                        for product in &said(rule, product) {
+                            text.push_str(&element(rule, product, (&source, from), (&destination, to)));
+                            at += 1;
+                        }
                     }
                 }
             }
@@ -59,11 +62,29 @@ fn odd(rule: &Rule) -> Option<Refused> {
         let why = "pfSense names interfaces one by one";
         return Some(refuse(rule, "interface_in", interfaces, why));
     }
-    None
+    let named = |icmp: &&IcmpType| icmp.code.is_some() || pf::icmp_word(icmp.kind, family(rule)).is_none();
+    let kind = rule.icmp_type.items().iter().find(named)?;
+    let why = match kind.code {
+        Some(_) => "pfSense asks for the type of ICMP, not for its code",
+        None => "pfSense has no name for that type",
+    };
+    Some(refuse(rule, "icmp_type", kind, why))
+}
+
+/// Of a rule that asks for types of ICMP.
+fn family(rule: &Rule) -> Family {
+    if rule.protocol.items().contains(&Protocol::ICMPV6) { Family::Ipv6 } else { Family::Ipv4 }
 }
 
 fn interfaces(rule: &Rule) -> &OneOf<InterfacePattern> {
     if rule.direction == Direction::Output { &rule.interface_out } else { &rule.interface_in }
+}
+
+/// The products that say it: of all protocols a rule that passes lets TCP through only where a connection begins, and one for TCP says the rest.
+fn said(rule: &Rule, product: &Product) -> Vec<Product> {
+    let tcp = Product { protocol: Some(Protocol::TCP), ..product.clone() };
+    let both = product.protocol.is_none() && rule.action == Action::Accept;
+    both.then_some(tcp).into_iter().chain([product.clone()]).collect()
 }
 
 /// Every pair of a source and a destination, `any` for all.
@@ -98,9 +119,12 @@ fn element(rule: &Rule, product: &Product, from: (&str, Port), to: (&str, Port))
     ];
     let name = |protocol: Protocol| if protocol == Protocol::ICMPV6 { "icmp".to_owned() } else { protocol.to_string() };
     fields.extend(product.protocol.map(|protocol| ("protocol", name(protocol))));
+    let kind = product.icmp.and_then(|icmp| pf::icmp_word(icmp.kind, product.family));
+    fields.extend(kind.map(|word| ("icmptype", word.to_owned())));
     let mut text = "\t\t<rule>\n".to_owned();
     fields.iter().for_each(|(name, value)| text.push_str(&format!("\t\t\t<{name}>{value}</{name}>\n")));
-    if word == "pass" {
+    // Without it pfSense asks of TCP for the beginning of a connection, of a denial too.
+    if product.protocol == Some(Protocol::TCP) {
         text.push_str("\t\t\t<tcpflags_any></tcpflags_any>\n");
     }
     // Which packets are the firewall's own, no other field says.
@@ -144,6 +168,9 @@ mod tests {
             {"id": "a", "action": "drop", "direction": "input", "interface_in": ["wan"], "source_address": ["203.0.113.0/25"]},
             {"id": "b", "action": "accept", "direction": "input", "protocol": ["tcp"], "destination_port": ["22", "8000-8100"]},
             {"id": "c", "action": "accept", "direction": "forward", "protocol": ["udp"], "destination_address": ["198.51.100.53"], "destination_port": ["53"]},
+            {"id": "p", "action": "accept", "direction": "input", "protocol": ["icmp"], "icmp_type": ["8"], "source_address": ["192.0.2.0/24"]},
+            {"id": "q", "action": "accept", "direction": "input", "protocol": ["icmpv6"], "icmp_type": ["128", "1"]},
+            {"id": "e", "action": "accept", "direction": "input", "source_address": ["192.0.2.7"]},
             {"id": "d", "action": "reject", "direction": "output", "protocol": ["tcp"], "destination_port": ["25"]},
         ])))
         .expect("written");
@@ -157,6 +184,13 @@ mod tests {
             ("forward wan lan 203.0.113.200:40000 > 198.51.100.53:53 udp", true),
             ("forward wan lan 203.0.113.200:40000 > 198.51.100.54:22 tcp syn", false),
             ("output wan 198.51.100.1:40000 > 203.0.113.9:25 tcp syn", false),
+            ("output wan 198.51.100.1:40000 > 203.0.113.9:25 tcp ack", false),
+            ("input wan 192.0.2.9 > 198.51.100.1 icmp 8", true),
+            ("input wan 192.0.2.9 > 198.51.100.1 icmp 13", false),
+            ("input lan 2001:db8::9 > 2001:db8::1 icmpv6 128", true),
+            ("input lan 2001:db8::9 > 2001:db8::1 icmpv6 144", false),
+            ("input lan 192.0.2.7:9 > 198.51.100.1:9 tcp ack", true),
+            ("input lan 192.0.2.7:9 > 198.51.100.1:9 udp", true),
             ("output wan 198.51.100.1:40000 > 203.0.113.9:443 tcp syn", true),
         ] {
             let known: Packet = packet.parse().expect(packet);
@@ -177,9 +211,14 @@ mod tests {
             ),
             (json!({"interface_in": ["!wan"]}), "rule r1: interface_in `!wan`: pfSense names interfaces one by one"),
             (
-                json!({"protocol": ["icmp"], "icmp_type": ["8"]}),
-                "rule r1: icmp_type `8`: pfsense has not the capability icmp-type",
+                json!({"protocol": ["icmp"], "icmp_type": ["3/4"]}),
+                "rule r1: icmp_type `3/4`: pfSense asks for the type of ICMP, not for its code",
             ),
+            (
+                json!({"protocol": ["icmp"], "icmp_type": ["8", "77"]}),
+                "rule r1: icmp_type `77`: pfSense has no name for that type",
+            ),
+            (json!({"schedule": {"days": ["monday"]}}), "rule r1: schedule ``: pfsense has not the capability hours"),
         ] {
             let mut rule = json!({"id": "r1", "action": "drop", "direction": "input"});
             rule.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
