@@ -38,6 +38,13 @@ pub(super) struct Piece {
     led: Option<String>,
 }
 
+impl Piece {
+    /// Whether it depends on nothing but the packet.
+    fn is_plain(&self) -> bool {
+        self.cell.atoms().is_empty()
+    }
+}
+
 /// Sets of packets with an answer each.
 #[derive(Debug, Default)]
 pub(super) struct Pieces(Vec<Piece>);
@@ -118,6 +125,20 @@ impl Pieces {
     /// Whether there is a piece that no unread condition makes doubtful.
     pub(super) fn has_sure(&self, terms: &Terms) -> bool {
         self.sure(terms).next().is_some()
+    }
+
+    /// Whether there is a piece that depends on nothing but the packet.
+    pub(super) fn has_plain(&self) -> bool {
+        self.0.iter().any(Piece::is_plain)
+    }
+
+    /// Those alone that depend on nothing but the packet, where there are any.
+    #[must_use]
+    pub(super) fn plainest(mut self) -> Self {
+        if self.has_plain() {
+            self.0.retain(Piece::is_plain);
+        }
+        self
     }
 
     /// The classes, by answer, the largest first, and how many smaller ones are not told. `base` is what a direction was asked about: what it says is not repeated.

@@ -75,7 +75,7 @@ pub(super) fn compare(
         let laid = Laid::new(before, direction, terms).and_then(|a| Ok((a, Laid::new(after, direction, terms)?)));
         match laid {
             Err(why) => open.push(not_laid(direction, &why)),
-            Ok(_) if comparing.is_done(terms) => {}
+            Ok(_) if comparing.is_done() => {}
             Ok((a, b)) => {
                 // What one of the two puts together and the other does not is no packet of both.
                 let there = coming(before, direction, &possible);
@@ -87,7 +87,7 @@ pub(super) fn compare(
                 let shared = align::share_luck(&a, &b, (&only_a, &only_b));
                 // Laid out before, it is laid out again.
                 let own = (!shared).then(|| Laid::with_luck(after, direction, terms, Luck::Own).ok()).flatten();
-                if comparing.way(regions, &a, own.as_ref().unwrap_or(&b), terms).is_err() {
+                if comparing.way(regions, &a, own.as_ref().unwrap_or(&b)).is_err() {
                     open.push(format!("{direction} packets: {}", budget.undecided("what else differs")));
                 }
             }
@@ -145,26 +145,26 @@ struct Comparing {
 }
 
 impl Comparing {
-    /// Whether one packet is wanted and was found.
-    fn is_done(&self, terms: &Terms) -> bool {
-        self.wanted == Wanted::Witness && self.pieces.has_sure(terms)
+    /// Whether one packet is wanted and was found. What depends on nothing else is the better one to try.
+    fn is_done(&self) -> bool {
+        self.wanted == Wanted::Witness && self.pieces.has_plain()
     }
 
-    fn way(&mut self, regions: Vec<Cell>, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
+    fn way(&mut self, regions: Vec<Cell>, a: &Laid, b: &Laid) -> Result<(), Exhausted> {
         for region in apart(regions, &mut self.meter)? {
-            self.region(&region, a, b, terms)?;
-            if self.is_done(terms) {
+            self.region(&region, a, b)?;
+            if self.is_done() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn region(&mut self, region: &Cell, a: &Laid, b: &Laid, terms: &Terms) -> Result<(), Exhausted> {
+    fn region(&mut self, region: &Cell, a: &Laid, b: &Laid) -> Result<(), Exhausted> {
         let mut meter = self.meter;
         a.follow(std::slice::from_ref(region), &mut meter, &mut |one, meter| {
             b.follow(std::slice::from_ref(&one.cell), meter, &mut |two, _| self.part(&one, two, a, b))?;
-            Ok(if self.is_done(terms) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         self.meter = meter;
         Ok(())
@@ -273,6 +273,7 @@ fn answer(compared: Compared, terms: &Terms, (before, after): (&Ruleset, &Rulese
     let Compared { pieces, mut open, elsewhere, possible } = compared;
     open.extend(elsewhere);
     let sure = pieces.has_sure(terms);
+    let pieces = if wanted == Wanted::Witness { pieces.plainest() } else { pieces };
     let possible = |direction| possible.iter().find(|(d, _)| *d == direction).map(|(_, cell)| cell.clone());
     let (mut classes, more) = pieces.classes(terms, (Some(before), after), &possible);
     let (verdict, text) = match (sure, classes.is_empty() && open.is_empty()) {

@@ -3,8 +3,9 @@
 //! Behind the nat chains of a way each base chain is laid out for what no rule translates, and then once for every translation, with the
 //! destination that packets have behind it. Which packets these are the nat chains say: their rules stand before it again, and lead.
 
-use super::{Act, Here, Layout, Match, Unlaid};
-use crate::analyze::cells::Sight;
+use super::layout::{Here, Layout};
+use super::{Act, Unlaid};
+use crate::analyze::cells::{Match, Sight};
 use crate::packet::{Bits, Cell, Narrow};
 use crate::rule::evaluate::By;
 use crate::rule::ruleset::{At, Base, Line, Outcome, Ruleset, Verdict};

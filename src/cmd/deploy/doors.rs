@@ -122,17 +122,18 @@ pub fn journal(change: &Change, doors: &[Kept], new: &[Kept]) -> Result<(), Fail
     if new.is_empty() { Ok(()) } else { write(change, doors) }
 }
 
-/// A door that a deployment brought and that another program has removed since.
+/// Why what a deployment accepts does not go through any more inside its window: another program has removed a door that it brought.
 ///
 /// # Errors
 /// When the state or the kernel cannot be read.
-pub fn missing(site: &Site, row: &DeploymentRow) -> Result<Option<Doorway>, Failure> {
+pub fn missing(site: &Site, row: &DeploymentRow) -> Result<Option<String>, Failure> {
     let own: Vec<Kept> = known(site)?.into_iter().filter(|door| door.deployment == row.id).collect();
     if own.is_empty() {
         return Ok(None);
     }
     let there = site.of(row)?.doors()?;
-    Ok(own.into_iter().map(|door| door.way).find(|way| there.iter().all(|door| door.way != *way)))
+    let missing = own.into_iter().map(|door| door.way).find(|way| there.iter().all(|door| door.way != *way));
+    Ok(missing.map(|way| format!("another program removed what lets its allows through `{way}` inside the window")))
 }
 
 /// Journals that there is no door any more.

@@ -88,7 +88,8 @@ pub struct Args {
     /// An accept of AFO's ends AFO's own chain, and a later chain of another program may drop the packet: such a change is refused with `own`.
     /// With `foreign` AFO puts one rule first into each chain that drops, together with the change and for as long as it: it accepts what carries
     /// the mark that AFO's accepts set (`meta mark & 0x10000000 == 0x10000000 accept`), and nothing by itself. It goes when the change is taken
-    /// back, and is put back where that program loads its rules anew. Chains of iptables, firewalld and Docker are left to those: the refusal
+    /// back, and is put back where that program loads its rules anew; from a reboot on the chain is closed until `afo-deploy recover` has run
+    /// (afo-recover.service). Chains of iptables, firewalld and Docker are left to those: the refusal
     /// names the command that does it there. For nftables only.
     #[arg(long, value_name = "CHAINS", value_parser = placement, hide_short_help = true)]
     placement: Option<Placement>,

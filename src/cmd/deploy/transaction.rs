@@ -209,8 +209,7 @@ pub fn confirm(site: &mut Site, id: &Id, by: &str, heartbeat: Vec<HeartbeatCheck
     if observed.window != row.generation_new || !observed.armed || !observed.whole || is_over(site, &row)? {
         return Err(too_late(&settle(site, &row)?));
     }
-    if let Some(way) = doors::missing(site, &row)? {
-        let why = format!("another program removed what lets its allows through `{way}` inside the window");
+    if let Some(why) = doors::missing(site, &row)? {
         return Err(too_late(&take_back(site, &row, &why)?));
     }
     if let Some(why) = backend.contested(&rules(&row.policy_after))? {

@@ -4,6 +4,7 @@
 //! The kernel's own switch counts no time that the machine sleeps, and not every backend has one. The watchdog counts CLOCK_BOOTTIME, which
 //! goes on; it never confirms anything.
 
+use super::doors::missing;
 use super::ending::Known;
 use super::recover::{Done, recover};
 use super::site::Site;
@@ -177,10 +178,11 @@ fn is_untold(site: &Site, row: &DeploymentRow) -> bool {
     site.of(row).is_ok_and(|backend| backend.is_of_this_kernel() && matches!(backend.changes(), Ok(None)))
 }
 
-/// Whether what was armed is not in the kernel any more although nobody has ended it: somebody flushed it.
+/// Whether what was armed is not in the kernel any more although nobody has ended it: somebody flushed it, or a door that it needs.
 fn has_gone(site: &Site, row: &DeploymentRow) -> bool {
     let gone = |kernel: &crate::deploy::Kernel| kernel.window != row.generation_new || !kernel.whole;
-    site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| gone(&kernel))
+    let flushed = site.of(row).and_then(|backend| backend.observe()).is_ok_and(|kernel| gone(&kernel));
+    flushed || missing(site, row).is_ok_and(|missing| missing.is_some())
 }
 
 /// Whether the process that was arming it died before it could say so: what is begun while nobody holds the lock, nobody goes on with, nor
@@ -195,7 +197,10 @@ fn end(site: &mut Site, id: &Id, told: bool) -> Result<(), Failure> {
     if told && row.status == Status::Applied {
         take_back(site, &row, "its watchdog was ended by a signal")?;
     } else if is_open(&row) {
-        settle(site, &row)?;
+        let settled = settle(site, &row)?;
+        if let Some(why) = missing(site, &settled)?.filter(|_| settled.status == Status::Applied) {
+            take_back(site, &settled, &why)?;
+        }
     } else {
         return Ok(());
     }

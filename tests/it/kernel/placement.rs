@@ -91,6 +91,22 @@ fn a_door_whose_processes_were_killed_is_closed_and_taken_out_by_recovery() {
 }
 
 #[test]
+fn a_window_whose_door_is_removed_ends_at_once() {
+    in_namespace(|host| {
+        let site = strict(host);
+        let mut running = site.start(&["--placement", "foreign", "--confirm=600"], &proposal("p1", ALLOW));
+        assert!(site.reached());
+        host.nft(&format!("flush chain inet strict input; {STRICT}"));
+        let rest = running.rest();
+        let said = "another program removed what lets its allows through `inet strict input` inside the window";
+        assert!(rest.contains(said) && rest.contains("rolled_back"), "{rest}");
+        assert_eq!(running.exit(), Some(4));
+        assert!(!host.sh("nft list ruleset").contains("dport 7777"));
+        site.is_settled();
+    });
+}
+
+#[test]
 fn a_confirmed_door_stays_comes_back_after_a_reload_and_goes_with_its_deployment() {
     in_namespace(|host| {
         let site = strict(host);

@@ -2,9 +2,11 @@
 //! their order, because a limit before a match counts other packets than one behind it.
 
 use super::clock::{asked, is_clock};
-use crate::packet::{AddressSpec, PortRange};
+use crate::packet::{AddressSpec, Cell, Narrow, PortRange};
 use crate::rule::ruleset::{Outcome, Verdict};
-use crate::rule::{Action, FamilyMatch, Log, Nat, Over, Per, RateLimit, RejectWith, Rule, Schedule, Scope};
+use crate::rule::{
+    Action, FamilyMatch, Landing, Log, Nat, Over, Per, RateLimit, RejectWith, Rule, Schedule, Scope, address_of,
+};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -21,6 +23,8 @@ pub(super) struct Act {
     reject: Option<(FamilyMatch, RejectWith)>,
     /// What it translates, and to what.
     nat: Option<(Action, Nat)>,
+    /// What it translates, where a map says to what.
+    map: Option<Action>,
     /// When it matches.
     schedule: Option<Schedule>,
 }
@@ -96,10 +100,17 @@ impl Act {
         self.nat.as_ref()
     }
 
+    /// What it translates, where a map says to what.
+    pub(super) fn map(&self) -> Option<Action> {
+        self.map
+    }
+
     fn take(&mut self, kind: &str, body: &Value) -> Result<(), String> {
         match kind {
             "match" if is_clock(body) => self.schedule = Some(asked(body, self.schedule.take())?),
-            "dnat" => self.nat = Some((Action::Dnat, nat(body)?)),
+            "dnat" if looks_up(body) => self.map = Some(plain(body).map(|()| Action::Dnat)?),
+            "redirect" if looks_up(body) => self.map = Some(plain(body).map(|()| Action::Redirect)?),
+            "dnat" => self.nat = Some((Action::Dnat, dnat(body)?)),
             "snat" => self.nat = Some((Action::Snat, nat(body)?)),
             "masquerade" => self.nat = Some((Action::Masquerade, nat(body)?)),
             "redirect" => self.nat = Some((Action::Redirect, nat(body)?)),
@@ -159,12 +170,57 @@ fn log(body: &Value) -> Result<Log, String> {
     Ok(Log { prefix, level })
 }
 
+/// Whether a map says where a statement leads.
+fn looks_up(body: &Value) -> bool {
+    ["addr", "port"].iter().any(|part| body.get(part).is_some_and(|part| part.get("map").is_some()))
+}
+
+/// Where a key of a map leads packets of a product: to one address, one port, or both.
+pub(super) fn landed(verdict: &Verdict, action: Action, cell: &Cell) -> Option<Nat> {
+    let Verdict::Translate(to) = verdict else { return None };
+    let families = cell.narrow(Narrow::Family);
+    let address = match to.address {
+        Landing::Kept => None,
+        Landing::Open if action == Action::Redirect => None,
+        Landing::To(number) if families.len() == 1 => Some(address_of(families.iter().next()?, number)),
+        _ => return None,
+    };
+    let port = match to.port {
+        Landing::Kept => None,
+        Landing::To(port) => Some(PortRange::single(u16::try_from(port).ok()?)),
+        Landing::Open => return None,
+    };
+    let nat = Nat { address: address.map(AddressSpec::single), port };
+    Some(nat).filter(|nat| action == Action::Redirect || *nat != Nat::default())
+}
+
+/// Refuses what AFO's rules cannot say of a translation.
+fn plain(body: &Value) -> Result<(), String> {
+    let named = ["addr", "port", "family"];
+    let other = body.as_object().and_then(|fields| fields.keys().find(|key| !named.contains(&key.as_str())));
+    other.map_or(Ok(()), |other| Err(format!("the `{other}` of its translation is nothing that AFO's rules say")))
+}
+
+/// As [`nat`]: where a destination is one address and one port at most, there is nothing to be chosen at random or to be kept
+/// (`get_unique_tuple`, net/netfilter/nf_nat_core.c).
+fn dnat(body: &Value) -> Result<Nat, String> {
+    let mut fixed = body.clone();
+    let flags = fixed.as_object_mut().and_then(|fields| fields.remove("flags"));
+    let choice =
+        |part: &str| body.get(part).is_some_and(|part| part.get("range").is_some() || part.get("prefix").is_some());
+    let chosen = |flag: &Value| ["random", "fully-random", "persistent"].iter().any(|known| flag == known);
+    let idle = match &flags {
+        Some(Value::Array(all)) => all.iter().all(chosen),
+        Some(one) => chosen(one),
+        None => true,
+    };
+    if idle && !choice("addr") && !choice("port") { nat(&fixed) } else { nat(body) }
+}
+
 /// Where a statement leads: one address or a range, one port or a range (nft(8), NAT STATEMENTS).
 fn nat(body: &Value) -> Result<Nat, String> {
+    plain(body)?;
     let Some(fields) = body.as_object() else { return Ok(Nat::default()) };
-    if let Some(other) = fields.keys().find(|key| !["addr", "port", "family"].contains(&key.as_str())) {
-        return Err(format!("the `{other}` of its translation is nothing that AFO's rules say"));
-    }
     let unsaid = |what: &str| format!("the {what} that it translates to is no single one and no range of them");
     let address = fields.get("addr").map(|value| address(value).ok_or_else(|| unsaid("address"))).transpose()?;
     let port = fields.get("port").map(|value| port(value).ok_or_else(|| unsaid("port"))).transpose()?;

@@ -2,7 +2,8 @@
 
 use super::act::Act;
 use super::cell::{NONE_COMES, without};
-use super::{DECIDED, Part, Stand, Walk};
+use super::saying::Part;
+use super::{DECIDED, Stand, Walk};
 use crate::packet::Cell;
 use crate::rule::Action;
 use crate::rule::ruleset::{At, Line, Outcome, Verdict};
@@ -34,7 +35,7 @@ impl<'a> Walk<'a> {
         let decided = || without(cells.clone(), &self.here.certain).is_some_and(|left| left.is_empty());
         if depth == 0 && !decided() {
             let action = if stand.base.drops { Action::Drop } else { Action::Accept };
-            let parts = cells.into_iter().map(|cell| Part { cell, action }).collect();
+            let parts = cells.into_iter().map(|cell| Part::of(cell, action)).collect();
             self.say(parts, line, &Act::default(), stand)?;
         }
         Ok(rest)

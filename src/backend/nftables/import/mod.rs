@@ -8,24 +8,23 @@ mod act;
 mod back;
 mod cell;
 mod clock;
+mod left;
 mod quiet;
 mod rule;
+mod saying;
 #[cfg(test)]
 mod tests;
 
-use self::act::{Act, act, action};
+use self::act::{Act, act, action, landed};
 use self::back::is_idle;
-use self::cell::{NONE_COMES, cut, entering, is_loopback, names_loopback, narrowed, nobody, widest, without};
+use self::cell::{NONE_COMES, entering, narrowed, without};
+use self::left::Doubt;
 use self::quiet::{NOWHERE, Quiet};
-use self::rule::{Refusal, decided, rule_of};
-use crate::backend::meaning::is_default;
+use self::saying::Part;
 use crate::backend::nftables::read::{ReadError, read_value, rule_objects};
 use crate::backend::nftables::write::TABLE;
-use crate::packet::{Cell, Ranges, Wide};
-use crate::record::{Timestamp, content_id};
-use crate::rule::ruleset::{
-    Alteration, At, Base, Chain, ChainKind, Hook, Line, Outcome, Ruleset, TableFamily, Verdict, name_number,
-};
+use crate::packet::Cell;
+use crate::rule::ruleset::{At, Base, Chain, ChainKind, Hook, Line, Outcome, Ruleset, TableFamily, Verdict};
 use crate::rule::{Action, Direction, Rule};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,15 +90,6 @@ const COUNTS: &str = "it only counts";
 
 const ELSEWHERE: &str = "no chain at input, forward or output leads to it, where AFO's rules stand";
 
-/// A rule that was not taken over and may decide about packets before others do.
-struct Doubt {
-    cells: Vec<Cell>,
-    /// What it does, where that is all that it can do: a rejection may answer in several ways.
-    ends: Option<Action>,
-    /// It only leads back to the rule behind the jump to its chain.
-    returns: bool,
-}
-
 struct Walk<'a> {
     ruleset: &'a Ruleset,
     statements: BTreeMap<(TableFamily, String, String), Vec<&'a Value>>,
@@ -144,24 +134,6 @@ struct Stand<'a> {
     last: bool,
 }
 
-impl Stand<'_> {
-    /// The direction in which a packet of loopback is known by its interface: behind routing by the one by which it leaves.
-    fn side(&self) -> Direction {
-        if self.base.hook == Hook::Postrouting { Direction::Output } else { self.direction }
-    }
-}
-
-/// A part of a line that translates, and by itself what it translates on loopback: AFO's chains leave that alone unless a rule names it.
-fn with_loopback(part: Part, stand: Stand) -> Vec<Part> {
-    let lo = Ranges::single(name_number("lo"));
-    let field = if stand.side() == Direction::Output { Wide::OutInterface } else { Wide::InInterface };
-    let mut local = part.cell.clone();
-    local.keep_wide(field, &lo);
-    let both = part.action.translates() && !local.is_empty() && local != part.cell;
-    let more = both.then_some(Part { cell: local, action: part.action });
-    std::iter::once(part).chain(more).collect()
-}
-
 /// Whether AFO's rules stand where a base chain does.
 fn stands(base: &Base) -> Result<(), String> {
     match base.kind {
@@ -188,10 +160,27 @@ fn leaves_alone(verdict: &Verdict, stand: Stand, depth: usize) -> bool {
     ends && stand.base.kind == ChainKind::Nat && !stand.base.drops
 }
 
-/// What a line comes to, packets by packets.
-struct Part {
-    cell: Cell,
-    action: Action,
+/// The packets of each key of a map, in their order, with its verdict.
+fn by_key<'k>(keys: &'k [(Cell, Verdict)], cells: &[Cell]) -> Result<Vec<(Vec<Cell>, &'k Verdict)>, String> {
+    let (mut parts, mut left) = (Vec::new(), cells.to_vec());
+    for (key, verdict) in keys {
+        let taken: Vec<Cell> = left.iter().filter_map(|cell| cell.and(key)).collect();
+        left = without(left, std::slice::from_ref(key)).ok_or("its map has too many keys")?;
+        parts.push((taken, verdict));
+    }
+    Ok(parts)
+}
+
+/// A map of translations: the packets of each key with where it leads them.
+fn led(keys: &[(Cell, Verdict)], cells: &[Cell], action: Action) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    for (taken, verdict) in by_key(keys, cells)? {
+        for cell in taken {
+            let nat = landed(verdict, action, &cell).ok_or("a key of its map leads to no single place")?;
+            parts.push(Part { cell, action, nat: Some(nat) });
+        }
+    }
+    Ok(parts)
 }
 
 impl<'a> Walk<'a> {
@@ -324,8 +313,11 @@ impl<'a> Walk<'a> {
         let cells = self.unspared(narrowed(entering, &line.conditions, act.chances())?)?;
         let jumps = |to: &str| (to.to_owned(), cells.clone());
         if let (Outcome::Verdict(Verdict::Translate(_)), Some((action, _))) = (&line.outcome, act.nat()) {
-            let parts = cells.into_iter().map(|cell| Part { cell, action: *action }).collect();
+            let parts = cells.into_iter().map(|cell| Part::of(cell, *action)).collect();
             return self.say(parts, line, &act, stand).map(|()| None);
+        }
+        if let (Outcome::ByKey(keys), Some(action)) = (&line.outcome, act.map()) {
+            return self.say(led(keys, &cells, action)?, line, &act, stand).map(|()| None);
         }
         match &line.outcome {
             Outcome::Verdict(verdict) if act.is_plain() && leaves_alone(verdict, stand, depth) => {
@@ -339,7 +331,7 @@ impl<'a> Walk<'a> {
             Outcome::ByKey(keys) if act.is_plain() => self.keys(at, line, (keys, &cells), stand, depth),
             _ => {
                 let action = action(&line.outcome)?;
-                self.say(cells.into_iter().map(|cell| Part { cell, action }).collect(), line, &act, stand)
+                self.say(cells.into_iter().map(|cell| Part::of(cell, action)).collect(), line, &act, stand)
             }
         }?;
         Ok(None)
@@ -388,13 +380,7 @@ impl<'a> Walk<'a> {
         stand: Stand<'a>,
         depth: usize,
     ) -> Result<(), String> {
-        let mut parts = Vec::new();
-        let mut left = cells.to_vec();
-        for (key, verdict) in keys {
-            let taken: Vec<Cell> = left.iter().filter_map(|cell| cell.and(key)).collect();
-            left = without(left, std::slice::from_ref(key)).ok_or("its map has too many keys")?;
-            parts.push((taken, verdict));
-        }
+        let parts = by_key(keys, cells)?;
         let jump = |verdict: &Verdict| matches!(verdict, Verdict::Jump(_));
         if parts.iter().any(|(_, verdict)| jump(verdict)) {
             for (taken, verdict) in parts {
@@ -402,7 +388,7 @@ impl<'a> Walk<'a> {
                     Verdict::Jump(to) => self.follow(at.table, (to.clone(), taken), stand, depth)?,
                     other => {
                         let action = action(&Outcome::Verdict(other.clone()))?;
-                        let parts = taken.into_iter().map(|cell| Part { cell, action }).collect();
+                        let parts = taken.into_iter().map(|cell| Part::of(cell, action)).collect();
                         self.say(parts, line, &Act::default(), stand)?;
                     }
                 }
@@ -412,243 +398,8 @@ impl<'a> Walk<'a> {
         let mut all = Vec::new();
         for (taken, verdict) in parts {
             let action = action(&Outcome::Verdict(verdict.clone()))?;
-            all.extend(taken.into_iter().map(|cell| Part { cell, action }));
+            all.extend(taken.into_iter().map(|cell| Part::of(cell, action)));
         }
         self.say(all, line, &Act::default(), stand)
-    }
-
-    /// Takes a line over as rules, all or none of it.
-    fn say(&mut self, parts: Vec<Part>, line: &Line, act: &Act, stand: Stand<'a>) -> Result<(), String> {
-        if parts.is_empty() {
-            return Err("it matches no packet".to_owned());
-        }
-        if stand.base.kind == ChainKind::Nat && act.nat().is_none() {
-            return Err("it stands in a chain that translates, where AFO's rules only translate".to_owned());
-        }
-        if parts.len() > 1 && (act.rate.is_some() || act.log.is_some()) {
-            return Err("its packets need several rules, which would log or count them each for itself".to_owned());
-        }
-        let parts: Vec<Part> = parts.into_iter().flat_map(|part| with_loopback(part, stand)).collect();
-        let mut rules = Vec::new();
-        for part in &parts {
-            let mut rule = rule_of(&part.cell, part.action, stand.direction)?;
-            if part.action == Action::Dnat && stand.base.hook == Hook::Prerouting {
-                rule.direction = Direction::Forward;
-            }
-            act.put_into(&mut rule)?;
-            rule.comment.clone_from(&line.comment);
-            rules.push(self.named(rule, rules.len()));
-        }
-        let proven = parts
-            .iter()
-            .zip(&rules)
-            .map(|(part, rule)| self.proven(part, rule, stand))
-            .collect::<Result<Vec<_>, _>>()?;
-        for (rule, (taken, skipped)) in rules.into_iter().zip(proven) {
-            self.keep(rule, taken, skipped);
-        }
-        Ok(())
-    }
-
-    fn named(&self, mut rule: Rule, more: usize) -> Rule {
-        let place = (self.rules.len() + more).to_be_bytes();
-        let line = rule.to_line();
-        let content = line.split_once(' ').map_or("", |(_, content)| content);
-        rule.id = content_id(Timestamp::UNIX_EPOCH, &[b"import", content.as_bytes(), &place]);
-        rule
-    }
-
-    fn keep(&mut self, rule: Rule, taken: Vec<Cell>, skipped: Vec<Cell>) {
-        if rule.schedule.is_none() {
-            self.here.skipped.extend(skipped);
-        }
-        if rule.action != Action::Log && rule.rate_limit.is_none() {
-            if is_default(&rule) {
-                self.here.defaults.extend(taken.iter().cloned());
-            }
-            // What decides at some times leaves its packets to others at the rest.
-            if rule.schedule.is_none() {
-                self.here.certain.extend(taken);
-            }
-        }
-        self.rules.push(rule);
-    }
-
-    /// What the rule decides in AFO, and what it leaves to loopback's own way; or why that is not what the line does.
-    fn proven(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(Vec<Cell>, Vec<Cell>), String> {
-        self.in_order(part, rule, stand)?;
-        let many = || "its packets are too many pieces to be compared".to_owned();
-        let all = entering(stand.direction, TableFamily::Inet);
-        let taken: Vec<Cell> = decided(rule, &all)?.iter().flat_map(cut).collect();
-        if !without(taken.clone(), std::slice::from_ref(&part.cell)).ok_or_else(many)?.is_empty() {
-            return Err(Refusal::Inexact.to_string());
-        }
-        let missed = without(cut(&part.cell), &taken).ok_or_else(many)?;
-        let missed = without(missed, &nobody()).ok_or_else(many)?;
-        let missed = without(missed, &self.here.certain).ok_or_else(many)?;
-        let missed = without(missed, &self.here.skipped).ok_or_else(many)?;
-        let local = |cell: &Cell| is_loopback(cell, stand.side());
-        match missed.iter().all(local) {
-            true if missed.is_empty() || rule.action == Action::Accept || rule.action.translates() => {
-                Ok((taken, missed))
-            }
-            true => Err(Refusal::Loopback.to_string()),
-            false if rule.action.denies() => Err(Refusal::Necessary.to_string()),
-            false => Err(Refusal::Inexact.to_string()),
-        }
-    }
-
-    /// Whether what stands before leaves the rule the packets that it decides.
-    fn in_order(&self, part: &Part, rule: &Rule, stand: Stand<'a>) -> Result<(), String> {
-        let here = &self.here;
-        let meets = |cells: &[Cell]| cells.iter().any(|cell| !cell.is_disjoint(&part.cell));
-        let ends = Some(part.action).filter(|action| matches!(action, Action::Accept | Action::Drop));
-        let decides = |doubt: &&Doubt| {
-            let both: Vec<Cell> = doubt.cells.iter().filter_map(|cell| cell.and(&part.cell)).collect();
-            without(both, &here.certain).is_none_or(|left| !left.is_empty())
-        };
-        let doubted = here.doubts.iter().filter(|d| d.ends.is_none() || d.ends != ends).any(|d| decides(&d));
-        match () {
-            () if without(cut(&part.cell), &here.certain).is_some_and(|left| left.is_empty()) => {
-                Err(DECIDED.to_owned())
-            }
-            () if part.action == Action::Accept && !stand.last => {
-                Err("its accept is not final: a later base chain can still drop".to_owned())
-            }
-            () if rule.log.is_some() && here.accepted_before => {
-                Err("its log comes behind the accepts of an earlier base chain".to_owned())
-            }
-            () if here.marked && *part.cell.wide(Wide::Mark) != Wide::Mark.all() => {
-                Err("it asks for a mark that a rule before it sets".to_owned())
-            }
-            () if !part.action.denies() && meets(&here.defaults) => {
-                Err("it comes behind a rule that denies everything, which AFO puts last".to_owned())
-            }
-            () if part.action.denies() && names_loopback(rule) && meets(&here.skipped) => {
-                Err("it denies on loopback what a rule before it accepts everywhere".to_owned())
-            }
-            () if doubted => Err("a rule before it that cannot be said may decide its packets first".to_owned()),
-            () => Ok(()),
-        }
-    }
-
-    /// A policy of drop as the rule that comes last.
-    fn policy(&mut self, table: usize, chain: usize, all: Cell, stand: Stand<'a>) {
-        let spot = (table, chain, usize::MAX);
-        self.seen.insert(spot);
-        let text = "policy drop".to_owned();
-        let line = Line {
-            handle: None,
-            comment: Some(format!("policy of {}", self.place(table, chain))),
-            text: text.clone(),
-            conditions: Vec::new(),
-            alters: Vec::new(),
-            outcome: Outcome::Verdict(Verdict::Drop),
-        };
-        let said = match stand.last {
-            true => stands(stand.base).and_then(|()| {
-                let part = Part { cell: all.clone(), action: Action::Drop };
-                self.say(vec![part], &line, &Act::default(), stand)
-            }),
-            false => Err("a later base chain comes behind it, and AFO puts it last".to_owned()),
-        };
-        if let Err(why) = said {
-            let place = self.place(table, chain);
-            let decided = is_idle(&why);
-            let kept = if decided { &mut self.idle } else { &mut self.not_said };
-            kept.insert(spot, NotSaid { place, text, why });
-            if !decided {
-                self.doubt(vec![all], Some(Action::Drop), false);
-            }
-        }
-    }
-
-    /// Keeps a line as not said, and what it may do to packets on their way to later ones.
-    fn leave(&mut self, at: At, line: &Line, entering: &[Cell], why: &str) {
-        self.refuse(at, line, why);
-        for change in &line.alters {
-            match change {
-                Alteration::Mark(_) | Alteration::EarlyMark | Alteration::MarkBits { .. } => self.here.marked = true,
-                Alteration::Field(name) if name == "meta mark" => self.here.marked = true,
-                Alteration::Field(name) if name.starts_with("meta ") || name.starts_with("ct ") => {}
-                Alteration::Effect(_) => {}
-                Alteration::Field(_) | Alteration::Untracked => self.doubt(entering.to_vec(), None, false),
-            }
-        }
-        let ends = match &line.outcome {
-            Outcome::Next | Outcome::Verdict(Verdict::Continue) => return,
-            Outcome::Verdict(Verdict::Accept) => Some(Action::Accept),
-            Outcome::Verdict(Verdict::Drop) => Some(Action::Drop),
-            _ => None,
-        };
-        // What is not understood of it may hold: the widest set of its packets counts.
-        let cells = widest(entering, &line.conditions);
-        self.doubt(cells, ends, line.outcome == Outcome::Verdict(Verdict::Return));
-    }
-
-    fn doubt(&mut self, cells: Vec<Cell>, ends: Option<Action>, returns: bool) {
-        self.here.doubts.push(Doubt { cells, ends, returns });
-    }
-
-    fn refuse(&mut self, at: At, line: &Line, why: &str) {
-        let told = self.told(at, line, why);
-        self.not_said.entry((at.table, at.chain, at.line)).or_insert(told);
-    }
-
-    /// Keeps a line as one that decides nothing.
-    fn pass(&mut self, at: At, line: &Line, why: &str) {
-        let told = self.told(at, line, why);
-        self.idle.entry((at.table, at.chain, at.line)).or_insert(told);
-    }
-
-    fn told(&self, at: At, line: &Line, why: &str) -> NotSaid {
-        let place = format!("{}, rule {}", self.place(at.table, at.chain), at.line + 1);
-        NotSaid { place, text: line.text.clone(), why: why.to_owned() }
-    }
-
-    fn place(&self, table: usize, chain: usize) -> String {
-        let (table, chain) = (&self.ruleset.tables[table], self.chain(table, chain));
-        format!("{} {} {}", table.family, table.name, chain.name)
-    }
-
-    /// Counts what no way led to, and ends.
-    fn ended(mut self) -> Imported {
-        let ruleset = self.ruleset;
-        let mut of = ruleset.unread.len();
-        for (table, chain, found) in ruleset.chains() {
-            if self.is_own(table) {
-                continue;
-            }
-            of += found.lines.len();
-            for (n, line) in found.lines.iter().enumerate() {
-                let at = At { table, chain, line: n };
-                match self.quiet.why(at, line) {
-                    _ if self.seen.contains(&(table, chain, n)) => {}
-                    Some(why) => self.pass(at, line, why),
-                    None => self.refuse(at, line, ELSEWHERE),
-                }
-            }
-            if found.base.as_ref().is_some_and(|base| base.drops) {
-                of += 1;
-                self.unseen_policy(table, chain);
-            }
-        }
-        let unread = ruleset.unread.iter().map(|text| NotSaid {
-            place: "ruleset".to_owned(),
-            text: text.clone(),
-            why: "it is not understood".to_owned(),
-        });
-        let missed = |spot: &Spot| !self.said.contains(spot) && !self.not_said.contains_key(spot);
-        let idle = self.idle.into_iter().filter(|(spot, _)| missed(spot)).map(|(_, told)| told).collect();
-        let not_said = self.not_said.into_values().chain(unread).collect();
-        Imported { rules: self.rules, not_said, idle, of }
-    }
-
-    fn unseen_policy(&mut self, table: usize, chain: usize) {
-        let spot = (table, chain, usize::MAX);
-        if !self.seen.contains(&spot) {
-            let place = self.place(table, chain);
-            self.not_said.insert(spot, NotSaid { place, text: "policy drop".to_owned(), why: ELSEWHERE.to_owned() });
-        }
     }
 }

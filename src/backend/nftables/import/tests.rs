@@ -229,11 +229,49 @@ fn translations_are_said_where_they_lead_to_one_place() {
             to(
                 json!({ "family": "ip", "addr": { "map": { "key": { "payload": { "protocol": "tcp", "field": "dport" } }, "data": "@m" } } }),
             ),
-            "the address that it translates to is no single one and no range of them",
+            "`dnat to tcp dport map @m` changes by itself or from packets",
         ),
     ] {
         assert_eq!(translated(hook, statements).expect_err(why), why);
     }
+}
+
+#[test]
+fn a_map_of_translations_is_a_rule_for_each_key() {
+    let map = |data: Value| {
+        let key = json!({ "payload": { "protocol": "tcp", "field": "dport" } });
+        json!({ "map": { "key": key, "data": { "set": data } } })
+    };
+    let said = |statement: Value| {
+        let mut head = chain("c", Some(("prerouting", -100, "accept")));
+        head["chain"]["type"] = json!("nat");
+        imported(vec![head, rule("c", json!([statement]))])
+    };
+    let to = json!([[80, "10.0.0.5"], [81, { "concat": ["10.0.0.6", 8080] }]]);
+    let (rules, not) = said(json!({ "dnat": { "family": "ip", "addr": map(to) } }));
+    assert_eq!(not, Vec::<String>::new());
+    let tails = [("=80 ", "10.0.0.5", ""), ("=81 ", "10.0.0.6", "8080")];
+    assert_eq!(rules.len(), tails.len(), "{rules:?}");
+    for (rule, (asked, address, port)) in rules.iter().zip(tails) {
+        let is_said = rule.starts_with("dnat forward ") && rule.contains(&format!("destination_port{asked}"));
+        assert!(is_said && rule.contains(address) && rule.contains(port), "{rule}");
+    }
+    let (rules, not) = said(json!({ "redirect": { "port": map(json!([[80, 8080]])) } }));
+    assert!(not.is_empty() && rules.len() == 1 && rules[0].starts_with("redirect input "), "{rules:?} {not:?}");
+    let ranged = json!([[80, "10.0.0.5"], [81, { "range": ["10.0.0.6", "10.0.0.9"] }]]);
+    let (rules, not) = said(json!({ "dnat": { "family": "ip", "addr": map(ranged) } }));
+    assert!(rules.is_empty() && not[0].ends_with(": a key of its map leads to no single place"), "{rules:?} {not:?}");
+    let flagged = json!({ "dnat": { "family": "ip", "addr": map(json!([[80, "10.0.0.5"]])), "flags": "random" } });
+    let (rules, not) = said(flagged);
+    let why = ": the `flags` of its translation is nothing that AFO's rules say";
+    assert!(rules.is_empty() && not[0].ends_with(why), "{rules:?} {not:?}");
+    // Where there is one place to go to there is nothing to be chosen.
+    let flags = |port: Value| json!({ "dnat": { "family": "ip", "addr": "10.0.0.5", "port": port, "flags": ["random", "persistent"] } });
+    let tcp = || json!({ "match": { "op": "==", "left": { "meta": { "key": "l4proto" } }, "right": "tcp" } });
+    let one = translated("prerouting", json!([tcp(), flags(json!(8080))])).expect("said");
+    assert!(one.contains("10.0.0.5") && one.contains("8080"), "{one}");
+    let several = translated("prerouting", json!([tcp(), flags(json!({ "range": [8080, 8090] }))]));
+    assert_eq!(several.expect_err("a choice"), why.trim_start_matches(": "));
 }
 
 #[test]
