@@ -3,7 +3,7 @@
 //! The same decision as that of the backend which writes them; a test holds the two together.
 
 use crate::packet::{AddressSpec, PortRange};
-use crate::rule::{Action, Direction, OneOf, Position, Rule};
+use crate::rule::{Direction, OneOf, Rule};
 
 /// A rule of more port bans than this is a rule.
 const MOST: usize = 64;
@@ -14,7 +14,7 @@ pub fn is_ban(rule: &Rule) -> bool {
     let destination = !rule.destination_address.is_any() && rule.source_address.is_any();
     let ported = !rule.destination_port.is_any() || !rule.protocol.is_any();
     rule.ttl_seconds.is_some()
-        && is_bare(rule)
+        && rule.is_plain_drop()
         && match rule.direction {
             Direction::Input if source && ported => is_port_ban(rule),
             _ if ported => false,
@@ -22,23 +22,6 @@ pub fn is_ban(rule: &Rule) -> bool {
             Direction::Output | Direction::Forward if destination => are_networks(&rule.destination_address),
             _ => false,
         }
-}
-
-/// Whether a rule is a drop that says nothing of interfaces, source ports, states, marks, rates, log or place.
-fn is_bare(rule: &Rule) -> bool {
-    let matches = rule.interface_in.is_any()
-        && rule.interface_out.is_any()
-        && rule.source_port.is_any()
-        && rule.icmp_type.is_any()
-        && rule.connection_state.is_any()
-        && rule.source_mac.is_any()
-        && rule.vlan.is_any()
-        && rule.tcp_flags.is_none()
-        && rule.mark.is_none()
-        && rule.extra.is_empty();
-    let acts =
-        rule.action == Action::Drop && rule.log.is_none() && rule.rate_limit.is_none() && rule.schedule.is_none();
-    matches && acts && rule.position == Position::Auto && rule.priority.is_none()
 }
 
 fn are_networks(list: &OneOf<AddressSpec>) -> bool {

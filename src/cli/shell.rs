@@ -6,6 +6,7 @@ use super::{
     Common, Exit, Failure, Format, Input, Out, Signals, Stage, Style, filter, flowing, for_json, for_terminal,
     run_in_hand,
 };
+use clap::error::{ContextKind, ContextValue};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -241,7 +242,18 @@ fn usage(name: &str, error: &clap::Error) -> Exit {
     let words = error.render().to_string();
     let safe: Vec<_> = words.trim_end().lines().map(for_terminal).collect();
     to_stderr(&format!("{name}: {}", safe.join("\n")));
+    if let Some(value) = loose(error) {
+        to_stderr(&format!("{name}: hint: a value stands right behind its option: --option={value}"));
+    }
     Exit::Undecided
+}
+
+/// A number that stands where a subcommand was expected: `--confirm 5`.
+fn loose(error: &clap::Error) -> Option<u64> {
+    match error.get(ContextKind::InvalidSubcommand)? {
+        ContextValue::String(text) => text.parse().ok(),
+        _ => None,
+    }
 }
 
 fn start_log(shell: &Shell, configured: Level) {

@@ -118,6 +118,24 @@ fn is_yes(value: &bool) -> bool {
 }
 
 impl Rule {
+    /// Whether it is a drop that says nothing of interfaces, source ports, types, states, hardware addresses, marks, rates, hours, log or place:
+    /// what a block for a time can be.
+    pub fn is_plain_drop(&self) -> bool {
+        let matches = self.interface_in.is_any()
+            && self.interface_out.is_any()
+            && self.source_port.is_any()
+            && self.icmp_type.is_any()
+            && self.connection_state.is_any()
+            && self.source_mac.is_any()
+            && self.vlan.is_any()
+            && self.tcp_flags.is_none()
+            && self.mark.is_none()
+            && self.extra.is_empty();
+        let acts =
+            self.action == Action::Drop && self.log.is_none() && self.rate_limit.is_none() && self.schedule.is_none();
+        matches && acts && self.position == Position::Auto && self.priority.is_none()
+    }
+
     /// A rule of `action` and `direction` that matches every packet.
     pub fn new(id: Id, action: Action, direction: Direction) -> Self {
         Self {

@@ -60,7 +60,7 @@ pub struct Args {
     #[command(flatten)]
     common: Common,
     /// Take the change back unless confirmed in time [default: 30]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = seconds)]
     confirm: Option<Option<u32>>,
     /// What is done without a person: alert, propose or auto
     ///
@@ -79,8 +79,8 @@ pub struct Args {
     /// over its API: the watchdog takes a window back (a savepoint of the firewall too, where it has any and the
     /// window is of 50 seconds at most), blocks are members of aliases that `afo-deploy expire` and `recover` take out, and
     /// connections that it knows pass before any rule. `auto` takes nftables where nft is installed. Any other NAME is
-    /// a program `afo-backend-NAME` in PATH (see afo-backend(7)): there the window is kept by the watchdog alone, and a rule with a time is
-    /// ended by `afo-deploy expire`.
+    /// a program `afo-backend-NAME` in PATH (see afo-backend(7)): there the window is kept by the watchdog alone, and blocks for a time are
+    /// elements that the program ends, or rules that `afo-deploy expire` takes out.
     #[arg(long, value_name = "BACKEND", value_parser = backend::Names, hide_short_help = true)]
     backend: Option<String>,
     /// Where allows are made true: own, or foreign chains too [default: deploy.placement]
@@ -128,6 +128,11 @@ enum Task {
     ///
     /// With the id of a deployment: see its window to its end, which afo-deploy starts by itself.
     Guard { id: Option<Id> },
+}
+
+fn seconds(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
+    number.ok_or_else(|| "a number of seconds from 1 to 31536000 (a year) is allowed".to_owned())
 }
 
 fn autonomy(text: &str) -> Result<Autonomy, String> {
@@ -238,8 +243,9 @@ fn flush(shell: &Shell) -> Result<Exit, Failure> {
         // What is still there is still in the journal.
         if kept.iter().any(|(name, _)| *name == site.backend.name()) { Ok(()) } else { undo::forget(&mut site) }
     });
-    if let Some((_, failed)) = kept.pop() {
-        let exit = if kept.len() + 1 == all.len() { failed.exit } else { Exit::Unknown };
+    let whole = kept.len() == all.len();
+    if let Some((_, failed)) = kept.into_iter().next() {
+        let exit = if whole { failed.exit } else { Exit::Unknown };
         return Err(Failure { exit, ..failed });
     }
     match journalled {

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::window::Terminal;
 use crate::cli::{Exit, Failure, Out, Shell, Stage, Trouble, Work, run_in_hand};
 use crate::deploy::{Batch, Principal, principal};
-use crate::record::{Id, Proposal, parse};
+use crate::record::{Id, Proposal, Unreadable, parse};
 use crate::sys::clock;
 use std::time::Duration;
 
@@ -86,7 +86,9 @@ impl Stage for Deployer<'_> {
     }
 
     fn spoilt(&mut self, cause: &str) {
-        self.batch.spoil(format!("the input holds a bad record: {cause}"));
+        let text = cause.ends_with(&Unreadable::NotAnObject.to_string());
+        let next = if text { "; a sentence goes through afo-gen first: … | afo-gen | afo-deploy" } else { "" };
+        self.batch.spoil(format!("the input holds a bad record: {cause}{next}"));
     }
 
     fn interrupted(&mut self) {

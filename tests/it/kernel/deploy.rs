@@ -592,3 +592,20 @@ fn without_permission_or_a_state_nothing_is_changed() {
         assert_eq!(host.ruleset(), before);
     });
 }
+
+#[test]
+fn what_is_often_mistyped_is_told_with_the_next_step() {
+    in_namespace(|host| {
+        let site = Site::new(host);
+        for (arguments, input, said) in [
+            (&["--confirm", "5"][..], "", "afo-deploy: hint: a value stands right behind its option: --option=5"),
+            (&["--confirm=soon"], "", "a number of seconds from 1 to 31536000 (a year) is allowed"),
+            (&["--confirm=0"], "", "a number of seconds from 1 to 31536000 (a year) is allowed"),
+            (&["--confirm=5"], "block ssh\n", "a sentence goes through afo-gen first: … | afo-gen | afo-deploy"),
+        ] {
+            let out = site.deploy(arguments, input);
+            assert_eq!(out.status.code(), Some(2), "{}", words(&out));
+            assert!(words(&out).contains(said), "{}", words(&out));
+        }
+    });
+}

@@ -5,7 +5,7 @@ use super::{Lowered, named};
 use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
 use crate::backend::nftables::scheme::block::{Ban, Block};
 use crate::packet::{AddressSpec, Protocol};
-use crate::rule::{Action, Direction, OneOf, Position, Rule};
+use crate::rule::{Direction, OneOf, Rule};
 use nftables::expr::MetaKey;
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ const MOST: usize = 64;
 /// The bans that a rule comes to, where it drops addresses for a time and says nothing else.
 pub(super) fn bans(rule: &Rule) -> Option<Vec<Block>> {
     let seconds = rule.ttl_seconds?;
-    let plain = bare(rule);
+    let plain = rule.is_plain_drop();
     let source = !rule.source_address.is_any() && rule.destination_address.is_any();
     let destination = !rule.destination_address.is_any() && rule.source_address.is_any();
     let ported = !rule.destination_port.is_any() || !rule.protocol.is_any();
@@ -28,22 +28,6 @@ pub(super) fn bans(rule: &Rule) -> Option<Vec<Block>> {
         _ => None,
     };
     Some(bans?.into_iter().map(|ban| Block { ban, seconds: Some(seconds) }).collect())
-}
-
-/// Whether a rule is a drop that says nothing of interfaces, source ports, states, marks, rates, log or place.
-fn bare(rule: &Rule) -> bool {
-    let matches = rule.interface_in.is_any()
-        && rule.interface_out.is_any()
-        && rule.source_port.is_any()
-        && rule.icmp_type.is_any()
-        && rule.connection_state.is_any()
-        && rule.source_mac.is_any()
-        && rule.vlan.is_any()
-        && rule.schedule.is_none()
-        && rule.tcp_flags.is_none()
-        && rule.mark.is_none();
-    let acts = rule.action == Action::Drop && rule.log.is_none() && rule.rate_limit.is_none();
-    matches && acts && rule.position == Position::Auto && rule.priority.is_none()
 }
 
 fn nets(list: &OneOf<AddressSpec>, ban: fn(ipnet::IpNet) -> Ban) -> Option<Vec<Ban>> {
