@@ -112,6 +112,8 @@ enum Task {
     /// List rules and blocks with counters, time left and reason
     List,
     /// Bring kernel and state together after a crash, a reboot or a flush
+    ///
+    /// What the boot file leaves out comes back with it: blocks, allows for a time, and what lets allows through other programs' chains.
     Recover,
     /// End blocks and rules that have had their time
     Expire,
