@@ -31,7 +31,7 @@ const LONGEST_TEXT: u64 = 64 << 20;
 /// the live ruleset and the change into a network namespace that is thrown away, and says what it could not load there.
 /// With `--backend opnsense` the firewall of the configuration is asked whether it answers and what it holds can be read.
 /// With `--backend iptables` it is iptables-restore that is asked, and whether rules of the other kind of iptables or of
-/// nftables are live beside. `--invariants` proves that what must hold does after the change; what does not is an error, and a `finding` with a packet.
+/// nftables are live beside. `--invariants` proves, for nftables and iptables, that what must hold does after the change; what does not is an error, and a `finding` with a packet.
 ///
 /// Examples:
 ///   $ echo "block ssh from 203.0.113.0/24" | afo-gen | afo-check
@@ -102,12 +102,9 @@ impl Command for Args {
         if world.is_live() || self.rehearse {
             world.interfaces = live_context(shell, &config).interfaces.into_iter().map(|face| face.name).collect();
         }
-        if self.invariants.is_some() && backend.name() != "nftables" {
-            let words = format!("invariants are proven of rules in nftables, not of rules in {}", backend.name());
-            return Err(Failure::undecided(words).hint("leave --invariants out, or --backend"));
-        }
         let budget = Budget { steps: self.steps };
-        let held = self.invariants.as_deref().map(|file| Held::read(file, &self.against, budget, shell)).transpose()?;
+        let read = |file| Held::read(file, &self.against, backend.name(), budget, shell);
+        let held = self.invariants.as_deref().map(read).transpose()?;
         shell.filter(&mut Checked { world, held })
     }
 }

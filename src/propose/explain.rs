@@ -164,6 +164,7 @@ fn tails(rule: &Rule) -> Vec<String> {
     let mut out = Vec::new();
     out.extend(rule.log.as_ref().filter(|_| rule.action != Action::Log).map(|_| ", with a line in the log".to_owned()));
     out.extend(rule.reject_with.map(|with| format!(", answered with {with}")));
+    out.extend(rule.strict.then(|| ", including the ICMP without which hosts lose each other".to_owned()));
     out.extend((!rule.extra.is_empty()).then(|| ", where a match that only one backend knows also holds".to_owned()));
     out.extend((!rule.enabled).then(|| " (switched off)".to_owned()));
     out

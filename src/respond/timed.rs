@@ -99,6 +99,7 @@ fn plain(rule: &Rule) -> Result<(), String> {
         (rule.mark.is_some(), "mark"),
         (rule.rate_limit.is_some(), "rate_limit"),
         (rule.nat.is_some(), "nat"),
+        (rule.strict, "strict"),
         (rule.schedule.is_some(), "schedule"),
         (!rule.extra.is_empty(), "extra"),
     ];

@@ -104,10 +104,19 @@ pub struct TcpFlags {
 }
 
 words! {
-    /// What a sender is told when a packet is rejected (nft(8), REJECT STATEMENT). `tcp-reset` is for TCP alone.
+    /// What a sender is told when a packet is rejected (nft(8), REJECT STATEMENT). `tcp-reset` is for TCP alone, `host-prohibited`,
+    /// `net-prohibited` and `proto-unreachable` are for IPv4 alone.
     RejectWith {
         TcpReset = "tcp-reset", PortUnreachable = "port-unreachable", HostUnreachable = "host-unreachable",
-        NetUnreachable = "net-unreachable", AdminProhibited = "admin-prohibited",
+        NetUnreachable = "net-unreachable", AdminProhibited = "admin-prohibited", HostProhibited = "host-prohibited",
+        NetProhibited = "net-prohibited", ProtoUnreachable = "proto-unreachable",
+    }
+}
+
+impl RejectWith {
+    /// Whether only IPv4 has the answer.
+    pub fn is_of_ipv4(self) -> bool {
+        matches!(self, Self::HostProhibited | Self::NetProhibited | Self::ProtoUnreachable)
     }
 }
 

@@ -91,6 +91,10 @@ pub struct Rule {
     /// Where dnat and redirect lead packets, and what snat and masquerade let them come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat: Option<Nat>,
+    /// It takes every packet that matches, also of the ICMP without which hosts lose each other: a denial and a rate leave that alone
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub strict: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +121,10 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
+fn is_no(value: &bool) -> bool {
+    !*value
+}
+
 impl Rule {
     /// Whether it is a drop that says nothing of interfaces, source ports, types, states, hardware addresses, marks, rates, hours, log or place:
     /// what a block for a time can be.
@@ -131,8 +139,11 @@ impl Rule {
             && self.tcp_flags.is_none()
             && self.mark.is_none()
             && self.extra.is_empty();
-        let acts =
-            self.action == Action::Drop && self.log.is_none() && self.rate_limit.is_none() && self.schedule.is_none();
+        let acts = self.action == Action::Drop
+            && !self.strict
+            && self.log.is_none()
+            && self.rate_limit.is_none()
+            && self.schedule.is_none();
         matches && acts && self.position == Position::Auto && self.priority.is_none()
     }
 
@@ -160,6 +171,7 @@ impl Rule {
             log: None,
             reject_with: None,
             nat: None,
+            strict: false,
             ttl_seconds: None,
             schedule: None,
             position: Position::Auto,

@@ -41,6 +41,7 @@ const WORDS: &[&str] = &[
     "position",
     "comment",
 ];
+const SWITCHES: &[&str] = &["strict", "enabled"];
 /// Objects that mean something even when empty, and those that are kept as they are.
 const OBJECTS: &[&str] = &["tcp_flags", "log", "nat", "schedule", "extra"];
 
@@ -157,11 +158,11 @@ fn json_length(text: &str) -> Result<usize, Malformed> {
 
 fn read_value(name: &str, text: &str) -> Result<Value, Malformed> {
     let known = LISTS.contains(&name) || NUMBERS.contains(&name) || WORDS.contains(&name) || OBJECTS.contains(&name);
-    if !known && name != "enabled" {
+    if !known && !SWITCHES.contains(&name) {
         let close = LISTS.iter().chain(NUMBERS).chain(WORDS).chain(OBJECTS).copied().collect::<Vec<_>>().join(", ");
-        return Err(Malformed(format!("`{}` is not a field of a rule; {close} and enabled are", shown(name))));
+        return Err(Malformed(format!("`{}` is not a field of a rule; {close}, strict and enabled are", shown(name))));
     }
-    let number = NUMBERS.contains(&name) || name == "enabled";
+    let number = NUMBERS.contains(&name) || SWITCHES.contains(&name);
     if number || text.starts_with(['"', '[', '{']) {
         return serde_json::from_str(text).map_err(|_| Malformed(format!("{name}: `{}` is not a value", shown(text))));
     }
@@ -191,13 +192,13 @@ mod tests {
         let rule: Rule = serde_json::from_value(json!({
             "id": "r1", "action": "drop", "direction": "input", "source_address": ["!192.0.2.0/24", "2001:db8::1"],
             "protocol": ["tcp"], "destination_port": ["22", "8000-8100"], "log": {}, "comment": "o\u{202e} \"k\"",
-            "rate_limit": {"count": 6, "per": "minute"}, "ttl_seconds": 60, "enabled": false, "extra": {"a b": [1, "x y"]}
+            "rate_limit": {"count": 6, "per": "minute"}, "strict": true, "ttl_seconds": 60, "enabled": false, "extra": {"a b": [1, "x y"]}
         }))
         .expect("rule");
         let line = rule.to_line();
         assert_eq!(
             line,
-            r#"r1 drop input source_address=!192.0.2.0/24,2001:db8::1 protocol=tcp destination_port=22,8000-8100 rate_limit.count=6 rate_limit.per=minute rate_limit.scope=total rate_limit.over=drop log={} ttl_seconds=60 comment="o\u202e \"k\"" enabled=false extra={"a b":[1,"x y"]}"#
+            r#"r1 drop input source_address=!192.0.2.0/24,2001:db8::1 protocol=tcp destination_port=22,8000-8100 rate_limit.count=6 rate_limit.per=minute rate_limit.scope=total rate_limit.over=drop log={} strict=true ttl_seconds=60 comment="o\u202e \"k\"" enabled=false extra={"a b":[1,"x y"]}"#
         );
         assert_eq!(Rule::from_line(&line), Ok(rule));
     }

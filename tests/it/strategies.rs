@@ -192,9 +192,9 @@ prop_compose! {
     /// Any rule, sensible or not.
     pub fn rule()(
         rule in inner().boxed(), ttl_seconds in of(any::<u64>()), schedule in of(schedule()), position in position(),
-        comment in of(text()), priority in of(any::<i32>()), enabled in any::<bool>(), extra in json_map(),
+        comment in of(text()), priority in of(any::<i32>()), enabled in any::<bool>(), strict in any::<bool>(), extra in json_map(),
     ) -> Rule {
-        Rule { ttl_seconds, schedule, position, comment, priority, enabled, extra, ..rule }
+        Rule { ttl_seconds, schedule, position, comment, priority, enabled, strict, extra, ..rule }
     }
 }
 

@@ -118,6 +118,7 @@ fn matches(rule: &Rule) -> Vec<Need> {
     ask(!rule.connection_state.is_any(), Some(C::State), "connection_state", rule.connection_state.to_string());
     ask(!rule.source_mac.is_any(), Some(C::Mac), "source_mac", rule.source_mac.to_string());
     ask(!rule.vlan.is_any(), None, "vlan", rule.vlan.to_string());
+    ask(rule.strict, None, "strict", rule.strict.to_string());
     ask(rule.mark.is_some(), Some(C::Mark), "mark", rule.mark.map(|mark| mark.to_string()).unwrap_or_default());
     if let Some(flags) = &rule.tcp_flags {
         let late = flags.mask.iter().any(|flag| matches!(flag, TcpFlag::Ece | TcpFlag::Cwr));

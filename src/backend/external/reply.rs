@@ -108,7 +108,7 @@ pub fn capabilities(reply: &BackendReply, name: &str) -> Result<Told, Fault> {
 
 /// The field of a rule that a word names; `rule` where it names none.
 pub fn field_of(word: &str) -> &'static str {
-    const FIELDS: [&str; 25] = [
+    const FIELDS: [&str; 26] = [
         "id",
         "action",
         "direction",
@@ -130,6 +130,7 @@ pub fn field_of(word: &str) -> &'static str {
         "log",
         "reject_with",
         "nat",
+        "strict",
         "ttl_seconds",
         "schedule",
         "position",

@@ -107,6 +107,7 @@ fn reject(with: Option<&str>, family: TableFamily) -> Value {
     let answer = match with {
         "tcp-reset" => return json!({ "type": "tcp reset" }),
         "icmp6-adm-prohibited" | "adm-prohibited" => "admin-prohibited",
+        "icmp-proto-unreachable" => "prot-unreachable",
         other => other.strip_prefix("icmp6-").or_else(|| other.strip_prefix("icmp-")).unwrap_or(other),
     };
     json!({ "type": kind, "expr": answer })
@@ -174,6 +175,29 @@ mod tests {
         }
         let [_, why, _] = taken(&dump("-A POSTROUTING -o wan0 -j MASQUERADE --random"));
         assert_eq!(why, ["ip nat POSTROUTING, rule 1: `MASQUERADE --random` is nothing that AFO's rules do"]);
+    }
+
+    /// Of a rule with several parts those that earlier rules decide are left out, and no more.
+    #[test]
+    fn what_is_decided_before_is_no_part_of_a_rule() {
+        let first = "-A FORWARD -p tcp -m tcp --dport 23 -j DROP";
+        let (said, why) = imported(&format!("{first}\n-A FORWARD -p tcp -m multiport --ports 23 -j DROP"));
+        assert_eq!(
+            (said.as_slice(), why.len()),
+            (
+                &[
+                    "drop forward family=ipv4 protocol=tcp destination_port=23".to_owned(),
+                    "drop forward family=ipv4 protocol=tcp source_port=23".to_owned()
+                ][..],
+                0
+            ),
+            "{why:?}"
+        );
+        let (said, why) = imported(&format!("{first}\n{first}"));
+        assert_eq!(
+            (said.len(), why.as_slice()),
+            (1, &["ip filter FORWARD, rule 2: earlier rules decide all its packets".to_owned()][..])
+        );
     }
 
     #[test]
@@ -275,10 +299,6 @@ mod tests {
             (
                 "-p tcp -m limit --limit 3/sec -m tcp --dport 22 -j DROP",
                 "`match` stands where AFO's rules cannot have it",
-            ),
-            (
-                "-p udp -m udp --dport 53 -j REJECT --reject-with icmp-proto-unreachable",
-                "its answer is none that AFO's rules give",
             ),
         ] {
             let (found, reasons) = imported(&format!("-A FORWARD {rule}"));

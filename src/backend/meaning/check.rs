@@ -38,6 +38,10 @@ fn reject_with(rule: &Rule) -> Option<Refused> {
         let why = format!("{} sends no answer; only reject does", rule.action);
         return Some(refuse(rule, "reject_with", with, why));
     }
+    if with.is_of_ipv4() && rule.family != FamilyMatch::Ipv4 {
+        let why = "only IPv4 has this answer; set family to ipv4, or use admin-prohibited";
+        return Some(refuse(rule, "reject_with", with, why));
+    }
     let tcp = only(&rule.protocol, Protocol::TCP);
     (with == RejectWith::TcpReset && !tcp).then(|| {
         refuse(rule, "reject_with", with, "a reset is for TCP alone; set protocol to tcp, or use port-unreachable")

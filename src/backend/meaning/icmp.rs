@@ -19,8 +19,12 @@ pub(in crate::backend) fn icmp_of(family: Family) -> Protocol {
 }
 
 /// Whether the rule could take necessary ICMP from somebody. It cannot where it lets pass, where it is about ports or another
-/// protocol, and where only connections that are new or invalid are meant (neighbour discovery is untracked, errors are related).
+/// protocol, and where only connections that are new or invalid are meant (neighbour discovery is untracked, errors are related). It may
+/// where it says so.
 pub(in crate::backend) fn may_spare(rule: &Rule) -> bool {
+    if rule.strict {
+        return false;
+    }
     let takes = rule.action.denies() || rule.rate_limit.is_some();
     let transport = !rule.source_port.is_any() || !rule.destination_port.is_any() || rule.tcp_flags.is_some();
     let icmp = rule.protocol.matches(|p| *p == Protocol::ICMP) || rule.protocol.matches(|p| *p == Protocol::ICMPV6);

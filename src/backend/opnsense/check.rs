@@ -21,7 +21,7 @@ pub fn applies(rule: &Rule, family: Family) -> bool {
 /// Every refusal that shows in the rule itself.
 pub fn check(rule: &Rule) -> Vec<Refused> {
     let one = [unknown, schedule, vlan, translation, lifetime, direction, way_out, names, hardware, mark, rate];
-    let two = [states, prefix, told, protocols, ports, types, spared, lists, broadcast, flags];
+    let two = [states, prefix, told, protocols, ports, types, spared, strict, lists, broadcast, flags];
     let own = one.iter().chain(&two).filter_map(|look| look(rule));
     own.chain(contradictions(rule)).collect()
 }
@@ -184,6 +184,12 @@ fn spared(rule: &Rule) -> Option<Refused> {
     let why = "a denial of everything would take the ICMPv6 that IPv6 cannot do without, and pf cannot leave it out; name tcp or udp, or \
                family ipv4";
     v6.then(|| refuse(rule, "protocol", &rule.protocol, why))
+}
+
+fn strict(rule: &Rule) -> Option<Refused> {
+    let why =
+        "OPNsense passes the ICMP without which hosts lose each other before any rule of its own; leave `strict` out";
+    rule.strict.then(|| refuse(rule, "strict", rule.strict, why))
 }
 
 fn lists(rule: &Rule) -> Option<Refused> {

@@ -70,6 +70,7 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     // A policy that is put back marks what it accepts where there are doors.
     doors::settle(site, &mut done)?;
     let kernel = without_stray(site, &mut done)?;
+    let kernel = with_blocks(site, kernel)?;
     notice(site, &kernel, &mut done)?;
     if !kernel.whole {
         blocks_are_missing(site)?;
@@ -88,6 +89,17 @@ pub fn recover(site: &mut Site) -> Result<Done, Failure> {
     site.elements.settle(before);
     boot::renew(site)?;
     Ok(done)
+}
+
+/// What is in the kernel, not whole where blocks stand that nothing there looks up: sets that are gone together with their lookups leave
+/// nothing that could be seen to be missing.
+///
+/// # Errors
+/// When the kernel or the state refuses.
+pub fn with_blocks(site: &Site, kernel: Kernel) -> Result<Kernel, Failure> {
+    let standing = !site.state.live_blocks(clock::now()).map_err(failure)?.is_empty();
+    let whole = kernel.whole && (!standing || site.backend.looks_up_blocks()?);
+    Ok(Kernel { whole, ..kernel })
 }
 
 /// The boot of the machine in which this state was used last.

@@ -1,6 +1,7 @@
 //! What AFO has in the kernel, for people and programs.
 
 use super::backend::Backend;
+use super::recover::with_blocks;
 use super::site::{Site, failure};
 use super::split::standing;
 use crate::cli::{Exit, Failure, Out, Shell, Style};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 pub fn status(shell: &Shell) -> Result<Exit, Failure> {
     let site = Site::look(shell)?;
     let now = clock::now();
-    let live = site.backend.observe()?;
+    let live = with_blocks(&site, site.backend.observe()?)?;
     let waiting = site.state.unfinished().map_err(failure)?;
     let rules = site.state.policy_rules().map_err(failure)?.len();
     let blocks = site.state.live_blocks(now).map_err(failure)?.len();

@@ -11,8 +11,8 @@ const RULESETS: [(&str, bool, &str); 11] = [
        ip saddr { 10.0.0.1, 192.0.2.0/24 } tcp dport { 22, 80-443 } drop
        ip6 saddr != 2001:db8::/32 udp dport 53 drop; iifname { \"eth0\", \"guest*\" } tcp dport 23 reject
        ip saddr . tcp dport { 198.51.100.7 . 80, 203.0.113.9 . 1024-8080 } drop; iifname != { \"eth0\", \"lan0\" } tcp dport 81 drop; }; }"),
-    ("loopback", false, "table inet f { chain i { type filter hook input priority 0; tcp dport 80 accept; tcp dport 23 drop; iif lo tcp dport 80 drop; }; }"),
-    ("necessary", false, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; }; }"),
+    ("loopback", true, "table inet f { chain i { type filter hook input priority 0; tcp dport 80 accept; tcp dport 23 drop; iif lo tcp dport 80 drop; }; }"),
+    ("necessary", true, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; }; }"),
     ("icmp", true, "table inet f { chain i { type filter hook input priority 0; policy drop; iif lo accept
        icmp type { echo-request, destination-unreachable } accept; icmp type destination-unreachable icmp code 1 accept
        icmpv6 type != { echo-request } accept; tcp flags & (fin|syn|rst|ack) == syn accept; meta l4proto icmp icmp type 0-5 accept; }; }"),

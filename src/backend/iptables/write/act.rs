@@ -166,5 +166,8 @@ fn answer(with: RejectWith, family: Family) -> &'static str {
         RejectWith::NetUnreachable => "icmp6-no-route",
         RejectWith::AdminProhibited if v4 => "icmp-admin-prohibited",
         RejectWith::AdminProhibited => "icmp6-adm-prohibited",
+        RejectWith::HostProhibited => "icmp-host-prohibited",
+        RejectWith::NetProhibited => "icmp-net-prohibited",
+        RejectWith::ProtoUnreachable => "icmp-proto-unreachable",
     }
 }

@@ -20,13 +20,25 @@ pub(super) struct Act {
     pub(super) log: Option<Log>,
     /// The rate, and whether what is over it matches rather than what is within.
     pub(super) rate: Option<(RateLimit, bool)>,
-    reject: Option<(FamilyMatch, RejectWith)>,
+    /// What becomes behind it of what does not match for its rate.
+    rest: Option<End>,
+    reject: Option<Answer>,
     /// What it translates, and to what.
     nat: Option<(Action, Nat)>,
     /// What it translates, where a map says to what.
     map: Option<Action>,
     /// When it matches.
     schedule: Option<Schedule>,
+}
+
+/// An answer, and the family that it is for.
+type Answer = (FamilyMatch, RejectWith);
+
+/// How the way of packets ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Drop,
+    Reject(Answer),
 }
 
 /// The order in which the statements of a rule must come.
@@ -90,6 +102,28 @@ impl Act {
         *self == Self::default()
     }
 
+    /// Whether it has a rate within which it matches, and nothing else.
+    pub(super) fn lets_within(&self) -> bool {
+        self.rate.is_some_and(|(_, over)| !over) && Self { rate: None, ..self.clone() }.is_plain()
+    }
+
+    /// The same where what does not match ends so behind it.
+    pub(super) fn ending(&self, end: End) -> Self {
+        let reject = if let End::Reject(answer) = end { Some(answer) } else { None };
+        Self { rest: Some(end), reject, ..self.clone() }
+    }
+
+    /// The same for what is over its rate, which ends so.
+    pub(super) fn turned(&self, end: End) -> Self {
+        let rate = self.rate.map(|(rate, over)| (rate, !over));
+        Self { rate, rest: None, ..self.ending(end) }
+    }
+
+    /// The answer of a rejection that does nothing else.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.reject.filter(|_| Self { reject: None, ..self.clone() }.is_plain())
+    }
+
     /// How many of its conditions are no sets of packets and are said otherwise: its rate, its hours.
     pub(super) fn chances(&self) -> usize {
         usize::from(self.rate.is_some()) + usize::from(self.schedule.is_some())
@@ -135,6 +169,7 @@ impl Act {
         match (&self.rate, rule.action) {
             (None, _) => {}
             (Some((_, true)), Action::Drop | Action::Reject) | (Some((_, false)), Action::Log) => {}
+            (Some((_, false)), Action::Accept) if self.rest.is_some() => {}
             (Some((_, false)), Action::Accept) => {
                 return Err("what is over its rate goes on to later rules; AFO's would end there".to_owned());
             }
@@ -146,7 +181,8 @@ impl Act {
         if let Some((_, nat)) = &self.nat {
             rule.nat = (*nat != Nat::default()).then(|| nat.clone());
         }
-        rule.rate_limit = self.rate.map(|(rate, _)| rate);
+        let over = if matches!(self.rest, Some(End::Reject(_))) { Over::Reject } else { Over::Drop };
+        rule.rate_limit = self.rate.map(|(rate, _)| RateLimit { over, ..rate });
         rule.log.clone_from(&self.log);
         rule.schedule.clone_from(&self.schedule);
         if let Some((family, with)) = self.reject {
@@ -287,6 +323,9 @@ fn reject(body: &Value) -> Option<(FamilyMatch, RejectWith)> {
         ("icmp", "host-unreachable") => (FamilyMatch::Ipv4, R::HostUnreachable),
         ("icmp", "net-unreachable") => (FamilyMatch::Ipv4, R::NetUnreachable),
         ("icmp", "admin-prohibited") => (FamilyMatch::Ipv4, R::AdminProhibited),
+        ("icmp", "host-prohibited") => (FamilyMatch::Ipv4, R::HostProhibited),
+        ("icmp", "net-prohibited") => (FamilyMatch::Ipv4, R::NetProhibited),
+        ("icmp", "prot-unreachable") => (FamilyMatch::Ipv4, R::ProtoUnreachable),
         ("icmpv6", "port-unreachable") => (FamilyMatch::Ipv6, R::PortUnreachable),
         ("icmpv6", "addr-unreachable") => (FamilyMatch::Ipv6, R::HostUnreachable),
         ("icmpv6", "no-route") => (FamilyMatch::Ipv6, R::NetUnreachable),

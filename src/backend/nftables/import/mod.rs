@@ -10,6 +10,7 @@ mod cell;
 mod clock;
 mod left;
 mod quiet;
+mod rest;
 mod rule;
 mod saying;
 #[cfg(test)]
@@ -101,6 +102,8 @@ struct Walk<'a> {
     /// Taken over on one way at least.
     said: BTreeSet<Spot>,
     followed: usize,
+    /// The line in hand, behind the jumps that led to it.
+    stack: Vec<At>,
     here: Here,
 }
 
@@ -199,6 +202,7 @@ impl<'a> Walk<'a> {
             seen: BTreeSet::new(),
             said: BTreeSet::new(),
             followed: 0,
+            stack: Vec::new(),
             here: Here::default(),
         }
     }
@@ -275,7 +279,10 @@ impl<'a> Walk<'a> {
         for (n, line) in lines.iter().enumerate() {
             self.followed += 1;
             let at = At { table, chain, line: n };
-            match self.line(at, line, &staying, stand, depth) {
+            self.stack.push(at);
+            let said = self.line(at, line, &staying, stand, depth);
+            self.stack.pop();
+            match said {
                 Ok(rest) => {
                     staying = rest.unwrap_or(staying);
                     self.said.insert((table, chain, n));
@@ -315,6 +322,9 @@ impl<'a> Walk<'a> {
         if let (Outcome::Verdict(Verdict::Translate(_)), Some((action, _))) = (&line.outcome, act.nat()) {
             let parts = cells.into_iter().map(|cell| Part::of(cell, *action)).collect();
             return self.say(parts, line, &act, stand).map(|()| None);
+        }
+        if let Some(staying) = self.within(line, (entering, &cells), &act, stand, depth)? {
+            return Ok(staying);
         }
         if let (Outcome::ByKey(keys), Some(action)) = (&line.outcome, act.map()) {
             return self.say(led(keys, &cells, action)?, line, &act, stand).map(|()| None);

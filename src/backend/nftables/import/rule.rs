@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 /// Why a rule that could be written is not the line that it was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("its packets cannot be said exactly as one rule")]
     Inexact,
@@ -27,6 +27,14 @@ pub(super) enum Refusal {
     Loopback,
     #[error("it denies ICMP without which hosts lose each other, which AFO's denials leave alone")]
     Necessary,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
 }
 
 const CHAIN: &str = "proof";

@@ -65,7 +65,7 @@ fn each_refusal_says_why() {
             "`mangle` is nothing that AFO's rules do",
         ),
         (
-            json!([port(22), { "reject": { "type": "icmp", "expr": "host-prohibited" } }]),
+            json!([port(22), { "reject": { "type": "icmp", "expr": "net-unknown" } }]),
             "its answer is none that AFO's rules give",
         ),
         (json!([{ "counter": null }]), "it only counts"),
@@ -74,10 +74,6 @@ fn each_refusal_says_why() {
             "`return` is no verdict of AFO's rules",
         ),
         (json!([port(22), { "jump": { "target": "nowhere" } }]), "the way into chain `nowhere` cannot be followed"),
-        (
-            json!([{ "drop": null }]),
-            "it denies ICMP without which hosts lose each other, which AFO's denials leave alone",
-        ),
         (json!([port(22), port(23), { "drop": null }]), "no packet that comes to it matches"),
         (
             json!([{ "match": { "op": "==", "left": { "meta": { "key": "skuid" } }, "right": 0 } }, { "accept": null }]),
@@ -134,7 +130,7 @@ fn what_comes_before_decides_what_can_be_said() {
     let accept = || rule("c", json!([port(22), { "accept": null }]));
     let later = chain("d", Some(("forward", 10, "drop")));
     let (said, not) = imported(vec![forward(0, "accept"), accept(), later]);
-    assert_eq!(said.len(), 0);
+    assert_eq!(said, ["drop forward strict=true comment=\"policy of inet t d\""]);
     assert_eq!(
         not[0],
         "inet t c, rule 1: tcp dport 22 accept: its accept is not final: a later base chain can still drop"
@@ -234,6 +230,47 @@ fn translations_are_said_where_they_lead_to_one_place() {
     ] {
         assert_eq!(translated(hook, statements).expect_err(why), why);
     }
+}
+
+/// A denial takes on loopback too what AFO's leave alone there; what is decided before is no part of it.
+#[test]
+fn what_a_denial_takes_is_all_said() {
+    let input = |policy| chain("c", Some(("input", 0, policy)));
+    let accept = || rule("c", json!([port(22), { "accept": null }]));
+    let (said, not) = imported(vec![input("drop"), accept()]);
+    let from = |line: &str| line.split(" comment").next().expect("words").to_owned();
+    let said: Vec<String> = said.iter().map(|line| from(line)).collect();
+    assert_eq!(not, Vec::<String>::new());
+    assert_eq!(
+        said,
+        [
+            "accept input protocol=tcp destination_port=22",
+            "accept input family=ipv6 interface_in=lo protocol=tcp destination_port=22",
+            "accept input family=ipv4 interface_in=lo protocol=tcp destination_port=22",
+            "drop input interface_in=lo strict=true",
+            "drop input strict=true",
+        ]
+    );
+}
+
+/// What accepts within a rate is one rule where all the rest is dropped behind it.
+#[test]
+fn a_rate_is_said_where_the_rest_is_dropped() {
+    let limited = |end: &str| json!([port(22), { "limit": { "rate": 5, "per": "second" } }, { end: null }]);
+    let forward = |policy| chain("c", Some(("forward", 0, policy)));
+    let (said, not) = imported(vec![forward("drop"), rule("c", limited("accept"))]);
+    assert!(said[0].starts_with("accept forward protocol=tcp destination_port=22 rate_limit.count=5"), "{not:?}");
+    let reject = || rule("c", json!([{ "reject": null }]));
+    let (said, not) = imported(vec![forward("accept"), rule("c", limited("accept")), reject()]);
+    assert!(said[0].ends_with("rate_limit.over=reject"), "{said:?} {not:?}");
+    for between in [json!([port(22), { "accept": null }]), json!([port(22), { "log": null }])] {
+        let (said, _) = imported(vec![forward("drop"), rule("c", limited("accept")), rule("c", between.clone())]);
+        assert!(!said.iter().any(|line| line.contains("rate_limit")), "{between}: {said:?}");
+    }
+    let jump = rule("c", json!([{ "jump": { "target": "s" } }]));
+    let sub = [rule("s", limited("return")), rule("s", json!([port(22), { "drop": null }]))];
+    let (said, not) = imported([vec![forward("accept"), chain("s", None), jump], sub.to_vec()].concat());
+    assert!(said.len() == 1 && said[0].starts_with("drop forward") && said[0].contains("count=5"), "{said:?} {not:?}");
 }
 
 #[test]

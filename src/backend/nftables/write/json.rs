@@ -213,12 +213,16 @@ fn target(to: &Target) -> Option<NAT<'static>> {
 
 fn reject(with: RejectWith) -> Reject {
     let icmpx = |code| Reject::new(Some(RejectType::ICMPX), Some(code));
+    let icmp = |code| Reject::new(Some(RejectType::ICMP), Some(code));
     match with {
         RejectWith::TcpReset => Reject::new(Some(RejectType::TCPReset), None),
         RejectWith::PortUnreachable => icmpx(RejectCode::PortUnreach),
         RejectWith::HostUnreachable => icmpx(RejectCode::HostUnreach),
         RejectWith::NetUnreachable => icmpx(RejectCode::NoRoute),
         RejectWith::AdminProhibited => icmpx(RejectCode::AdminProhibited),
+        RejectWith::HostProhibited => icmp(RejectCode::HostProhibited),
+        RejectWith::NetProhibited => icmp(RejectCode::NetProhibited),
+        RejectWith::ProtoUnreachable => icmp(RejectCode::ProtUnreach),
     }
 }
 

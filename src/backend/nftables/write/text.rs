@@ -131,6 +131,9 @@ fn reject_word(with: RejectWith) -> &'static str {
         RejectWith::HostUnreachable => "icmpx host-unreachable",
         RejectWith::NetUnreachable => "icmpx no-route",
         RejectWith::AdminProhibited => "icmpx admin-prohibited",
+        RejectWith::HostProhibited => "icmp host-prohibited",
+        RejectWith::NetProhibited => "icmp net-prohibited",
+        RejectWith::ProtoUnreachable => "icmp prot-unreachable",
     }
 }
 

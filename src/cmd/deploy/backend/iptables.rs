@@ -213,6 +213,10 @@ impl Backend for Iptables {
         Ok(Kernel { whole, settled: settled(&all), window: pending.map(|(number, _)| number), armed })
     }
 
+    fn looks_up_blocks(&self) -> Result<bool, Failure> {
+        Ok(blocks_hold()? == Some(true))
+    }
+
     fn base(&self) -> Result<String, Failure> {
         let mut hash = Sha256::new();
         for v6 in present().into_iter().map(is_v6) {

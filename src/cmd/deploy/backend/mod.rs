@@ -108,6 +108,14 @@ pub trait Backend: Debug + Sync {
     /// When the kernel cannot be asked, or its answer makes no sense.
     fn observe(&self) -> Result<Kernel, Failure>;
 
+    /// Whether blocks for a time are kept and asked about, where [`Backend::observe`] alone cannot tell that there should be some.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    fn looks_up_blocks(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
     /// What tells two rulesets apart, other programs' rules included: a hash of the rules without their counters, and of the elements that
     /// other programs' sets, maps and verdict maps hold for good. AFO's blocks do not count, nor what comes and goes by itself: the elements
     /// of sets with a timeout and of those that rules fill.
