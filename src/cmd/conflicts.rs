@@ -3,7 +3,7 @@
 use super::{config, ruleset, steps};
 use crate::analyze::{self, Against, Budget, Judgement};
 use crate::cli::{Command, Common, Exit, Failure, Out, Shell, Stage, Trouble};
-use crate::record::{Conflict, Conflicts, FindingType, Proposal, enrich, parse};
+use crate::record::{Conflict, FindingType, Proposal, enrich, parse};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -176,9 +176,4 @@ impl Stage for Conflicting<'_> {
         self.ruleset = None;
         Ok(())
     }
-}
-
-/// Whether anything in these conflicts stops a deployment.
-pub fn stopped(conflicts: &Conflicts) -> bool {
-    conflicts.items.iter().any(analyze::stops)
 }

@@ -38,7 +38,6 @@ pub use open::Access;
 pub use policy::PolicyRule;
 pub use proposal::StoredProposal;
 pub use row::{DeploymentRow, Step};
-pub use settings::FilePosition;
 pub use verify::{Broken, Verified};
 
 use crate::record::Timestamp;

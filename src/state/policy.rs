@@ -1,5 +1,5 @@
 use super::canonical::{canonical, sha256};
-use super::row::{instant, json, maybe_instant, micros, parsed};
+use super::row::{json, maybe_instant, micros, parsed};
 use super::{Action, Change, Note, Result, State};
 use crate::record::{Id, Rule, Timestamp};
 use rusqlite::{Row, params};
@@ -68,15 +68,6 @@ impl State {
             })
         })
     }
-
-    /// When the next rule of the policy ends.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn next_policy_end(&self) -> Result<Option<Timestamp>> {
-        let sql = "SELECT expires FROM policy WHERE expires IS NOT NULL ORDER BY expires LIMIT 1";
-        self.row(sql, [], |row| instant(row, "expires"))
-    }
 }
 
 #[cfg(test)]
@@ -97,10 +88,8 @@ mod tests {
         let rules = [rule("r9", Some(90)), rule("r1", None), rule("r5", Some(50))];
         change.policy(&rules, "confirmed").expect("policy");
         assert_eq!(change.policy_rules().expect("rules"), rules);
-        assert_eq!(change.next_policy_end(), Ok(Some(at(50))));
         change.policy(&rules[1..2], "r9 and r5 are over").expect("policy");
         assert_eq!(change.policy_rules().expect("rules"), rules[1..2]);
-        assert_eq!(change.next_policy_end(), Ok(None));
         assert!(change.policy(&[PolicyRule { deployment: id("d9"), ..rule("r1", None) }], "x").is_err());
     }
 }

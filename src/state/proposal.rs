@@ -1,6 +1,6 @@
 use super::canonical::{canonical, sha256};
 use super::row::{instant, json, maybe_parsed, parsed};
-use super::{Action, Change, Note, Result, Span, State, StateError};
+use super::{Action, Change, Note, Result, State, StateError};
 use crate::record::{Id, Proposal, Timestamp};
 use rusqlite::{Row, params};
 
@@ -73,13 +73,5 @@ impl State {
     /// When the state cannot be read.
     pub fn stored_proposal(&self, id: &Id) -> Result<Option<StoredProposal>> {
         self.row("SELECT * FROM proposals WHERE id = ?", [id.as_str()], read)
-    }
-
-    /// The proposals of one run or one span of time, oldest first.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn stored_proposals(&self, span: &Span) -> Result<Vec<StoredProposal>> {
-        self.rows(&span.sql("proposals", "ts, id"), span.params(), read)
     }
 }

@@ -2,19 +2,8 @@ use super::row::{json, micros};
 use super::{Actor, Change, Result, State, StateError};
 use crate::record::Timestamp;
 use rusqlite::params;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
-/// How far a file was read: which file it was, how far, and a hash of what stood before that place, so that another file of the
-/// same name, and the same file written anew, are recognised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilePosition {
-    pub device: u64,
-    pub inode: u64,
-    /// Bytes from the beginning.
-    pub offset: u64,
-    pub hash: String,
-}
 
 impl Change<'_> {
     /// Sets a value such as `daemon_state`. Keys that begin with `audit_` are the trail's own.
@@ -30,7 +19,7 @@ impl Change<'_> {
         self.run(sql, [key, value]).map(drop)
     }
 
-    /// Sets how far `source` was read; what a position is, is the reader's affair ([`FilePosition`] is one).
+    /// Sets how far `source` was read; what a position is, is the reader's affair.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -80,10 +69,10 @@ mod tests {
     #[test]
     fn settings_and_cursors_come_back() {
         let mut state = State::memory().expect("memory");
-        let position = FilePosition { device: 1, inode: u64::MAX, offset: 77, hash: "ab".into() };
+        let position = (1_u64, u64::MAX, "ab".to_owned());
         state.set_cursors(at(0), &[("auth:/var/log/auth.log".into(), position.clone())]).expect("set");
         assert_eq!(state.cursor_of("auth:/var/log/auth.log"), Ok(Some(position)));
-        assert_eq!(state.cursor_of::<FilePosition>("auth:/other"), Ok(None));
+        assert_eq!(state.cursor_of::<(u64, u64, String)>("auth:/other"), Ok(None));
         assert!(matches!(state.cursor_of::<u8>("auth:/var/log/auth.log"), Err(StateError::Corrupt { .. })));
         let change = state.begin(at(1), &anna()).expect("begin");
         change.set("daemon_state", "running").expect("set");
