@@ -69,6 +69,8 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL", value_parser = autonomy)]
     autonomy: Option<Autonomy>,
     /// Print the text to be loaded and to be put back, change nothing
+    ///
+    /// A set of 4096 addresses or more is told by their number: they go in before the text.
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// The packet filter to write for [default: where the rules are, else deploy.backend]
