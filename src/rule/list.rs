@@ -1,11 +1,12 @@
 use crate::packet::Malformed;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use serde::ser::{SerializeSeq, Serializer};
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A match against a list: one of the items, or, negated, none of them. The empty list matches everything.
 ///
@@ -13,28 +14,36 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OneOf<T> {
     negated: bool,
-    items: Vec<T>,
+    /// Shared by the copies of a rule, of which a deployment makes many; none where nothing is listed.
+    items: Option<Arc<[T]>>,
 }
 
 impl<T> OneOf<T> {
     /// Matches everything.
     pub const fn any() -> Self {
-        Self { negated: false, items: Vec::new() }
+        Self { negated: false, items: None }
     }
 
     /// Matches each of `items`; everything when there are none.
     pub fn of(items: Vec<T>) -> Self {
-        Self { negated: false, items }
+        Self::with(false, items)
     }
 
     /// Matches what is none of `items`; everything when there are none.
     pub fn none_of(items: Vec<T>) -> Self {
-        Self { negated: !items.is_empty(), items }
+        Self::with(true, items)
+    }
+
+    fn with(negated: bool, items: Vec<T>) -> Self {
+        match items.is_empty() {
+            true => Self::any(),
+            false => Self { negated, items: Some(items.into()) },
+        }
     }
 
     /// Whether everything matches.
     pub fn is_any(&self) -> bool {
-        self.items.is_empty()
+        self.items.is_none()
     }
 
     /// Whether what is listed does not match, rather than matches.
@@ -44,12 +53,12 @@ impl<T> OneOf<T> {
 
     /// What is listed.
     pub fn items(&self) -> &[T] {
-        &self.items
+        self.items.as_deref().unwrap_or_default()
     }
 
     /// Whether a value matches, `holds` saying of an item whether the value is in it.
     pub fn matches(&self, holds: impl Fn(&T) -> bool) -> bool {
-        self.is_any() || self.items.iter().any(holds) != self.negated
+        self.is_any() || self.items().iter().any(holds) != self.negated
     }
 }
 
@@ -72,7 +81,7 @@ impl<T: fmt::Display> fmt::Display for OneOf<T> {
             return f.write_str("any");
         }
         f.write_str(if self.negated { "!" } else { "" })?;
-        for (n, item) in self.items.iter().enumerate() {
+        for (n, item) in self.items().iter().enumerate() {
             write!(f, "{}{item}", if n == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -81,12 +90,13 @@ impl<T: fmt::Display> fmt::Display for OneOf<T> {
 
 impl<T: fmt::Display> serde::Serialize for OneOf<T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut seq = s.serialize_seq(Some(self.items.len()))?;
-        for (n, item) in self.items.iter().enumerate() {
-            match self.negated && n == 0 {
-                true => seq.serialize_element(&format_args!("!{item}").to_string())?,
-                false => seq.serialize_element(&item.to_string())?,
-            }
+        let mut seq = s.serialize_seq(Some(self.items().len()))?;
+        let mut text = String::new();
+        for (n, item) in self.items().iter().enumerate() {
+            text.clear();
+            text.push_str(if self.negated && n == 0 { "!" } else { "" });
+            write!(text, "{item}").map_err(S::Error::custom)?;
+            seq.serialize_element(&text)?;
         }
         seq.end()
     }
@@ -111,14 +121,13 @@ where
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneOf<T>, A::Error> {
-                let mut list = OneOf::any();
+                let (mut negated, mut items) = (false, Vec::new());
                 while let Some(text) = seq.next_element::<Cow<'de, str>>()? {
-                    let first = list.items.is_empty();
-                    let bare = text.strip_prefix('!').filter(|_| first);
-                    list.negated |= bare.is_some();
-                    list.items.push(bare.unwrap_or(&text).parse().map_err(A::Error::custom)?);
+                    let bare = text.strip_prefix('!').filter(|_| items.is_empty());
+                    negated |= bare.is_some();
+                    items.push(bare.unwrap_or(&text).parse().map_err(A::Error::custom)?);
                 }
-                Ok(list)
+                Ok(OneOf::with(negated, items))
             }
         }
         d.deserialize_seq(Items(PhantomData))
@@ -147,7 +156,7 @@ impl<T: FromStr<Err = Malformed>> FromStr for OneOf<T> {
         }
         let bare = text.strip_prefix('!');
         let items = bare.unwrap_or(text).split(',').map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { negated: bare.is_some(), items })
+        Ok(Self::with(bare.is_some(), items))
     }
 }
 

@@ -4,9 +4,10 @@ use crate::record::{Id, Timestamp, time_id};
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
-/// What the clock on the wall says.
+/// What the clock on the wall says, in microseconds, as the state keeps times.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// How many minutes a time zone is ahead of UTC at a time; the zone of this host where none is named.

@@ -8,6 +8,7 @@ use crate::backend::nftables::native::{Command, Element, Script, Set, SetKind, V
 use crate::packet::Ranges;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A set of so many elements is filled apart; below, one transaction is as fast.
 const MANY: usize = 4096;
@@ -23,15 +24,14 @@ pub enum Apart {
     Gone,
 }
 
-/// What a set of addresses is to hold, each key as the kernel compares it.
+/// What a set of addresses is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     set: Set,
-    count: usize,
-    keys: Vec<u8>,
+    /// Sorted intervals that do not touch, or single addresses.
+    elements: Arc<[Element]>,
+    /// Bytes of an address.
     width: usize,
-    /// Of intervals each begins at a key and ends before the next; where the first key is such an end.
-    ends_first: bool,
 }
 
 /// Whether a set is filled apart. One whose last interval ends with the last address is left to nft, which marks that end for itself.
@@ -62,28 +62,11 @@ fn span(value: &Value) -> Option<(u128, u128)> {
     }
 }
 
-fn number(key: &[u8]) -> u128 {
-    key.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
-}
-
 impl Content {
-    /// What `set` is to hold, where it [is filled apart](is_apart): sorted intervals that do not touch, or single addresses.
-    pub(in crate::backend::nftables) fn of(set: &Set, elements: &[Element]) -> Option<Self> {
+    /// What `set` is to hold, where it [is filled apart](is_apart).
+    pub(in crate::backend::nftables) fn of(set: &Set, elements: &Arc<[Element]>) -> Option<Self> {
         let width = width(set.kind).filter(|_| is_apart(set, elements))?;
-        let spans = || elements.iter().filter_map(|element| span(&element.value));
-        let ends_first = set.interval && spans().next().is_some_and(|(first, _)| first > 0);
-        let mut keys = Vec::with_capacity((elements.len() * 2 + 1) * width);
-        let mut push = |bits: u128| keys.extend_from_slice(&bits.to_be_bytes()[16 - width..]);
-        if ends_first {
-            push(0);
-        }
-        for (first, last) in spans() {
-            push(first);
-            if set.interval {
-                push(last + 1);
-            }
-        }
-        Some(Self { set: set.clone(), count: elements.len(), keys, width, ends_first })
+        Some(Self { set: set.clone(), elements: Arc::clone(elements), width })
     }
 
     /// The name of the set.
@@ -98,29 +81,49 @@ impl Content {
 
     /// How many elements nft would list.
     pub fn count(&self) -> usize {
-        self.count
+        self.elements.len()
     }
 
     /// The addresses that are in the set, as numbers.
     pub fn ranges(&self) -> Ranges {
-        let numbers: Vec<u128> = self.keys().map(|(key, _)| number(key)).collect();
-        let intervals = &numbers[usize::from(self.ends_first)..];
-        match self.set.interval {
-            true => Ranges::of(intervals.chunks_exact(2).map(|ends| (ends[0], ends[1] - 1))),
-            false => Ranges::of(numbers.into_iter().map(|one| (one, one))),
-        }
+        Ranges::of(self.spans())
     }
 
-    /// The keys in their order, and whether an interval ends before it (NFT_SET_ELEM_INTERVAL_END of linux/netfilter/nf_tables.h).
-    pub fn keys(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        let ends = |n: usize| self.set.interval && n.is_multiple_of(2) == self.ends_first;
-        self.keys.chunks_exact(self.width).enumerate().map(move |(n, key)| (key, ends(n)))
+    fn spans(&self) -> impl Iterator<Item = (u128, u128)> {
+        self.elements.iter().filter_map(|element| span(&element.value))
+    }
+
+    /// The keys in their order, each as the kernel compares it, and whether an interval ends before it (NFT_SET_ELEM_INTERVAL_END of
+    /// linux/netfilter/nf_tables.h).
+    pub fn keys(&self) -> impl Iterator<Item = (Key, bool)> {
+        let key = |bits: u128| Key { bytes: bits.to_be_bytes(), width: self.width };
+        let interval = self.set.interval;
+        // Before the first interval there is the end of none.
+        let before = self.spans().next().filter(|(first, _)| interval && *first > 0).map(|_| (key(0), true));
+        let both = move |(first, last): (u128, u128)| {
+            let end = last.checked_add(1).filter(|_| interval).map(|end| (key(end), true));
+            [Some((key(first), false)), end].into_iter().flatten()
+        };
+        before.into_iter().chain(self.spans().flat_map(both))
+    }
+}
+
+/// An address in the order of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    bytes: [u8; 16],
+    width: usize,
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[16 - self.width..]
     }
 }
 
 impl Display for Content {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "# first, by netlink: {} elements into set {}", self.count, self.set.name)
+        write!(f, "# first, by netlink: {} elements into set {}", self.count(), self.set.name)
     }
 }
 
@@ -150,19 +153,19 @@ mod tests {
 
     #[test]
     fn few_elements_timed_ones_and_the_end_of_all_addresses_are_left_to_nft() {
-        let many: Vec<Element> = (0..MANY as u32).map(single).collect();
+        let many: Arc<[Element]> = (0..MANY as u32).map(single).collect();
         assert!(is_apart(&set(false), &many) && !is_apart(&set(false), &many[1..]));
         assert!(!is_apart(&Set::timed("block4", SetKind::Ipv4), &many));
         assert!(!is_apart(&Set::fixed("p_1", SetKind::Service, false), &many));
         let mut pairs: Vec<Element> = (0..MANY as u32).map(|n| pair(4 * n)).collect();
         assert!(is_apart(&set(true), &pairs));
         pairs.push(pair(u32::MAX - 1));
-        assert!(!is_apart(&set(true), &pairs) && Content::of(&set(true), &pairs).is_none());
+        assert!(!is_apart(&set(true), &pairs) && Content::of(&set(true), &pairs.into()).is_none());
     }
 
     #[test]
     fn what_is_told_of_it_is_a_comment() {
-        let content = Content::of(&set(false), &(0..5000).map(single).collect::<Vec<_>>()).expect("many");
+        let content = Content::of(&set(false), &(0..5000).map(single).collect()).expect("many");
         assert_eq!(content.to_string(), "# first, by netlink: 5000 elements into set a_1");
         assert!(declare(&[content]).to_string().contains("add set inet afo a_1 { type ipv4_addr; }"));
     }
@@ -170,16 +173,17 @@ mod tests {
     proptest! {
         #[test]
         fn keys_are_the_addresses_and_the_ends_of_intervals(start in 0u32..5) {
-            let singles: Vec<Element> = (start..start + 5000).map(single).collect();
+            let singles: Arc<[Element]> = (start..start + 5000).map(single).collect();
             let content = Content::of(&set(false), &singles).expect("many");
-            let keys: Vec<u32> = content.keys().map(|(key, _)| u32::from_be_bytes(key.try_into().expect("four"))).collect();
+            let keys: Vec<u32> = content.keys().map(|(key, _)| u32::from_be_bytes(key.as_ref().try_into().expect("four"))).collect();
             prop_assert_eq!(keys, (start..start + 5000).collect::<Vec<_>>());
             prop_assert!(content.keys().all(|(_, ends)| !ends));
             prop_assert_eq!(content.ranges(), Ranges::one(start.into(), (start + 4999).into()));
 
-            let pairs: Vec<Element> = (0..5000).map(|n| pair(start * 8 + n * 4)).collect();
+            let pairs: Arc<[Element]> = (0..5000).map(|n| pair(start * 8 + n * 4)).collect();
             let content = Content::of(&set(true), &pairs).expect("many");
-            let all: Vec<(&[u8], bool)> = content.keys().collect();
+            let keys: Vec<(Key, bool)> = content.keys().collect();
+            let all: Vec<(&[u8], bool)> = keys.iter().map(|(key, ends)| (key.as_ref(), *ends)).collect();
             let rest = if start > 0 { prop_assert_eq!(all[0], (&[0u8; 4][..], true)); &all[1..] } else { &all[..] };
             for (n, both) in rest.chunks(2).enumerate() {
                 let first = start * 8 + u32::try_from(n).expect("small") * 4;

@@ -132,7 +132,7 @@ impl Batch {
     }
 
     /// Adds elements that stay; where a key closes an interval, that begins at the key before.
-    pub fn fill<'a>(&mut self, set: &str, keys: impl IntoIterator<Item = (&'a [u8], bool)>) {
+    pub fn fill<K: AsRef<[u8]>>(&mut self, set: &str, keys: impl IntoIterator<Item = (K, bool)>) {
         let rest = |closes| if closes { Rest::Closes } else { Rest::Lasts };
         self.steps(set, true, keys.into_iter().map(|(key, closes)| (key, rest(closes))));
     }
@@ -143,7 +143,7 @@ impl Batch {
     }
 
     /// Appends messages of as many elements as one holds.
-    fn steps<'a>(&mut self, set: &str, adds: bool, elements: impl Iterator<Item = (&'a [u8], Rest)>) {
+    fn steps<K: AsRef<[u8]>>(&mut self, set: &str, adds: bool, elements: impl Iterator<Item = (K, Rest)>) {
         let mut elements = elements.peekable();
         while elements.peek().is_some() {
             let from = self.bytes.len();
@@ -153,7 +153,7 @@ impl Batch {
             while self.bytes.len() - list < FULL
                 && let Some((key, rest)) = elements.next()
             {
-                element(&mut self.bytes, key, rest);
+                element(&mut self.bytes, key.as_ref(), rest);
             }
             close(&mut self.bytes, list);
             self.steps.push(Step { set: set.to_owned(), adds, at: from..self.bytes.len() });

@@ -4,6 +4,7 @@ use super::named;
 use crate::backend::meaning::{Part, address, bits, merged, net};
 use crate::backend::nftables::native::{Element, Key, Right, Set, SetKind, Statement, Value};
 use crate::packet::{AddressSpec, Family};
+use std::sync::Arc;
 
 /// Lists of more items become named sets: anonymous ones cost the kernel quadratic time.
 pub(super) const WIDEST: usize = 64;
@@ -35,7 +36,7 @@ pub(super) fn matching(
     field: &'static str,
     part: &Part,
     family: Family,
-    sets: &mut Vec<(Set, Vec<Element>)>,
+    sets: &mut Vec<(Set, Arc<[Element]>)>,
 ) -> Option<Statement> {
     let (spans, negated) = match part {
         Part::Everything | Part::Nothing => return None,
@@ -55,7 +56,7 @@ pub(super) fn list(
     prefix: &str,
     kind: SetKind,
     interval: bool,
-    sets: &mut Vec<(Set, Vec<Element>)>,
+    sets: &mut Vec<(Set, Arc<[Element]>)>,
 ) -> Right {
     match values.len() {
         1 => Right::One(values.remove(0)),
@@ -63,7 +64,7 @@ pub(super) fn list(
         _ => {
             let name = named(prefix, &values);
             if !sets.iter().any(|(set, _)| set.name == name) {
-                let elements: Vec<Element> = values.into_iter().map(Element::lasting).collect();
+                let elements: Arc<[Element]> = values.into_iter().map(Element::lasting).collect();
                 sets.push((Set::fixed(name.clone(), kind, interval).holding(elements.len()), elements));
             }
             Right::Set(name)

@@ -67,6 +67,6 @@ pub(super) fn guard(rule: &Rule, lowered: &mut Lowered) -> Vec<Statement> {
     };
     let name = named("ttl", [&rule.id]);
     let element = |word| Element { value: Value::Word(word), seconds: Some(seconds) };
-    lowered.sets.push((Set::timed(name.clone(), SetKind::NfProto), vec![element("ipv4"), element("ipv6")]));
+    lowered.sets.push((Set::timed(name.clone(), SetKind::NfProto), [element("ipv4"), element("ipv6")].into()));
     vec![is(Key::Meta(MetaKey::Nfproto), Right::Set(name))]
 }

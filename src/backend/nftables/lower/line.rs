@@ -8,8 +8,9 @@ use crate::packet::{Family, IcmpType, InterfacePattern, PortRange, Protocol};
 use crate::rule::{ConnectionState, OneOf, Rule, TcpFlag};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-type Sets = Vec<(Set, Vec<Element>)>;
+type Sets = Vec<(Set, Arc<[Element]>)>;
 
 /// The alternatives of the rule within a family (`None`: in both at once); none where nothing of it is left there.
 ///

@@ -21,7 +21,10 @@ use crate::backend::nftables::native::{Element, Hook, Rate, Set, Statement};
 use crate::backend::nftables::scheme::block::Block;
 use crate::rule::{Action, Direction, Id, Rule};
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 
 pub use crate::backend::meaning::Refused;
 pub(super) use crate::backend::meaning::refuse;
@@ -35,7 +38,7 @@ pub struct Lowered {
     /// Each is a rule of nft's without its comment.
     pub lines: Vec<Vec<Statement>>,
     /// Sets whose content is the rule's, named by it.
-    pub sets: Vec<(Set, Vec<Element>)>,
+    pub sets: Vec<(Set, Arc<[Element]>)>,
     pub limits: Vec<(String, Rate)>,
     /// Where the rule is a plain ban for a time: elements of the block sets, and no line.
     pub blocks: Vec<Block>,
@@ -43,11 +46,38 @@ pub struct Lowered {
     pub names_loopback: bool,
 }
 
+/// Rules of more addresses than this are lowered once for all the steps of a deployment.
+const WIDE: usize = 4096;
+
+/// So many of them.
+const KEPT: usize = 16;
+
+thread_local! {
+    /// The wide rules that were lowered last. A copy of a rule shares its lists: it is found without a look into them.
+    static KNOWN: RefCell<VecDeque<(Rule, Lowered)>> = const { RefCell::new(VecDeque::new()) };
+}
+
 /// Lowers one rule. A disabled rule gives nothing.
 ///
 /// # Errors
 /// Every reason why nftables, or AFO in it, cannot do what the rule says.
 pub fn lower(rule: &Rule) -> Result<Lowered, Vec<Refused>> {
+    if rule.source_address.items().len().max(rule.destination_address.items().len()) < WIDE {
+        return lower_anew(rule);
+    }
+    let find = |known: &VecDeque<(Rule, Lowered)>| Some(known.iter().find(|(there, _)| there == rule)?.1.clone());
+    if let Some(lowered) = KNOWN.with_borrow(find) {
+        return Ok(lowered);
+    }
+    let lowered = lower_anew(rule)?;
+    KNOWN.with_borrow_mut(|known| {
+        known.truncate(KEPT - 1);
+        known.push_front((rule.clone(), lowered.clone()));
+    });
+    Ok(lowered)
+}
+
+fn lower_anew(rule: &Rule) -> Result<Lowered, Vec<Refused>> {
     let refused = check(rule);
     if !refused.is_empty() {
         return Err(refused);

@@ -10,6 +10,7 @@ use crate::backend::nftables::native::{Key, Rate, Right, Set, SetKind, Statement
 use crate::packet::Family;
 use crate::rule::{Action, Log, Over, Per, RateLimit, RejectWith, Rule, Scope};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Sources that a rate per source keeps at once.
 pub(super) const SIZE: u32 = 65535;
@@ -98,7 +99,7 @@ fn sources(rule: &Rule, family: Family, rate: Rate, lowered: &mut Lowered) -> (S
     let name = named(prefix, [rule.id.to_string(), rate.to_string(), SIZE.to_string()]);
     let set = Set::filled(name.clone(), kind, SIZE, refill(rate));
     if !lowered.sets.iter().any(|(known, _)| known.name == name) {
-        lowered.sets.push((set, Vec::new()));
+        lowered.sets.push((set, Arc::new([])));
     }
     let address = Key::Payload(header(family), "saddr");
     let key = match family {

@@ -12,6 +12,7 @@ use crate::rule::ruleset::{At as Spot, Hook as At, Ruleset};
 use crate::rule::{Action, Id, RejectWith, Rule};
 use nftables::expr::MetaKey;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Rules that stand together in the kernel, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,7 +164,7 @@ impl Policy {
         self.sets().into_values().filter_map(|(set, elements)| Content::of(set, elements)).collect()
     }
 
-    fn sets(&self) -> BTreeMap<&str, &(Set, Vec<Element>)> {
+    fn sets(&self) -> BTreeMap<&str, &(Set, Arc<[Element]>)> {
         self.rules.iter().flat_map(|rule| &rule.sets).map(|set| (set.0.name.as_str(), set)).collect()
     }
 
