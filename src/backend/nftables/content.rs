@@ -136,7 +136,6 @@ pub fn declare(contents: &[Content]) -> Script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn set(interval: bool) -> Set {
         Set::fixed("a_1", SetKind::Ipv4, interval)
@@ -170,29 +169,35 @@ mod tests {
         assert!(declare(&[content]).to_string().contains("add set inet afo a_1 { type ipv4_addr; }"));
     }
 
-    proptest! {
-        #[test]
-        fn keys_are_the_addresses_and_the_ends_of_intervals(start in 0u32..5) {
+    #[test]
+    fn keys_are_the_addresses_and_the_ends_of_intervals() {
+        for start in [0u32, 1, 7] {
             let singles: Arc<[Element]> = (start..start + 5000).map(single).collect();
             let content = Content::of(&set(false), &singles).expect("many");
-            let keys: Vec<u32> = content.keys().map(|(key, _)| u32::from_be_bytes(key.as_ref().try_into().expect("four"))).collect();
-            prop_assert_eq!(keys, (start..start + 5000).collect::<Vec<_>>());
-            prop_assert!(content.keys().all(|(_, ends)| !ends));
-            prop_assert_eq!(content.ranges(), Ranges::one(start.into(), (start + 4999).into()));
+            let keys: Vec<u32> =
+                content.keys().map(|(key, _)| u32::from_be_bytes(key.as_ref().try_into().expect("four"))).collect();
+            assert_eq!(keys, (start..start + 5000).collect::<Vec<_>>());
+            assert!(content.keys().all(|(_, ends)| !ends));
+            assert_eq!(content.ranges(), Ranges::one(start.into(), (start + 4999).into()));
 
             let pairs: Arc<[Element]> = (0..5000).map(|n| pair(start * 8 + n * 4)).collect();
             let content = Content::of(&set(true), &pairs).expect("many");
             let keys: Vec<(Key, bool)> = content.keys().collect();
             let all: Vec<(&[u8], bool)> = keys.iter().map(|(key, ends)| (key.as_ref(), *ends)).collect();
-            let rest = if start > 0 { prop_assert_eq!(all[0], (&[0u8; 4][..], true)); &all[1..] } else { &all[..] };
+            let rest = if start > 0 {
+                assert_eq!(all[0], (&[0u8; 4][..], true));
+                &all[1..]
+            } else {
+                &all[..]
+            };
             for (n, both) in rest.chunks(2).enumerate() {
                 let first = start * 8 + u32::try_from(n).expect("small") * 4;
-                prop_assert_eq!(both[0], (&first.to_be_bytes()[..], false));
-                prop_assert_eq!(both[1], (&(first + 2).to_be_bytes()[..], true));
+                assert_eq!(both[0], (&first.to_be_bytes()[..], false));
+                assert_eq!(both[1], (&(first + 2).to_be_bytes()[..], true));
             }
-            prop_assert_eq!(rest.len(), 10_000);
+            assert_eq!(rest.len(), 10_000);
             let spans = (0..5000).map(|n| u128::from(start * 8 + n * 4)).map(|first| (first, first + 1));
-            prop_assert_eq!(content.ranges(), Ranges::of(spans));
+            assert_eq!(content.ranges(), Ranges::of(spans));
         }
     }
 }

@@ -124,10 +124,12 @@ pub fn look(known: &Known, depth: Depth) -> Sight {
     let interfaces = links::interfaces(&links, &addresses);
     let routes = found_routes(&links, &mut gaps);
     let sockets = told(Part::Sockets, sockets::all().map(Listed::whole), &mut gaps);
-    let owners = owners::owners(|name| depth == Depth::Full || owners::is_login_server(name));
+    let full = depth == Depth::Full;
+    let wanted = |name: &str| full || owners::is_login_server(name);
+    let owners = if full || are_connected(&sockets) { owners::owners(wanted) } else { BTreeMap::new() };
     let management = management(known, &sockets, &owners, &mut gaps.missing);
     let resolvers = told(Part::Resolvers, host::resolvers().map(Listed::whole), &mut gaps);
-    let backends = backends::backends(depth == Depth::Full, &mut gaps.missing);
+    let backends = backends::backends(full, &mut gaps.missing);
     let context = Context {
         host: Some(host::host()),
         zones: zones::zones(known, &links, &interfaces, &routes),
@@ -239,7 +241,13 @@ fn listening(sockets: &[Socket], owners: &BTreeMap<u64, String>) -> Vec<Listener
     found
 }
 
-/// The administrators' connections: the one that sshd told of, and all to a management port or to a port of a login server.
+/// Whether another host is connected: else there is no session whose program is to be found.
+fn are_connected(sockets: &[Socket]) -> bool {
+    sockets.iter().any(|socket| socket.is_established() && !socket.remote.ip().to_canonical().is_loopback())
+}
+
+/// The administrators' connections: the one that sshd told of, all to a management port or to a port of a login server, and those of a
+/// login server to a port that another program listens on for it (systemd.socket(5)). What is forwarded through a session is none.
 fn management(
     known: &Known,
     sockets: &[Socket],
@@ -247,10 +255,11 @@ fn management(
     missing: &mut Vec<String>,
 ) -> Vec<Session> {
     let is_login = |socket: &&Socket| owners.get(&socket.inode).is_some_and(|name| owners::is_login_server(name));
+    let port = |socket: &Socket| socket.local.port();
+    let listening = || sockets.iter().filter(|s| s.listens() && s.protocol == Protocol::TCP);
     let mut ports: BTreeSet<u16> = known.management_ports.iter().copied().collect();
-    ports.extend(
-        sockets.iter().filter(|s| s.listens() && s.protocol == Protocol::TCP).filter(is_login).map(|s| s.local.port()),
-    );
+    ports.extend(listening().filter(is_login).map(port));
+    let others: BTreeSet<u16> = listening().map(port).collect();
     let told = known.ssh_connection.as_deref().map(|text| {
         session(text).ok_or_else(|| format!("management: SSH_CONNECTION `{}` is not understood", text.escape_debug()))
     });
@@ -261,7 +270,9 @@ fn management(
             Vec::new()
         }
     };
-    for socket in sockets.iter().filter(|s| s.is_established() && ports.contains(&s.local.port())) {
+    let is_session =
+        |s: &&Socket| s.is_established() && (ports.contains(&port(s)) || (is_login(s) && others.contains(&port(s))));
+    for socket in sockets.iter().filter(is_session) {
         let session = Session {
             source: socket.remote.ip(),
             destination: Some(socket.local.ip()),
@@ -320,6 +331,20 @@ mod tests {
         assert!(missing.is_empty());
         assert!(management(&known("x\u{1b} 1 y 2"), &[], &BTreeMap::new(), &mut missing).is_empty());
         assert_eq!(missing, ["management: SSH_CONNECTION `x\\u{1b} 1 y 2` is not understood"]);
+    }
+
+    #[test]
+    fn a_session_is_known_by_its_program_where_another_one_listens() {
+        let at = |address: &str| address.parse::<std::net::SocketAddr>().expect("address");
+        let own = Socket::of("127.0.0.1:22", "127.0.0.1:50122", 1);
+        let session = Socket::of("198.51.100.10:2222", "192.0.2.7:50122", 2);
+        let forwarded = Socket::of("198.51.100.10:40404", "192.0.2.9:443", 2);
+        let systemd = Socket::of("0.0.0.0:2222", "0.0.0.0:0", 3);
+        assert!(are_connected(&[own, session]) && !are_connected(&[own, systemd]));
+        let owners = BTreeMap::from([(2, "sshd-session".to_owned()), (3, "systemd".to_owned())]);
+        let found = management(&Known::default(), &[own, session, forwarded, systemd], &owners, &mut Vec::new());
+        let found: Vec<_> = found.iter().map(|s| (s.source, s.port)).collect();
+        assert_eq!(found, [(at("192.0.2.7:0").ip(), 2222)]);
     }
 
     #[test]

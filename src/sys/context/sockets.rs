@@ -23,6 +23,14 @@ pub(in crate::sys) struct Socket {
 }
 
 impl Socket {
+    /// One of TCP that stands, or listens where nobody is at its other end.
+    #[cfg(test)]
+    pub fn of(local: &str, remote: &str, inode: u64) -> Self {
+        let [local, remote] = [local, remote].map(|text| text.parse::<SocketAddr>().expect("an address with a port"));
+        let state = if remote.port() == 0 { LISTEN } else { ESTABLISHED };
+        Self { protocol: Protocol::TCP, local, remote, state, inode }
+    }
+
     /// Whether it waits for connections or datagrams of anybody.
     pub fn listens(&self) -> bool {
         let waits = if self.protocol == Protocol::TCP { self.state == LISTEN } else { self.state == CLOSED };
