@@ -51,7 +51,7 @@ pub(in crate::backend) fn part(list: &OneOf<AddressSpec>, family: Family) -> Par
 /// Sorted spans that neither overlap nor touch.
 pub(in crate::backend) fn merged(spans: impl Iterator<Item = (u128, u128)>) -> Vec<(u128, u128)> {
     let mut sorted: Vec<_> = spans.collect();
-    sorted.sort_unstable();
+    sorted.sort();
     let mut out: Vec<(u128, u128)> = Vec::with_capacity(sorted.len());
     for (first, last) in sorted {
         match out.last_mut() {
