@@ -103,6 +103,12 @@ impl Ranges {
         if let (Kept::One(a), Kept::One(b)) = (&self.0, &other.0) {
             return Self::one(a.0.max(b.0), a.1.min(b.1));
         }
+        match () {
+            () if self.is_apart(other) => return Self::none(),
+            () if other.covers(self) => return self.clone(),
+            () if self.covers(other) => return other.clone(),
+            () => {}
+        }
         let (mut a, mut b, mut both) = (self.as_slice(), other.as_slice(), Vec::new());
         while let (Some(x), Some(y)) = (a.first(), b.first()) {
             let (first, last) = (x.0.max(y.0), x.1.min(y.1));
@@ -114,8 +120,27 @@ impl Ranges {
         Self::kept(both)
     }
 
+    /// Whether one is empty, or all of it comes before all of the other: what tells most sets apart without a look at what is in them.
+    fn is_apart(&self, other: &Self) -> bool {
+        self.hull().zip(other.hull()).is_none_or(|(a, b)| a.1 < b.0 || b.1 < a.0)
+    }
+
+    /// Whether this is one range around the other, or the very same ranges; where neither, nothing is said.
+    fn covers(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Kept::One(whole), _) => other.hull().is_none_or(|hull| whole.0 <= hull.0 && hull.1 <= whole.1),
+            (Kept::Many(a), Kept::Many(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     /// What is in this and not in the other.
     pub fn minus(&self, other: &Self) -> Self {
+        match () {
+            () if self.is_apart(other) => return self.clone(),
+            () if other.covers(self) => return Self::none(),
+            () => {}
+        }
         let mut left = Vec::new();
         let mut holes = other.as_slice();
         for &(mut first, last) in self.as_slice() {
@@ -147,6 +172,7 @@ impl Ranges {
     pub fn is_disjoint(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kept::One(a), Kept::One(b)) => a.1 < b.0 || b.1 < a.0,
+            _ if self.is_apart(other) => true,
             _ => {
                 let (a, b) = (self.as_slice(), other.as_slice());
                 let (few, many) = if a.len() < b.len() { (a, b) } else { (b, a) };
@@ -159,6 +185,7 @@ impl Ranges {
     pub fn is_subset(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Kept::One(a), Kept::One(b)) => b.0 <= a.0 && a.1 <= b.1,
+            _ if other.covers(self) => true,
             _ => {
                 let held = |(first, last): &(u128, u128)| {
                     last_begun(other.as_slice(), *first).is_some_and(|range| range.1 >= *last)
